@@ -1,0 +1,1 @@
+"""What every other room stands on: avals, ops, tensors, errors. It knows no op by name."""

@@ -1,0 +1,42 @@
+"""Switches that hold for the whole process. Each is read where it acts, never copied."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(slots=True)
+class Config:
+    """Settings; assign to a field, or use `config.override(field=value)` for a block.
+
+    complex_convention
+        "steepest" (default): the gradient of a real loss with respect to a complex
+        input is the direction of steepest ascent, ∂L/∂Re + i ∂L/∂Im, as in PyTorch and
+        TensorFlow. "jax": its conjugate, as in JAX and HIPS autograd.
+    debug_nans
+        Raise `NonFinite` at the first op, forward or backward, that makes a NaN.
+    full_traceback
+        Show this library's frames in tracebacks.
+    """
+
+    complex_convention: Literal["steepest", "jax"] = "steepest"
+    debug_nans: bool = False
+    full_traceback: bool = False
+
+    @contextlib.contextmanager
+    def override(self, **settings: Any) -> Iterator[None]:
+        """Set fields for the length of a `with` block."""
+        before = {name: getattr(self, name) for name in settings}
+        try:
+            for name, value in settings.items():
+                setattr(self, name, value)
+            yield
+        finally:
+            for name, value in before.items():
+                setattr(self, name, value)
+
+
+config = Config()

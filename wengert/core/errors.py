@@ -1,0 +1,99 @@
+"""Every error this library raises on purpose.
+
+    WengertError
+    ├── ShapeError (ValueError)           operands that do not fit together
+    ├── DTypeError (TypeError)            a dtype that an op or a transform cannot take
+    ├── NotDifferentiable (TypeError)     the op, its stated reason, the user's line
+    ├── TracerLeak                        a Tensor used after its trace has ended
+    ├── ConcretizationError (TypeError)   a value was asked for that a trace does not have, or must not give away
+    ├── Unconnected                       a gradient asked for something the result does not depend on
+    ├── TapeError                         a tape used against its protocol (spent, still recording, …)
+    ├── NonFinite (FloatingPointError)    `debug_nans`: the first op that produced a NaN
+    └── MissingExtra (ImportError)        an optional dependency is not installed
+
+Each message says what was got, what is wanted, and the fix; the user's own line
+follows when one is known.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConcretizationError",
+    "DTypeError",
+    "MissingExtra",
+    "NonFinite",
+    "NotDifferentiable",
+    "ShapeError",
+    "TapeError",
+    "TracerLeak",
+    "Unconnected",
+    "WengertError",
+]
+
+
+class WengertError(Exception):
+    """Base of the tree above.
+
+    `what` names the op or function that refuses. The keyword parts are joined in
+    a fixed order, so that every message reads the same way.
+    """
+
+    def __init__(self, what: str, *, got: str = "", want: str = "", fix: str = "", at: object = None) -> None:
+        lines = [f"{what}: got {got}" if got else what]
+        if want:
+            lines.append(f"  want: {want}")
+        if fix:
+            lines.append(f"  fix:  {fix}")
+        if at is not None and str(at):
+            lines.append(f"  at:   {at}")
+        super().__init__("\n".join(lines))
+        self.at = at
+
+    def located(self, at: object) -> WengertError:
+        """The same error, with the user's line where it had none."""
+        if not self.at and at is not None and str(at):
+            self.at = at
+            self.args = (f"{self.args[0]}\n  at:   {at}", *self.args[1:])
+        return self
+
+
+class ShapeError(WengertError, ValueError):
+    """Operands whose shapes, or a static parameter that, cannot be used together."""
+
+
+class DTypeError(WengertError, TypeError):
+    """A dtype that an op or a transform cannot take."""
+
+
+class NotDifferentiable(WengertError, TypeError):
+    """A derivative was asked of something that has none, or whose rule is refused for a stated reason."""
+
+
+class TracerLeak(WengertError):
+    """A Tensor outlived the trace that made it, or crossed into another thread's trace."""
+
+
+class ConcretizationError(WengertError, TypeError):
+    """A plain number or ndarray was asked of a Tensor whose derivative would be lost, or whose value is unknown."""
+
+
+class Unconnected(WengertError):
+    """The result does not depend on the source."""
+
+
+class TapeError(WengertError, RuntimeError):
+    """A tape used against its protocol."""
+
+
+class NonFinite(WengertError, FloatingPointError):
+    """`debug_nans` found the first NaN."""
+
+
+class MissingExtra(WengertError, ImportError):
+    """An optional dependency is missing; the message names the extra to install."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package {package!r}, which is not installed",
+            fix=f"pip install 'wengert[{extra}]'",
+        )

@@ -1,0 +1,214 @@
+"""`Op`: everything the system will ever know of one operation, in one record.
+
+Arrays are positional, static metadata is keyword-only. Rules call ops, never NumPy,
+so that one text serves every trace, at any depth. A missing field fails at import;
+a refusal carries its reason.
+
+Rule signatures (`xs` arrays, `n` inputs, `m` outputs when `multi`)
+
+    eval(*xs, **params)              → ndarray, or a tuple of m
+    shape(*avals, **params)          → Aval, or a tuple of m; raises ShapeError
+    jvp(xs, dxs, out, **params)      → tangent(s); an entry of `dxs` is None where the input is
+                                       constant, and at least one is not
+    vjp(ct, ins, xs, out, **params)  → n cotangents; None where `ins[i]` is None (not wanted)
+    batch(xs, batched, size, **params) → out(s) with the batch axis first; `batched[i]` says which
+                                       inputs carry it, always as axis 0
+    put(x, y, **params)              → x with the part that this view op shows replaced by y
+
+In `vjp`, `xs[i]` is input i's value if `saves` declares it, `out` the output's if declared;
+`ins[i]` is the input's `Var` (shape, dtype), or None for a constant.
+With `multi`, `ct` is a list whose entries are None where an output is unused.
+
+Cotangents are paired with tangents by Re(Σ ct·t), without a conjugate, so a pullback
+is the plain transpose of the derivative. The user's complex convention is applied
+once, where a gradient leaves the library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from wengert.core.aval import Kind
+from wengert.core.errors import NotDifferentiable
+from wengert.core.source import describe, here
+from wengert.core.tensor import Array, Tensor, Trace
+
+OPS: dict[str, Op] = {}
+
+Rule = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Constant:
+    """In place of a derivative rule: the result is piecewise constant, so the derivative is zero; and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """In place of a rule: there is none, for this reason; and what to do instead."""
+
+    reason: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class HostCall:
+    """In place of a lowering: compiled code calls `eval`."""
+
+
+class Sample:
+    """One legal call of an op, from which every generated test is made.
+
+    `args` are shapes, or ready arrays where the values matter (indices, a mask).
+    `domain` says where random values come from: an interval, or a function
+    `(rng, shape) → float64 array` (say, of positive definite matrices), or a tuple of
+    these with one entry per argument. `diff` lists the arguments that may be differentiated
+    (default: all given as shapes). `real_only` marks a sample on which complex values make no sense.
+    `order` bounds the order of derivatives that finite differences can resolve there.
+    `raises` makes it a `rejects` sample.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        domain: Any = (-2.0, 2.0),
+        diff: Sequence[int] | None = None,
+        real_only: bool = False,
+        order: int = 2,
+        raises: type[Exception] | None = None,
+        **params: Any,
+    ) -> None:
+        self.args = args
+        self.domain = domain
+        self.real_only = real_only
+        self.order = order
+        self.raises = raises
+        self.params = params
+        shapes = [i for i, a in enumerate(args) if isinstance(a, tuple)]
+        self.diff = tuple(shapes if diff is None else diff)
+
+    def build(self, rng: np.random.Generator, dtype: Any = np.float64) -> list[Any]:
+        """Arrays for one call: shapes filled with random values of `dtype`, the rest as given."""
+        dtype = np.dtype(dtype)
+        built = []
+        for i, arg in enumerate(self.args):
+            if not isinstance(arg, tuple):
+                built.append(arg)
+                continue
+            domain = self.domain
+            if isinstance(domain, tuple) and domain and (callable(domain[0]) or isinstance(domain[0], tuple)):
+                domain = domain[i]
+            value = _draw(rng, arg, domain)
+            if dtype.kind == "c" and value.dtype.kind != "c":
+                value = value + 1j * _draw(rng, arg, domain)
+            if dtype.kind != "c" and value.dtype.kind == "c":
+                value = value.real
+            built.append(np.asarray(value).astype(dtype)[()])
+        return built
+
+    def __repr__(self) -> str:
+        shown = ", ".join(str(a) if isinstance(a, tuple) else type(a).__name__ for a in self.args)
+        params = "".join(f", {k}={v!r}" for k, v in self.params.items())
+        return f"({shown}{params})"
+
+
+def _draw(rng: np.random.Generator, shape: tuple[int, ...], domain: Any) -> np.ndarray:
+    if callable(domain):
+        return np.asarray(domain(rng, shape))
+    low, high = domain
+    return rng.uniform(low, high, size=shape)
+
+
+Residual = int | slice | str
+Saves = Sequence[Residual] | Mapping[int, Sequence[Residual]]
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class Op:
+    """See the module's docstring for the rules' signatures.
+
+    saves
+        Residuals: input numbers, slices of them (variadic ops), "out". A mapping gives them per
+        wanted input: `{0: (1,), 1: (0,)}` saves x₁ only if x₀'s cotangent is wanted.
+    put
+        For view ops: how a write to the view reaches its base.
+    note
+        The subgradient taken at kinks and boundaries, where there are any.
+    source
+        Paper or book that a non-obvious rule comes from.
+    """
+
+    name: str
+    accepts: Kind
+    shape: Rule
+    eval: Rule
+    jvp: Rule | Constant | Refuse
+    vjp: Rule | Constant | Refuse
+    saves: Saves
+    batch: Rule | Refuse
+    samples: tuple[Sample, ...]
+    lower: Any = HostCall()
+    multi: bool = False
+    put: Rule | None = None
+    rejects: tuple[Sample, ...] = ()
+    note: str = ""
+    source: str = ""
+    constant: bool = field(init=False)
+    _dropped: dict[tuple[int, int], tuple[tuple[int, ...], tuple[int, ...], bool]] = field(
+        init=False, default_factory=dict, repr=False
+    )
+
+    def __post_init__(self) -> None:
+        if self.name in OPS:
+            raise ValueError(f"two ops are named {self.name!r}")
+        self.constant = isinstance(self.vjp, Constant)
+        OPS[self.name] = self
+
+    def __call__(self, *args: Array, **params: Any) -> Any:
+        top: Trace | None = None
+        for a in args:
+            if type(a) is Tensor:
+                if a._view is not None:
+                    a._sync()
+                t = a._trace
+                if t is not top and (top is None or t.level > top.level):
+                    top = t
+        if top is None:
+            return self.eval(*args, **params)
+        return top.apply(self, args, params)
+
+    def rule(self, which: str, at: Any = None) -> Rule:
+        """The rule named `which`, or NotDifferentiable with the stated reason."""
+        rule = getattr(self, which)
+        if isinstance(rule, Refuse):
+            raise NotDifferentiable(
+                f"{self.name} has no {which} rule: {rule.reason}", fix=rule.remedy, at=describe(at or here(2))
+            )
+        return rule
+
+    def dropped(self, mask: int, n: int) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
+        """For `n` inputs of which those in bit mask `mask` are wanted: the inputs whose values
+        the pullback does not need, the constant ones that it does, and whether it needs the output."""
+        known = self._dropped.get((mask, n))
+        if known is None:
+            saves = self.saves
+            if isinstance(saves, Mapping):
+                declared = [s for i in range(n) if mask >> i & 1 for s in saves.get(i, ())]
+            else:
+                declared = list(saves)
+            needed: set[int | str] = set()
+            for s in declared:
+                needed |= set(range(n)[s]) if isinstance(s, slice) else {s}
+            drop = tuple(i for i in range(n) if i not in needed)
+            captured = tuple(i for i in range(n) if i in needed and not mask >> i & 1)
+            known = self._dropped[mask, n] = (drop, captured, "out" in needed)
+        return known
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"

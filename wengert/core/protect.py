@@ -1,0 +1,66 @@
+"""Write protection of the ndarrays that a tape holds for its backward pass.
+
+A captured array that is mutated between the forward and the backward pass gives a
+wrong derivative without a word. While a tape lives, such arrays are read-only, so
+NumPy raises at the very line that mutates. The views' bases are protected too; a
+sibling view taken earlier is the one hole that NumPy leaves.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+
+import numpy as np
+
+_lock = threading.Lock()
+_held: dict[int, int] = {}  # id of an array made read-only by us → number of guards
+_waiting: list[weakref.ref[np.ndarray]] = []  # views let go by their guards whose base another guard still holds
+
+
+class Guard:
+    """The arrays that one tape protects; dropping the guard gives them back."""
+
+    __slots__ = ("_arrays",)
+
+    def __init__(self) -> None:
+        self._arrays: dict[int, np.ndarray] = {}
+
+    def add(self, array: np.ndarray) -> None:
+        """Protect `array` and what it is a view of."""
+        while isinstance(array, np.ndarray) and id(array) not in self._arrays:
+            with _lock:
+                count = _held.get(id(array), 0)
+                if not count and not array.flags.writeable:
+                    return  # read-only by its owner's will: not ours to give back
+                array.flags.writeable = False
+                _held[id(array)] = count + 1
+            self._arrays[id(array)] = array
+            array = array.base  # pyright: ignore[reportAssignmentType]
+
+    def release(self) -> None:
+        """Give every array back as it was."""
+        if not self._arrays:
+            return
+        arrays, self._arrays = self._arrays, {}
+        with _lock:
+            free = []
+            for array in reversed(arrays.values()):  # bases first: NumPy frees no view of a read-only base
+                count = _held[id(array)] - 1
+                if count:
+                    _held[id(array)] = count
+                else:
+                    del _held[id(array)]
+                    free.append(array)
+            free += [array for ref in _waiting if (array := ref()) is not None]
+            _waiting.clear()
+            for array in free:
+                try:
+                    array.flags.writeable = True
+                except ValueError:
+                    _waiting.append(weakref.ref(array))
+
+    def __contains__(self, array: np.ndarray) -> bool:
+        return id(array) in self._arrays
+
+    __del__ = release

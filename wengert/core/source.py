@@ -1,0 +1,60 @@
+"""The user's own line: recorded cheaply at every op, resolved only when somebody reads it.
+
+A frame would keep the user's locals alive, so a source is the pair of a code
+object and an instruction offset. Cost: about 0.15 µs to record.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+import types
+
+LIBRARY = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+Source = tuple[types.CodeType, int]
+
+
+def here(depth: int = 1) -> Source | None:
+    """The innermost frame outside this library, `depth` frames up or further."""
+    frame = sys._getframe(depth)
+    while frame is not None:
+        code = frame.f_code
+        if not code.co_filename.startswith(LIBRARY):
+            return code, frame.f_lasti
+        frame = frame.f_back
+    return None
+
+
+def lineno(source: Source) -> int:
+    """The line that holds the instruction."""
+    code, lasti = source
+    for start, end, line in code.co_lines():
+        if start <= lasti < end and line is not None:
+            return line
+    return code.co_firstlineno
+
+
+def describe(source: Source | None) -> str:
+    """`file.py:12 in loss: out[i] = p[0] * math.exp(...)`, or an empty string."""
+    if source is None:
+        return ""
+    code, line = source[0], lineno(source)
+    text = linecache.getline(code.co_filename, line).strip()
+    where = f"{code.co_filename}:{line} in {code.co_name}"
+    return f"{where}: {text}" if text else where
+
+
+def fold(error: BaseException) -> None:
+    """Drop this library's frames from `error`'s traceback, keeping the user's (switch: `config.full_traceback`)."""
+    kept: list[types.TracebackType] = []
+    tb = error.__traceback__
+    while tb is not None:
+        if not tb.tb_frame.f_code.co_filename.startswith(LIBRARY):
+            kept.append(tb)
+        tb = tb.tb_next
+    folded: types.TracebackType | None = None
+    for tb in reversed(kept):
+        folded = types.TracebackType(folded, tb.tb_frame, tb.tb_lasti, tb.tb_lineno)
+    error.__traceback__ = folded

@@ -1,0 +1,236 @@
+"""`Tensor`: a NumPy-like handle to a traced value, and `Trace`: what gives its ops their meaning.
+
+A Tensor is a *cell*. It holds one immutable value at a time (an ndarray, a NumPy
+scalar, or a Tensor of an outer trace); an in-place write binds the cell to a new
+value. A view remembers the cell it was taken from and re-reads it when that cell
+has changed, so writes are seen through views, and through to their bases, as in NumPy.
+
+Nesting: each transform runs the user's function under a trace of its own. Levels
+grow with the time a trace starts, so the inner trace is the one with the higher
+level, and a Tensor's value belongs to a lower level than the Tensor itself.
+
+This module knows no op. Operators, methods and protocols are attached by `wengert.numpy`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wengert.core.aval import is_inexact
+from wengert.core.errors import ShapeError, TracerLeak
+from wengert.core.source import describe, here
+
+if TYPE_CHECKING:
+    from wengert.core.op import Op
+
+Array = Any  # an ndarray, NumPy scalar, Python scalar or Tensor
+
+_levels = itertools.count(1)
+_active: ContextVar[tuple[Trace, ...]] = ContextVar("wengert_active_traces", default=())
+
+
+class Trace:
+    """One interpretation of ops: record them, push tangents through them, batch them.
+
+    `mode` is None on the fast path; otherwise it is the function that handles `apply`
+    instead (paused, closed, checking for NaN, replaying).
+    """
+
+    __slots__ = ("__weakref__", "level", "mode")
+
+    def __init__(self) -> None:
+        self.level = next(_levels)
+        self.mode: Any = None
+
+    def apply(self, op: Op, args: tuple[Array, ...], params: dict[str, Any]) -> Any:
+        """Interpret one call of `op`, of whose operands at least one belongs to this trace."""
+        raise NotImplementedError
+
+    def shape(self, value: Array) -> tuple[int, ...]:
+        """The shape that a Tensor of this trace shows, given what it holds."""
+        return value.shape
+
+    def lower(self, arg: Array) -> Array:
+        """`arg` as the next trace below sees it."""
+        if type(arg) is Tensor:
+            if arg._view is not None:
+                arg._sync()
+            if arg._trace is self or arg._trace is CONSTANTS:
+                return arg._value
+        return arg
+
+    def close(self, what: str) -> None:
+        """End the trace: any later use of its Tensors is a leak."""
+        source = here(2)
+
+        def leaked(trace: Trace, op: Op, args: tuple[Array, ...], params: dict[str, Any]) -> Any:
+            raise TracerLeak(
+                op.name,
+                got=f"a Tensor of {what}, which has ended (started at {describe(source)})",
+                want="Tensors of a running trace",
+                fix="return the value from the function (has_aux=True), or store wengert.stop_gradient(x) instead of x",
+                at=describe(here(3)),
+            )
+
+        self.mode = leaked
+
+
+class _Constants(Trace):
+    """The trace of Tensors that depend on nothing: mutable cells which adopted creation functions return."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.level = 0
+
+    def apply(self, op: Op, args: tuple[Array, ...], params: dict[str, Any]) -> Any:
+        out = op.eval(*map(self.lower, args), **params)
+        return tuple(map(constant, out)) if op.multi else constant(out)
+
+
+CONSTANTS = _Constants()
+
+
+class View:
+    """How a cell was taken from another: re-read with `op`, written back with `op.put`."""
+
+    __slots__ = ("base", "node", "op", "params", "value")
+
+    def __init__(self, base: Tensor, op: Op, params: dict[str, Any]) -> None:
+        self.base = base
+        self.op = op
+        self.params = params
+        self.value = base._value
+        self.node = base._node
+
+    def stale(self) -> bool:
+        base = self.base
+        if base._view is not None:
+            base._sync()
+        return base._value is not self.value or base._node is not self.node
+
+
+class Tensor:
+    """An array under a trace. It behaves as the ndarray it stands for.
+
+    Not for direct construction: `GradientTape.watch`, the transforms and
+    (within a trace) `wengert.numpy`'s creation functions make Tensors.
+
+    Attributes
+    ----------
+    shape, dtype, ndim, size, T, real, imag, flat, …
+        As ndarray's.
+    """
+
+    __slots__ = ("__weakref__", "_node", "_trace", "_value", "_view")
+
+    # ndarray's binary operators hand over to ours when the other operand is a Tensor.
+    __array_priority__ = 1000.0
+
+    def __init__(self, value: Array, node: Any, trace: Trace) -> None:
+        self._value = value
+        self._node = node
+        self._trace = trace
+        self._view: View | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._trace.shape(self._value)
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self._value.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self._trace.shape(self._value))
+
+    @property
+    def size(self) -> int:
+        n = 1
+        for d in self._trace.shape(self._value):
+            n *= d
+        return n
+
+    def _sync(self) -> None:
+        """Re-read a view whose base has been written since."""
+        view = self._view
+        if view is not None and view.stale():
+            self._bind(view.op(view.base, **view.params))
+            self._view = View(view.base, view.op, view.params)
+
+    def _bind(self, new: Array) -> None:
+        """Point the cell at another value, whose shape and dtype must be the cell's."""
+        if type(new) is Tensor:
+            self._value, self._node, self._trace = new._value, new._node, new._trace
+        else:
+            self._value, self._node, self._trace = new, None, CONSTANTS
+
+    def _write(self, new: Array) -> None:
+        """Bind the cell in place of an assignment, and write through to what it is a view of."""
+        if getattr(new, "shape", ()) != self.shape:
+            raise ShapeError(
+                "in-place write", got=f"shape {np.shape(new)}", want=f"shape {self.shape}", at=describe(here(2))
+            )
+        view = self._view
+        self._bind(new)
+        if view is not None:
+            if view.op.put is None:
+                raise ValueError(f"assignment destination is read-only (a {view.op.name} view)")
+            view.base._write(view.op.put(view.base, self, **view.params))
+            self._view = View(view.base, view.op, view.params)
+
+
+def constant(value: Any) -> Any:
+    """Wrap an inexact ndarray as a mutable cell; leave integers, booleans and scalars as NumPy makes them."""
+    if isinstance(value, np.ndarray) and is_inexact(value.dtype):
+        return Tensor(value, None, CONSTANTS)
+    return value
+
+
+def view(op: Op, x: Tensor, **params: Any) -> Array:
+    """Apply a view op to a Tensor, and tie the result to `x` where NumPy would share memory."""
+    out = op(x, **params)
+    if type(out) is Tensor and np.may_share_memory(raw(out), raw(x)):
+        out._view = View(x, op, params)
+    return out
+
+
+def raw(x: Array) -> Any:
+    """The ndarray or scalar at the bottom. It carries no derivative: for flags, repr and control flow only."""
+    while type(x) is Tensor:
+        if x._view is not None:
+            x._sync()
+        x = x._value
+    return x
+
+
+def traced(x: Array) -> bool:
+    """Whether `x` is a Tensor that some running or ended trace follows (a constant cell is not)."""
+    if type(x) is not Tensor:
+        return False
+    if x._view is not None:
+        x._sync()
+    return x._trace is not CONSTANTS
+
+
+def active() -> tuple[Trace, ...]:
+    """The traces now running in this thread and context, outermost first."""
+    return _active.get()
+
+
+@contextlib.contextmanager
+def running(trace: Trace) -> Iterator[None]:
+    """Hold `trace` active for the length of a `with` block."""
+    token = _active.set((*_active.get(), trace))
+    try:
+        yield
+    finally:
+        _active.reset(token)

@@ -1,0 +1,1 @@
+"""The Wengert list as data: variables, equations, programs."""

@@ -1,0 +1,1 @@
+"""Recorders of Programs, and the adoption of users' functions."""

@@ -1,0 +1,57 @@
+"""Batching: one run of a function on many examples at once.
+
+A batched Tensor holds its examples along axis 0 of its value, and shows the shape of
+one of them. Every op's batch rule keeps the batch axis first (docs/adr/002).
+
+Cost    One batched op per op. An op whose rule is `batch_by_loop` runs once per example.
+Errors  ConcretizationError where a Python branch or a shape would depend on an example's value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from wengert.core.op import Op
+from wengert.core.source import here
+from wengert.core.tensor import CONSTANTS, Array, Tensor, Trace, running
+
+
+class Batch(Trace):
+    """A trace whose Tensors hold `size` examples along axis 0."""
+
+    __slots__ = ("size",)
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def shape(self, value: Array) -> tuple[int, ...]:
+        return value.shape[1:]
+
+    def apply(self, op: Op, args: tuple[Array, ...], params: dict[str, Any]) -> Any:
+        if self.mode is not None:
+            return self.mode(self, op, args, params)
+        xs: list[Array] = []
+        batched: list[bool] = []
+        for a in args:
+            mine = type(a) is Tensor and a._trace is self
+            xs.append(a._value if mine or (type(a) is Tensor and a._trace is CONSTANTS) else a)
+            batched.append(mine)
+        out = op.rule("batch", here(3))(xs, batched, self.size, **params)
+        if op.multi:
+            return tuple(Tensor(o, None, self) for o in out)
+        return Tensor(out, None, self)
+
+
+def batch_flat(
+    fun: Callable[..., Sequence[Array]], args: Sequence[Array], batched: Sequence[bool], size: int
+) -> tuple[list[Array], list[bool]]:
+    """`fun` on flat lists, batch axis 0 throughout: outputs, and which of them are batched."""
+    trace = Batch(size)
+    with running(trace):
+        outs = fun(*(Tensor(trace.lower(a), None, trace) if b else a for a, b in zip(args, batched, strict=True)))
+    flags = [type(out) is Tensor and (out._sync() or out._trace is trace) for out in outs]
+    values = [trace.lower(out) for out in outs]
+    trace.close("a finished vmap")
+    return values, flags

@@ -1,0 +1,80 @@
+"""Forward mode: push tangents through a program as it runs.
+
+Shapes  A tangent has exactly the shape and dtype of its primal.
+Cost    One jvp rule per op with a traced operand; nothing is stored.
+Errors  NotDifferentiable, naming the op, its stated reason and the user's line.
+Source  Griewank & Walther (2008), ch. 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.core.aval import is_inexact
+from wengert.core.config import config
+from wengert.core.errors import NotDifferentiable
+from wengert.core.op import Op
+from wengert.core.source import describe, here
+from wengert.core.tensor import CONSTANTS, Array, Tensor, Trace, constant, running
+from wengert.trace.tape import check_nan, inexact
+
+
+class Jvp(Trace):
+    """A trace whose Tensors carry (primal, tangent) as (value, node)."""
+
+    __slots__ = ()
+
+    def apply(self, op: Op, args: tuple[Array, ...], params: dict[str, Any]) -> Any:
+        if self.mode is not None:
+            return self.mode(self, op, args, params)
+        xs: list[Array] = []
+        dxs: list[Array | None] = []
+        for a in args:
+            if type(a) is Tensor and a._trace is self:
+                xs.append(a._value)
+                dxs.append(a._node)
+            else:
+                xs.append(a._value if type(a) is Tensor and a._trace is CONSTANTS else a)
+                dxs.append(None)
+        out = op(*xs, **params)
+        if op.constant:
+            return tuple(map(constant, out)) if op.multi else constant(out)
+        rule = op.rule("jvp", here(3))
+        try:
+            with np.errstate(all="ignore"):
+                dout = rule(xs, dxs, out, **params)
+        except NotDifferentiable as error:
+            raise error.located(describe(here(3))) from None
+        if op.multi:
+            return tuple(
+                o if do is None or not is_inexact(o.dtype) else Tensor(o, do, self)
+                for o, do in zip(out, dout, strict=True)
+            )
+        if config.debug_nans:
+            check_nan(out, op.name, here(3))
+            check_nan(dout, f"jvp of {op.name}", here(3))
+        return Tensor(out, dout, self)
+
+
+def jvp_flat(
+    fun: Callable[..., Sequence[Array]], primals: Sequence[Array], tangents: Sequence[Array | None]
+) -> tuple[list[Array], list[Array | None]]:
+    """`fun` on flat lists: outputs and their tangents; a None tangent marks a constant, in and out."""
+    trace = Jvp()
+    with running(trace):
+        outs = fun(
+            *(
+                p if t is None else Tensor(inexact(trace.lower(p), "jvp"), t, trace)
+                for p, t in zip(primals, tangents, strict=True)
+            )
+        )
+    values, dots = [], []
+    for out in outs:
+        mine = type(out) is Tensor and (out._sync() or out._trace is trace)
+        dots.append(out._node if mine else None)
+        values.append(trace.lower(out))
+    trace.close("a finished jvp")
+    return values, dots

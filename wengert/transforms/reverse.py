@@ -1,0 +1,130 @@
+"""Reverse mode: carry cotangents backwards along a Wengert list.
+
+One sweep serves every recorder, since all write a `Program`. It calls ops, never NumPy,
+so the result can itself be taped, batched, or pushed forward.
+
+Shapes  A cotangent has exactly the shape and dtype of its variable.
+Cost    One vjp rule per equation that the result depends on, and for wanted operands only.
+        Memory: what the ops list in `saves`; a sweep that may consume the tape lets each
+        residual go as soon as it has been used.
+Errors  NotDifferentiable, naming the op, its stated reason and the user's line.
+Source  Wengert (1964) for the list; Griewank & Walther (2008), ch. 3, for the sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.core.config import config
+from wengert.core.errors import NotDifferentiable
+from wengert.core.source import describe
+from wengert.core.tensor import Array, raw, running
+from wengert.graph.program import Program, Var
+from wengert.ops.basis import add
+from wengert.trace.tape import Tape, check_nan, inexact
+
+
+def record(fun: Callable[..., Sequence[Array]], primals: Sequence[Array], *, replayable: bool = False) -> tuple[Sequence[Array], Tape]:
+    """Run `fun` on a new tape; its outputs (Tensors of the tape, or values it does not depend on) and the tape."""
+    tape = Tape(replayable=replayable)
+    with running(tape):
+        outs = fun(*map(tape.input, primals))
+    return outs, tape
+
+
+def sweep(
+    program: Program, seeds: Sequence[tuple[Var, Array]], wanted: Sequence[Var | None], *, consume: bool = False
+) -> list[Array | None]:
+    """Cotangents of `wanted`, given those of some variables; None where nothing reaches.
+
+    A wanted variable may also be an intermediate one, or a seed.
+    """
+    cts: dict[Var, Array] = {}
+    for var, ct in seeds:
+        cts[var] = add(cts[var], ct) if var in cts else ct
+    inner = set(wanted).difference(program.ins)  # variables that are both an equation's output and wanted
+    take = cts.pop
+    debug = config.debug_nans
+    eqns = program.eqns if consume else program.eqns.copy()
+    with np.errstate(all="ignore"):
+        while eqns:
+            op, ins, outs, params, xs, out, code, lasti = eqns.pop()
+            if op.multi:
+                ct: Any = [take(o, None) if o not in inner else cts.get(o) for o in outs]
+                if not any(c is not None for c in ct):
+                    continue
+            else:
+                ct = take(outs, None)
+                if ct is None:
+                    continue
+                if inner and outs in inner:
+                    cts[outs] = ct
+            try:
+                rule: Any = op.vjp if callable(op.vjp) else op.rule("vjp", (code, lasti))
+                cts_in = rule(ct, ins, xs, out, **params) if params else rule(ct, ins, xs, out)
+            except NotDifferentiable as error:
+                raise error.located(describe((code, lasti))) from None
+            for var, ct_in in zip(ins, cts_in, strict=True):
+                if ct_in is not None and var is not None:
+                    if debug:
+                        check_nan(ct_in, f"pullback of {op.name}", (code, lasti))
+                    cts[var] = add(cts[var], ct_in) if var in cts else ct_in
+    return [None if var is None else cts.get(var) for var in wanted]
+
+
+def zeros(var: Var) -> np.ndarray:
+    """The zero cotangent of `var`."""
+    return np.zeros(var.shape, var.dtype)[()]
+
+
+def vjp_flat(
+    fun: Callable[..., Sequence[Array]], primals: Sequence[Array]
+) -> tuple[list[Array], Callable[..., list[Array]], list[Var | None]]:
+    """`fun` on flat lists: its outputs (outer values), the pullback, and each output's variable (None: constant).
+
+    The pullback takes one cotangent per output (None for none), and may be called again
+    unless `consume=True` gives the residuals away as it goes. Plain transpose: no conjugates.
+    """
+    primals = [inexact(p, "vjp") for p in primals]
+    outs, tape = record(fun, primals)
+    program = tape.program
+    out_vars = [tape.var(o) for o in outs]
+    values = [tape.lower(o) for o in outs]
+    tape.close("a finished gradient")
+    ins = program.ins
+
+    def pullback(cts: Sequence[Array | None], *, consume: bool = False) -> list[Array]:
+        seeds = [(v, c) for v, c in zip(out_vars, cts, strict=True) if v is not None and c is not None]
+        found = sweep(program, seeds, ins, consume=consume)
+        return [zeros(v) if ct is None else ct for v, ct in zip(ins, found, strict=True)]
+
+    pullback.tape = tape  # type: ignore[attr-defined]  # keeps captured arrays protected while it lives
+    return values, pullback, out_vars
+
+
+def own(arrays: Sequence[Array], borrowed: Sequence[Array] = ()) -> list[Array]:
+    """The arrays, copied where they share memory with each other, with `borrowed`, or cannot be written.
+
+    Gradients leave the library through here, so that updating one in place changes nothing else.
+    """
+    seen = {id(_root(b)) for b in borrowed}
+    owned = []
+    for array in arrays:
+        if type(array) is np.ndarray:
+            root = _root(array)
+            if id(root) in seen or not array.flags.writeable or not root.flags.writeable:
+                array = array.copy()
+            else:
+                seen.add(id(root))
+        owned.append(array)
+    return owned
+
+
+def _root(array: Array) -> Any:
+    array = raw(array)
+    while isinstance(base := getattr(array, "base", None), np.ndarray):
+        array = base
+    return array
