@@ -206,8 +206,9 @@ NO_PARAMS: dict[str, Any] = {}
 NUMBERS = frozenset({float, int, bool, complex, np.float64, np.float32, np.complex128, np.int64})
 
 
-def recording_operator(op: Op) -> Any:
-    """The method `Tensor.__op__` of a binary op without parameters.
+def recording_operator(op: Op, coerce: Any) -> Any:
+    """The method `Tensor.__op__` of a binary op without parameters; `coerce` makes a foreign operand
+    an array, or returns NotImplemented, so that Python asks the other type.
 
     The common case is one outermost tape that records, and for the other operand a number,
     an ndarray, or a Tensor of that tape. It is handled here in a single Python frame, at
@@ -224,7 +225,8 @@ def recording_operator(op: Op) -> Any:
         tape = a._trace
         x = a._value
         if type(tape) is not Tape or tape.mode is not None or a._view is not None or type(x) is Tensor:
-            return dispatch(op, a, b)
+            b = coerce(b)
+            return b if b is NotImplemented else op(a, b)
         kind = type(b)
         if kind is Tensor:
             y = b._value
@@ -243,7 +245,8 @@ def recording_operator(op: Op) -> Any:
             else:
                 xs = (x,) if saves_x else ()
         else:
-            return dispatch(op, a, b)
+            b = coerce(b)
+            return b if b is NotImplemented else op(a, b)
         var = Var(out.shape, out.dtype)
         frame = getframe(1)  # operators are for users: the library's own code calls ops
         tape.append((op, ins, var, NO_PARAMS, xs, out if saves_out else None, frame.f_code, frame.f_lasti))
@@ -251,7 +254,3 @@ def recording_operator(op: Op) -> Any:
 
     return method
 
-
-def dispatch(op: Op, a: Any, b: Any) -> Any:
-    """`op(a, b)` for an operand of any type; NotImplemented lets Python ask a foreign type."""
-    return op(a, b)

@@ -1,0 +1,35 @@
+"""A drop-in `numpy`: the same names, differentiable.
+
+    import wengert.numpy as np
+
+On plain arrays every function is NumPy's own. On Tensors each of NumPy's names is
+differentiable, constant (with the reason), or refused (with a remedy): the table is in
+`registry`, and `wengert coverage --api` prints it.
+"""
+
+from __future__ import annotations
+
+import importlib as _importlib
+from typing import Any
+
+import numpy as _numpy
+
+from wengert.numpy.registry import NAMES
+
+for _family in ("ufuncs", "reductions", "shaping"):
+    _importlib.import_module(f"wengert.numpy.{_family}")
+
+from wengert.numpy import methods as _methods  # noqa: E402
+
+_methods.attach()
+
+
+def __getattr__(name: str) -> Any:
+    entry = NAMES.get(name)
+    if entry is not None:
+        return entry.function
+    return getattr(_numpy, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*dir(_numpy), *(n for n in NAMES if "." not in n)})

@@ -1,0 +1,107 @@
+"""`x[key]` and `x[key] = value` with NumPy's keys: basic, integer arrays, boolean masks, and mixtures.
+
+Basic indexing gives views: writes are seen on both sides, as in NumPy.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wengert.core.errors import DTypeError, NotDifferentiable
+from wengert.core.source import describe, here
+from wengert.core.tensor import Array, Tensor, view
+from wengert.numpy.arrays import has_tensor, lift
+from wengert.numpy.protocols import concrete
+from wengert.ops.index import ARRAY, index, index_put
+
+BASIC = frozenset({int, slice, type(None), type(Ellipsis)})
+
+
+def parse(key: Any, ndim: int) -> tuple[Any, list[Array], bool]:
+    """A key as (spec, index arrays, whether every element is named at most once); see `ops.index`."""
+    kind = type(key)
+    if kind in BASIC:
+        return key, [], True
+    entries = [_entry(k) for k in (key if kind is tuple else (key,))]
+    if all(type(e) in BASIC for e in entries):
+        return (tuple(entries) if kind is tuple else entries[0]), [], True
+    return _advanced(entries, ndim)
+
+
+def _entry(k: Any) -> Any:
+    """One entry of a key: ints, slices, None and Ellipsis as they are, everything else an index array."""
+    if type(k) in BASIC:
+        return slice(*map(_bound, (k.start, k.stop, k.step))) if type(k) is slice else k
+    if isinstance(k, (np.integer, int)) and not isinstance(k, bool):
+        return int(k)
+    array = lift(k)
+    if isinstance(array, np.ndarray) and array.size == 0 and array.dtype.kind == "f":
+        array = array.astype(np.intp)  # NumPy takes an empty list for an empty index
+    if array.dtype.kind not in "iub":
+        raise IndexError("arrays used as indices must be of integer (or boolean) type")
+    if array.dtype.kind == "b":
+        if array.ndim == 0:
+            raise NotDifferentiable(
+                "index", got="a boolean scalar as a key", want="an array mask", fix="use `if`, or numpy.where", at=describe(here(3))
+            )
+        return concrete(array) if type(array) is Tensor else array
+    if array.ndim == 0 and type(array) is not Tensor:
+        return int(array)
+    return array
+
+
+def _bound(k: Any) -> int | None:
+    return None if k is None else k.__index__()
+
+
+def _advanced(entries: list[Any], ndim: int) -> tuple[Any, list[Array], bool]:
+    """Masks become integer arrays, an Ellipsis the slices it stands for, and ints 0-d arrays."""
+    consumed = sum(e.ndim if _is_mask(e) else 1 for e in entries if e is not None and e is not Ellipsis)
+    spec: list[Any] = []
+    arrays: list[Array] = []
+    masks = sum(map(_is_mask, entries))
+    others = sum(not _is_mask(e) and type(e) not in (slice, type(None), type(Ellipsis)) for e in entries)
+    for e in entries:
+        if e is Ellipsis:
+            spec += [slice(None)] * (ndim - consumed)
+        elif e is None or type(e) is slice:
+            spec.append(e)
+        else:
+            parts = e.nonzero() if _is_mask(e) else [np.asarray(e) if type(e) is int else e]
+            spec += [ARRAY] * len(parts)
+            arrays += parts
+    return tuple(spec), arrays, masks == 1 and not others
+
+
+def _is_mask(e: Any) -> bool:
+    return isinstance(e, np.ndarray) and e.dtype.kind == "b"
+
+
+def getitem(x: Tensor, key: Any) -> Array:
+    """`x[key]`."""
+    spec, arrays, unique = parse(key, x.ndim)
+    if arrays:
+        return index(x, *arrays, spec=spec, unique=unique)
+    return view(index, x, spec=spec)
+
+
+def setitem(x: Tensor, key: Any, value: Any) -> None:
+    """`x[key] = value`."""
+    spec, arrays, _ = parse(key, x.ndim)
+    if type(value) is Tensor and (seen := value._view) is not None:
+        # x[key] += y has written through the view x[key] already.
+        if seen.base is x and seen.op is index and not arrays and seen.params["spec"] == spec and not seen.stale():
+            return
+    if isinstance(value, (list, tuple)) and has_tensor(value):
+        value = lift(value)
+    if type(value) is Tensor and value.dtype.kind == "c" and x.dtype.kind != "c":
+        raise DTypeError(
+            "in-place write",
+            got=f"a complex value into a {x.dtype} array",
+            want="a real value, or a complex array",
+            fix="write value.real, or make the array with dtype=complex",
+            at=describe(here(2)),
+        )
+    x._write(index_put(x, value, *arrays, spec=spec))

@@ -1,0 +1,335 @@
+"""Tensor's operators and methods, those of ndarray.
+
+Operators record in one frame where they can (`trace.tape.recording_operator`). In-place
+operators write the cell, so that views and other names of the same array see it; NumPy
+scalars are immutable, and so are the Tensors that stand for them. Every method that has
+a function of the same name in NumPy is that function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from wengert.core.errors import DTypeError
+from wengert.core.op import Op
+from wengert.core.source import describe, here
+from wengert.core.tensor import Array, Tensor, raw, view
+from wengert.numpy import indexing, protocols
+from wengert.numpy.arrays import ARRAYS, astype, lift, shape_of
+from wengert.numpy.protocols import concrete
+from wengert.numpy.registry import NAMES
+from wengert.ops import basis, elementwise
+from wengert.ops.basis import conj, fit_tangent, imag, real, reshape, transpose
+from wengert.trace.tape import NUMBERS, recording_operator
+
+OPERANDS = ARRAYS | NUMBERS
+
+
+def coerce(b: Any) -> Any:
+    """The other operand of a binary operator as an array; NotImplemented for types that are none."""
+    if type(b) in OPERANDS or isinstance(b, (np.generic, np.ndarray, int, float, complex)):
+        return b
+    return lift(b) if isinstance(b, (list, tuple)) else NotImplemented
+
+
+# ── operators ─────────────────────────────────────────────────────────────────
+
+
+def reflected(op: Callable[..., Any]) -> Callable[..., Any]:
+    """`__rop__`."""
+
+    def method(a: Tensor, b: Any) -> Any:
+        b = coerce(b)
+        return b if b is NotImplemented else op(b, a)
+
+    return method
+
+
+def served(name: str) -> Callable[..., Any]:
+    """The operator, or method, that NumPy's function `name` implements."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return NAMES[name].function(self, *args, **kwargs)
+
+    method.__name__ = name
+    return method
+
+
+def served_operator(name: str) -> Callable[..., Any]:
+    """As `served`, for a binary operator."""
+
+    def method(a: Tensor, b: Any) -> Any:
+        b = coerce(b)
+        return b if b is NotImplemented else NAMES[name].function(a, b)
+
+    return method
+
+
+def in_place(symbol: str, forward: Callable[..., Any]) -> Callable[..., Any]:
+    """`x += y`: writes the cell, or makes a new Tensor where NumPy has a scalar."""
+
+    def method(self: Tensor, other: Any) -> Any:
+        new = forward(self, other)
+        if new is NotImplemented or not self.shape and not isinstance(raw(self), np.ndarray):
+            return new
+        if not np.can_cast(new.dtype, self.dtype, "same_kind"):
+            raise DTypeError(
+                f"in-place {symbol}=",
+                got=f"a {new.dtype} result for a {self.dtype} array",
+                want="a result that casts back",
+                fix=f"write x = x {symbol} y, or start from an array of dtype {new.dtype}",
+                at=describe(here(2)),
+            )
+        self._write(fit_tangent(new, self) if new.shape == self.shape else new)
+        return self
+
+    return method
+
+
+def power(a: Tensor, b: Any) -> Any:
+    """`a ** b`, with ndarray's own fast cases."""
+    match b:
+        case int() | float() if b == 2:
+            return elementwise.square(a)
+        case float() if b == 0.5:
+            return elementwise.sqrt(a)
+        case int() | float() if b == 1:
+            return basis.add(a, 0)
+        case int() | float() if b == -1:
+            return elementwise.reciprocal(a)
+    return _power(a, b)
+
+
+_power = recording_operator(elementwise.pow_, coerce)
+
+ARITHMETIC: dict[str, tuple[str, Op, Callable[..., Any]]] = {
+    "add": ("+", basis.add, recording_operator(basis.add, coerce)),
+    "sub": ("-", elementwise.sub, recording_operator(elementwise.sub, coerce)),
+    "mul": ("*", elementwise.mul, recording_operator(elementwise.mul, coerce)),
+    "truediv": ("/", elementwise.div, recording_operator(elementwise.div, coerce)),
+    "pow": ("**", elementwise.pow_, power),
+}
+SERVED = {
+    "floordiv": ("//", "floor_divide"),
+    "mod": ("%", "remainder"),
+    "divmod": ("", "divmod"),
+    "matmul": ("@", "matmul"),
+    "and": ("&", "bitwise_and"),
+    "or": ("|", "bitwise_or"),
+    "xor": ("^", "bitwise_xor"),
+    "lshift": ("<<", "left_shift"),
+    "rshift": (">>", "right_shift"),
+}
+COMPARISONS = {
+    "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal", "eq": "equal", "ne": "not_equal",
+}  # fmt: skip
+
+
+def attach_operators() -> None:
+    for name, (symbol, op, forward) in ARITHMETIC.items():
+        setattr(Tensor, f"__{name}__", forward)
+        setattr(Tensor, f"__r{name}__", reflected(op))
+        setattr(Tensor, f"__i{name}__", in_place(symbol, forward))
+    for name, (symbol, function) in SERVED.items():
+        forward = served_operator(function)
+        setattr(Tensor, f"__{name}__", forward)
+        setattr(Tensor, f"__r{name}__", reflected(lambda a, b, function=function: NAMES[function].function(a, b)))
+        if name != "divmod":
+            setattr(Tensor, f"__i{name}__", in_place(symbol, forward))
+    for name, function in COMPARISONS.items():
+        setattr(Tensor, f"__{name}__", served_operator(function))
+    Tensor.__hash__ = object.__hash__  # type: ignore[method-assign]  # lost when __eq__ is set
+    Tensor.__neg__ = lambda self: basis.neg(self)  # type: ignore[attr-defined]
+    Tensor.__pos__ = lambda self: basis.add(self, 0)  # type: ignore[attr-defined]
+    Tensor.__abs__ = lambda self: elementwise.abs_(self)  # type: ignore[attr-defined]
+    Tensor.__invert__ = served("invert")  # type: ignore[attr-defined]
+
+
+# ── container and conversions ─────────────────────────────────────────────────
+
+
+def length(self: Tensor) -> int:
+    if not self.shape:
+        raise TypeError("len() of unsized object")
+    return self.shape[0]
+
+
+def iterate(self: Tensor) -> Iterator[Array]:
+    if not self.shape:
+        raise TypeError("iteration over a 0-d array")
+    return (self[i] for i in range(self.shape[0]))
+
+
+def contains(self: Tensor, item: Any) -> bool:
+    return item in np.asarray(concrete(self))
+
+
+def representation(self: Tensor) -> str:
+    if self._view is not None:
+        self._sync()
+    value = raw(self)
+    kind = type(self._trace).__name__.strip("_").lower()
+    batch = "" if value.shape == self.shape else f", shape={self.shape}, batched"
+    return f"Tensor({np.array2string(np.asarray(value), separator=', ', prefix='Tensor(')}{batch}, {kind})"
+
+
+def formatted(self: Tensor, spec: str) -> str:
+    return format(raw(self), spec) if spec else str(self)
+
+
+def item(self: Tensor, *args: int) -> Any:
+    """`x.item()`: the one element, as a Tensor while it carries a derivative (a Python number otherwise)."""
+    element = reshape(self, shape=(self.size,))[args[0]] if len(args) == 1 else self[args] if args else reshape(self, shape=())
+    if type(element) is Tensor and element.dtype.kind in "fc" and protocols.carries(element):
+        return element
+    return concrete(element).item()
+
+
+def tolist(self: Tensor) -> Any:
+    """Nested lists; of Tensors while they carry a derivative."""
+    if not self.shape:
+        return item(self)
+    return [tolist(row) if type(row) is Tensor else row for row in self]
+
+
+def reshape_method(self: Tensor, *shape: Any, order: str = "C", copy: Any = None) -> Array:
+    if len(shape) == 1 and not isinstance(shape[0], (int, np.integer)):
+        shape = tuple(shape[0])
+    return NAMES["reshape"].function(self, shape, order=order)
+
+
+def transpose_method(self: Tensor, *axes: Any) -> Array:
+    if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))):
+        (axes,) = axes
+    return NAMES["transpose"].function(self, axes or None)
+
+
+def reversed_axes(self: Tensor) -> Array:
+    return view(transpose, self, axes=tuple(range(self.ndim))[::-1])
+
+
+def matrix_transposed(self: Tensor) -> Array:
+    n = self.ndim
+    if n < 2:
+        raise ValueError("matrix transpose with ndim < 2 is undefined")
+    return view(transpose, self, axes=(*range(n - 2), n - 1, n - 2))
+
+
+def copy(self: Tensor, order: str = "C") -> Tensor:
+    """A cell of its own, with the same value and derivative."""
+    if self._view is not None:
+        self._sync()
+    if self._trace is protocols.CONSTANTS:
+        return Tensor(self._value.copy(), None, self._trace)
+    return Tensor(self._value, self._node, self._trace)
+
+
+def fill(self: Tensor, value: Any) -> None:
+    self[...] = value
+
+
+def sort_method(self: Tensor, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
+    """Sort in place."""
+    self._write(NAMES["sort"].function(self, axis=axis))
+
+
+def put_method(self: Tensor, indices: Any, values: Any, mode: str = "raise") -> None:
+    NAMES["put"].function(self, indices, values, mode)
+
+
+def astype_method(self: Tensor, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Array:
+    out = astype(self, dtype)
+    return Tensor(out._value, out._node, out._trace) if out is self else out
+
+
+FUNCTIONS_AS_METHODS = (
+    "all any argmax argmin argpartition argsort choose clip compress conj conjugate cumprod cumsum diagonal dot max mean min"
+    " nonzero prod ravel repeat round searchsorted squeeze std sum swapaxes take trace var"
+).split()  # fmt: skip
+
+
+class Flat:
+    """`x.flat`: iteration, reading and writing in C order."""
+
+    def __init__(self, x: Tensor) -> None:
+        self.x = x
+
+    def __getitem__(self, key: Any) -> Array:
+        return reshape(self.x, shape=(self.x.size,))[key]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        flat = copy(reshape(self.x, shape=(self.x.size,)))
+        flat[key] = value
+        self.x._write(reshape(flat, shape=self.x.shape))
+
+    def __iter__(self) -> Iterator[Array]:
+        return iterate(reshape(self.x, shape=(self.x.size,)))
+
+    def __len__(self) -> int:
+        return self.x.size
+
+
+def attach_methods() -> None:
+    for name in FUNCTIONS_AS_METHODS:
+        setattr(Tensor, name, served(name))
+    attributes: dict[str, Any] = {
+        "__getitem__": indexing.getitem,
+        "__setitem__": indexing.setitem,
+        "__len__": length,
+        "__iter__": iterate,
+        "__contains__": contains,
+        "__repr__": representation,
+        "__str__": lambda self: str(raw(self)),
+        "__format__": formatted,
+        "__round__": lambda self, n=None: NAMES["round"].function(self, n or 0),
+        "__copy__": copy,
+        "__deepcopy__": lambda self, memo: copy(self),
+        "__array_namespace__": array_namespace,
+        "item": item,
+        "tolist": tolist,
+        "reshape": reshape_method,
+        "transpose": transpose_method,
+        "astype": astype_method,
+        "copy": copy,
+        "fill": fill,
+        "sort": sort_method,
+        "put": put_method,
+        "flatten": lambda self, order="C": copy(lift(NAMES["ravel"].function(self, order))),
+        "to_device": lambda self, device, stream=None: self,
+        "T": property(reversed_axes),
+        "mT": property(matrix_transposed),
+        "real": property(lambda self: view(real, self) if self.dtype.kind == "c" else self, lambda self, v: _set_part(self, "real", v)),
+        "imag": property(lambda self: view(imag, self), lambda self, v: _set_part(self, "imag", v)),
+        "flat": property(Flat, lambda self, v: Flat(self).__setitem__(slice(None), v)),
+        "itemsize": property(lambda self: self.dtype.itemsize),
+        "nbytes": property(lambda self: self.size * self.dtype.itemsize),
+        "device": property(lambda self: "cpu"),
+        "strides": property(lambda self: np.asarray(raw(self)).strides),
+        "flags": property(lambda self: np.asarray(raw(self)).flags),
+        "base": property(lambda self: self._view.base if self._view is not None else None),
+    }
+    for name, value in attributes.items():
+        setattr(Tensor, name, value)
+
+
+def _set_part(self: Tensor, part: str, value: Any) -> None:
+    getattr(self, part)[...] = value
+
+
+def array_namespace(self: Tensor, *, api_version: str | None = None) -> Any:
+    import wengert.numpy
+
+    return wengert.numpy
+
+
+def attach() -> None:
+    """Give Tensor its operators, methods and protocols."""
+    attach_operators()
+    attach_methods()
+    protocols.attach()
+
+
+__all__ = ["attach", "conj"]

@@ -1,0 +1,130 @@
+"""Tensor as a NumPy citizen: `__array_ufunc__`, `__array_function__`, and loud refusals of silent exits.
+
+`__array__` and `float` would hand out a number without its derivative; a result built on
+it would have a gradient of zero and nobody would know. They raise, and name the fix.
+A constant cell, which depends on nothing, converts freely.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wengert.core.aval import is_inexact
+from wengert.core.errors import ConcretizationError, NotDifferentiable
+from wengert.core.source import describe, here
+from wengert.core.tensor import CONSTANTS, Tensor, raw
+from wengert.numpy.registry import FUNCTIONS, UFUNCS
+from wengert.trace.tape import Tape
+from wengert.transforms.forward import Jvp
+
+
+def lost(what: str, got: str, fix: str) -> ConcretizationError:
+    """The error for a conversion that would lose a derivative."""
+    return ConcretizationError(what, got=got, want="a Tensor all the way, so that its derivative is kept", fix=fix, at=describe(here(2)))
+
+
+def carries(x: Any) -> bool:
+    """Whether `x` carries a derivative: an inexact Tensor of a trace other than that of constants."""
+    if type(x) is not Tensor:
+        return False
+    if x._view is not None:
+        x._sync()
+    return x._trace is not CONSTANTS and is_inexact(x.dtype)
+
+
+def concrete(x: Tensor) -> Any:
+    """The value of `x`, for control flow and constant results: known on a tape, under jvp, or of a constant."""
+    while type(x) is Tensor:
+        if x._view is not None:
+            x._sync()
+        if x._trace is not CONSTANTS and not isinstance(x._trace, (Tape, Jvp)):
+            raise ConcretizationError(
+                "value of a batched Tensor",
+                got=f"{x.dtype}{list(x.shape)} that stands for all examples of a vmap",
+                want="code that does the same for every example",
+                fix="use numpy.where instead of `if`, or loop over the examples in Python",
+                at=describe(here(2)),
+            )
+        x = x._value
+    return x
+
+
+def array(self: Tensor, dtype: Any = None, copy: Any = None) -> np.ndarray:
+    """`__array__`: for constant cells, and integer or boolean results."""
+    if carries(self):
+        raise lost(
+            "numpy.asarray of a Tensor",
+            f"{self.dtype}{list(self.shape)} under a running trace",
+            "use functions of NumPy that dispatch (docs/errors), let wengert adopt the function that does this"
+            " (wengert.adopt), or cut the derivative on purpose with wengert.stop_gradient(x)",
+        )
+    value = concrete(self)
+    return np.array(value, dtype=dtype, copy=copy) if copy else np.asarray(value, dtype=dtype)
+
+
+def scalar(kind: type) -> Any:
+    """`__float__` and `__complex__`."""
+
+    def method(self: Tensor) -> Any:
+        if carries(self):
+            raise lost(
+                f"{kind.__name__}() of a Tensor",
+                f"{self.dtype}{list(self.shape)} under a running trace",
+                f"drop the {kind.__name__}(); for math.* let wengert adopt the function, or use numpy's;"
+                " to cut the derivative on purpose: wengert.stop_gradient(x).item()",
+            )
+        return kind(concrete(self))
+
+    return method
+
+
+def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    """NumPy and SciPy ufuncs on Tensors."""
+    ours = UFUNCS.get(ufunc)
+    if ours is None:
+        ours = special(ufunc)
+    return ours(*inputs, **kwargs) if method == "__call__" else getattr(ours, method)(*inputs, **kwargs)
+
+
+def special(ufunc: np.ufunc) -> Any:
+    """The ufunc of a library that is loaded on first use, or NotDifferentiable."""
+    import importlib
+
+    importlib.import_module("wengert.scipy.special")  # whose import registers its ufuncs
+    ours = UFUNCS.get(ufunc)
+    if ours is None:
+        raise NotDifferentiable(
+            f"{ufunc.__name__}: no derivative is known to wengert",
+            fix="give it one with wengert.custom_jvp or wengert.custom_vjp",
+            at=describe(here(3)),
+        )
+    return ours
+
+
+def array_function(self: Tensor, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    """NumPy functions on Tensors."""
+    ours = FUNCTIONS.get(func)
+    if ours is None:
+        raise NotDifferentiable(
+            f"{func.__module__}.{func.__name__}: not served by wengert",
+            fix="see `wengert coverage --api` for what is; compose it from those, or use wengert.custom_vjp",
+            at=describe(here(2)),
+        )
+    return ours(*args, **kwargs)
+
+
+def attach() -> None:
+    """Give Tensor its protocols."""
+    Tensor.__array__ = array  # type: ignore[attr-defined]
+    Tensor.__float__ = scalar(float)  # type: ignore[attr-defined]
+    Tensor.__complex__ = scalar(complex)  # type: ignore[attr-defined]
+    Tensor.__bool__ = lambda self: bool(concrete(self))  # type: ignore[attr-defined]
+    Tensor.__int__ = lambda self: int(concrete(self))  # type: ignore[attr-defined]
+    Tensor.__index__ = lambda self: concrete(self).__index__()  # type: ignore[attr-defined]
+    Tensor.__array_ufunc__ = array_ufunc  # type: ignore[attr-defined]
+    Tensor.__array_function__ = array_function  # type: ignore[attr-defined]
+
+
+__all__ = ["array_function", "array_ufunc", "attach", "concrete", "lost", "raw"]
