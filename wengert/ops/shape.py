@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from wengert.core.op import Op, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
-from wengert.ops.basis import all_batched, fit, linear
+from wengert.ops.basis import all_batched, check_axes, fit, linear, reduce_sum, reshape, transpose
 from wengert.ops.index import index
 
 # ── flip ──────────────────────────────────────────────────────────────────────
@@ -34,7 +35,9 @@ flip = linear(
 def _concatenate_shape(*xs: Aval, axis: int, sizes: tuple[int, ...]) -> Aval:
     first = xs[0].shape
     for x in xs:
-        if x.ndim != len(first) or any(d != e for i, (d, e) in enumerate(zip(x.shape, first, strict=True)) if i != axis):
+        if x.ndim != len(first) or any(
+            d != e for i, (d, e) in enumerate(zip(x.shape, first, strict=True)) if i != axis
+        ):
             raise ShapeError(
                 "concatenate",
                 got=f"{', '.join(map(str, xs))} along axis {axis}",
@@ -55,7 +58,9 @@ def _concatenate_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array, *, a
     return concatenate(*parts, axis=axis, sizes=sizes)
 
 
-def _concatenate_vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array, *, axis: int, sizes: tuple[int, ...]) -> tuple[Array | None, ...]:
+def _concatenate_vjp(
+    ct: Array, ins: Vars, xs: Sequence[Array], out: Array, *, axis: int, sizes: tuple[int, ...]
+) -> tuple[Array | None, ...]:
     lead = (slice(None),) * axis
     return tuple(
         None if var is None else fit(index(ct, spec=(*lead, piece)), var)
@@ -113,4 +118,333 @@ stack = Op(
     batch=lambda xs, batched, size, *, axis: stack(*all_batched(xs, batched, size), axis=axis + 1),
     samples=(Sample((2, 3), (2, 3), axis=1), Sample((), (), (), axis=0), Sample((3,), axis=0)),
     rejects=(Sample((2,), (3,), axis=0, raises=ShapeError),),
+)
+
+
+# ── split ─────────────────────────────────────────────────────────────────────
+
+
+def _split_shape(x: Aval, *, axis: int, sizes: tuple[int, ...]) -> tuple[Aval, ...]:
+    check_axes("split", (axis,), x)
+    if sum(sizes) != x.shape[axis]:
+        raise ShapeError(
+            "split",
+            got=f"sizes={sizes} on axis {axis} of {x}",
+            want=f"sizes that add up to {x.shape[axis]}",
+            fix="check the sizes",
+            at=describe(here(2)),
+        )
+    return tuple(x.with_shape((*x.shape[:axis], size, *x.shape[axis + 1 :])) for size in sizes)
+
+
+def _split_eval(x: Array, *, axis: int, sizes: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+    lead = (slice(None),) * axis
+    return tuple(x[(*lead, piece)] for piece in _pieces(sizes))
+
+
+def _split_vjp(
+    cts: list[Array | None], ins: Vars, xs: Sequence[Array], out: Any, *, axis: int, sizes: tuple[int, ...]
+) -> tuple[Array]:
+    (x,) = ins
+    parts = []
+    for ct, size in zip(cts, sizes, strict=True):
+        parts.append(np.zeros((*x.shape[:axis], size, *x.shape[axis + 1 :]), x.dtype) if ct is None else ct)  # type: ignore[union-attr]
+    return (concatenate(*parts, axis=axis, sizes=sizes),)
+
+
+split = Op(
+    name="split",
+    accepts=ANY,
+    shape=_split_shape,
+    eval=_split_eval,
+    jvp=lambda xs, dxs, out, *, axis, sizes: split(dxs[0], axis=axis, sizes=sizes),
+    vjp=_split_vjp,
+    saves=(),
+    batch=lambda xs, batched, size, *, axis, sizes: split(xs[0], axis=axis + 1, sizes=sizes),
+    multi=True,
+    samples=(
+        Sample((5, 2), axis=0, sizes=(2, 3)),
+        Sample((2, 4), axis=1, sizes=(1, 0, 3)),
+        Sample((0,), axis=0, sizes=(0,)),
+    ),
+    rejects=(Sample((5,), axis=0, sizes=(2, 2), raises=ShapeError), Sample((), axis=0, sizes=(1,), raises=ShapeError)),
+)
+
+# ── contiguous ────────────────────────────────────────────────────────────────
+
+contiguous = linear(
+    "contiguous",
+    accepts=ANY,
+    shape=lambda x: x,
+    eval=lambda x: np.array(x, order="C", copy=None),
+    transpose=lambda ct, var: ct,
+    batch=lambda xs, batched, size: contiguous(xs[0]),
+    samples=(Sample((3, 4)), Sample(()), Sample((0, 2))),
+    note="the same array in C order in memory, which decides where NumPy makes views of it",
+)
+
+
+def in_order(x: Array, axes: Sequence[int]) -> Array:
+    """`x`, without gaps in memory, where its axes follow each other in the order `axes` (outermost first)."""
+    axes = tuple(axes)
+    if axes == tuple(range(len(axes))):
+        return contiguous(x)
+    back = tuple(int(i) for i in np.argsort(axes))
+    return transpose(contiguous(transpose(x, axes=axes)), axes=back)
+
+
+# ── pad_constant ──────────────────────────────────────────────────────────────
+
+Widths = tuple[tuple[int, int], ...]
+
+
+def _pad_shape(x: Aval, *, widths: Widths, value: Any = 0) -> Aval:
+    if len(widths) != x.ndim or any(w < 0 for pair in widths for w in pair):
+        raise ShapeError(
+            "pad_constant",
+            got=f"widths={widths} on {x}",
+            want=f"{x.ndim} pairs of widths ≥ 0",
+            fix="give (before, after) for each axis",
+            at=describe(here(2)),
+        )
+    return x.with_shape(tuple(lo + d + hi for d, (lo, hi) in zip(x.shape, widths, strict=True)))
+
+
+def _inner(shape: Sequence[int], widths: Widths) -> tuple[slice, ...]:
+    return tuple(slice(lo, lo + d) for d, (lo, _) in zip(shape, widths, strict=True))
+
+
+def _pad_eval(x: Array, *, widths: Widths, value: Any = 0) -> np.ndarray:
+    shape = tuple(lo + d + hi for d, (lo, hi) in zip(x.shape, widths, strict=True))
+    out = np.full(shape, value, x.dtype)
+    out[_inner(x.shape, widths)] = x
+    return out
+
+
+pad_constant = Op(
+    name="pad_constant",
+    accepts=ANY,
+    shape=_pad_shape,
+    eval=_pad_eval,
+    jvp=lambda xs, dxs, out, *, widths, value=0: pad_constant(dxs[0], widths=widths),
+    vjp=lambda ct, ins, xs, out, *, widths, value=0: (index(ct, spec=_inner(ins[0].shape, widths)),),
+    saves=(),
+    batch=lambda xs, batched, size, *, widths, value=0: pad_constant(xs[0], widths=((0, 0), *widths), value=value),
+    samples=(
+        Sample((3,), widths=((1, 2),)),
+        Sample((2, 3), widths=((0, 1), (2, 0)), value=1.5),
+        Sample((0, 2), widths=((1, 1), (0, 0))),
+        Sample((), widths=()),
+    ),
+    rejects=(
+        Sample((3,), widths=((1, -1),), raises=ShapeError),
+        Sample((3, 2), widths=((1, 1),), raises=ShapeError),
+    ),
+)
+
+# ── repeat ────────────────────────────────────────────────────────────────────
+
+
+def _repeat_shape(x: Aval, *, count: int, axis: int) -> Aval:
+    check_axes("repeat", (axis,), x)
+    return x.with_shape((*x.shape[:axis], x.shape[axis] * count, *x.shape[axis + 1 :]))
+
+
+def _repeat_transpose(ct: Array, var: Any, *, count: int, axis: int) -> Array:
+    shape = var.shape
+    grouped = reshape(ct, shape=(*shape[: axis + 1], count, *shape[axis + 1 :]))
+    return reduce_sum(grouped, axes=(axis + 1,))
+
+
+repeat = linear(
+    "repeat",
+    shape=_repeat_shape,
+    eval=lambda x, *, count, axis: np.repeat(x, count, axis),
+    transpose=_repeat_transpose,
+    batch=lambda xs, batched, size, *, count, axis: repeat(xs[0], count=count, axis=axis + 1),
+    accepts=ANY,
+    samples=(
+        Sample((3,), count=2, axis=0),
+        Sample((2, 3), count=3, axis=1),
+        Sample((2, 3), count=0, axis=0),
+        Sample((0, 3), count=2, axis=0),
+    ),
+    rejects=(Sample((3,), count=2, axis=1, raises=ShapeError),),
+)
+
+# ── roll ──────────────────────────────────────────────────────────────────────
+
+
+def _roll_shape(x: Aval, *, shifts: tuple[int, ...], axes: tuple[int, ...]) -> Aval:
+    check_axes("roll", tuple(dict.fromkeys(axes)), x)
+    return x
+
+
+roll = linear(
+    "roll",
+    accepts=ANY,
+    shape=_roll_shape,
+    eval=lambda x, *, shifts, axes: np.roll(x, shifts, axes),
+    transpose=lambda ct, var, *, shifts, axes: roll(ct, shifts=tuple(-s for s in shifts), axes=axes),
+    batch=lambda xs, batched, size, *, shifts, axes: roll(xs[0], shifts=shifts, axes=tuple(a + 1 for a in axes)),
+    samples=(
+        Sample((5,), shifts=(2,), axes=(0,)),
+        Sample((3, 4), shifts=(1, -7), axes=(0, 1)),
+        Sample((4,), shifts=(1, 2), axes=(0, 0)),
+        Sample((0,), shifts=(1,), axes=(0,)),
+    ),
+    rejects=(Sample((3,), shifts=(1,), axes=(1,), raises=ShapeError),),
+)
+
+# ── diagonal, diagonal_embed ──────────────────────────────────────────────────
+
+
+def diagonal_length(rows: int, columns: int, offset: int) -> int:
+    """How many elements the diagonal at `offset` of a rows × columns matrix has."""
+    return max(0, min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns))
+
+
+def _diagonal_shape(x: Aval, *, offset: int, axis1: int, axis2: int) -> Aval:
+    check_axes("diagonal", (axis1, axis2), x)
+    n = diagonal_length(x.shape[axis1], x.shape[axis2], offset)
+    return x.with_shape((*x.without((axis1, axis2)).shape, n))
+
+
+diagonal = linear(
+    "diagonal",
+    accepts=ANY,
+    shape=_diagonal_shape,
+    eval=lambda x, *, offset, axis1, axis2: x.diagonal(offset, axis1, axis2),
+    transpose=lambda ct, var, *, offset, axis1, axis2: diagonal_embed(
+        ct, offset=offset, axis1=axis1, axis2=axis2, shape=var.shape
+    ),
+    batch=lambda xs, batched, size, *, offset, axis1, axis2: diagonal(
+        xs[0], offset=offset, axis1=axis1 + 1, axis2=axis2 + 1
+    ),
+    samples=(
+        Sample((3, 3), offset=0, axis1=0, axis2=1),
+        Sample((2, 4), offset=1, axis1=0, axis2=1),
+        Sample((3, 2, 4), offset=-1, axis1=2, axis2=0),
+        Sample((2, 3), offset=7, axis1=0, axis2=1),
+        Sample((0, 3), offset=0, axis1=0, axis2=1),
+    ),
+    rejects=(
+        Sample((3, 3), offset=0, axis1=1, axis2=1, raises=ShapeError),
+        Sample((3,), offset=0, axis1=0, axis2=1, raises=ShapeError),
+    ),
+)
+
+
+def _embed_shape(y: Aval, *, offset: int, axis1: int, axis2: int, shape: tuple[int, ...]) -> Aval:
+    want = _diagonal_shape(y.with_shape(shape), offset=offset, axis1=axis1, axis2=axis2)
+    if want.shape != y.shape:
+        raise ShapeError(
+            "diagonal_embed",
+            got=f"{y} for the diagonal {offset} of shape {shape}",
+            want=str(want),
+            fix="check the length of the diagonal",
+            at=describe(here(2)),
+        )
+    return y.with_shape(shape)
+
+
+def _embed_eval(y: Array, *, offset: int, axis1: int, axis2: int, shape: tuple[int, ...]) -> np.ndarray:
+    out = np.zeros(shape, y.dtype)
+    seen = out.diagonal(offset, axis1, axis2)
+    seen.flags.writeable = True  # a view of an array that is ours
+    seen[...] = y
+    return out
+
+
+diagonal_embed = linear(
+    "diagonal_embed",
+    accepts=ANY,
+    shape=_embed_shape,
+    eval=_embed_eval,
+    transpose=lambda ct, var, *, offset, axis1, axis2, shape: diagonal(ct, offset=offset, axis1=axis1, axis2=axis2),
+    batch=lambda xs, batched, size, *, offset, axis1, axis2, shape: diagonal_embed(
+        xs[0], offset=offset, axis1=axis1 + 1, axis2=axis2 + 1, shape=(size, *shape)
+    ),
+    samples=(
+        Sample((3,), offset=0, axis1=0, axis2=1, shape=(3, 3)),
+        Sample((2,), offset=-1, axis1=0, axis2=1, shape=(3, 3)),
+        Sample((4, 2), offset=1, axis1=0, axis2=2, shape=(2, 4, 3)),
+        Sample((0,), offset=0, axis1=0, axis2=1, shape=(0, 0)),
+    ),
+    rejects=(Sample((2,), offset=0, axis1=0, axis2=1, shape=(3, 3), raises=ShapeError),),
+    note="zeros with y on a diagonal: the transpose of `diagonal`",
+)
+
+# ── windows, overlap_add ──────────────────────────────────────────────────────
+
+
+def _windowed(shape: Sequence[int], sizes: Sequence[int], axes: Sequence[int]) -> tuple[int, ...]:
+    left = list(shape)
+    for size, axis in zip(sizes, axes, strict=True):
+        left[axis] -= size - 1
+    return (*left, *sizes)
+
+
+def _windows_shape(x: Aval, *, sizes: tuple[int, ...], axes: tuple[int, ...]) -> Aval:
+    check_axes("windows", tuple(dict.fromkeys(axes)), x)
+    shape = _windowed(x.shape, sizes, axes)
+    if min(shape, default=0) < 0 or any(d <= 0 for d in shape[: x.ndim] if x.size):
+        raise ShapeError(
+            "windows",
+            got=f"windows of {sizes} along axes {axes} of {x}",
+            want="windows that are no larger than the array",
+            fix="pad the array, or take smaller windows",
+            at=describe(here(2)),
+        )
+    return x.with_shape(shape)
+
+
+windows = linear(
+    "windows",
+    accepts=ANY,
+    shape=_windows_shape,
+    eval=lambda x, *, sizes, axes: np.lib.stride_tricks.sliding_window_view(x, sizes, axes),
+    transpose=lambda ct, var, *, sizes, axes: overlap_add(ct, sizes=sizes, axes=axes),
+    batch=lambda xs, batched, size, *, sizes, axes: windows(xs[0], sizes=sizes, axes=tuple(a + 1 for a in axes)),
+    samples=(
+        Sample((5,), sizes=(3,), axes=(0,)),
+        Sample((4, 3), sizes=(2, 2), axes=(1, 0)),
+        Sample((2, 4), sizes=(4,), axes=(1,)),
+        Sample((6,), sizes=(3, 2), axes=(0, 0)),
+    ),
+    rejects=(Sample((3,), sizes=(4,), axes=(0,), raises=ShapeError),),
+    note="every window of the given sizes; the windows' own axes come last",
+)
+
+
+def _overlapped(shape: Sequence[int], sizes: Sequence[int], axes: Sequence[int]) -> tuple[int, ...]:
+    whole = list(shape[: len(shape) - len(sizes)])
+    for size, axis in zip(sizes, axes, strict=True):
+        whole[axis] += size - 1
+    return tuple(whole)
+
+
+def _overlap_eval(y: Array, *, sizes: tuple[int, ...], axes: tuple[int, ...]) -> np.ndarray:
+    out = np.zeros(_overlapped(y.shape, sizes, axes), y.dtype)
+    lengths = y.shape[: y.ndim - len(sizes)]
+    for offset in np.ndindex(*sizes):
+        start = [0] * len(lengths)
+        for axis, shift in zip(axes, offset, strict=True):
+            start[axis] += shift
+        out[tuple(slice(s, s + n) for s, n in zip(start, lengths, strict=True))] += y[(..., *offset)]
+    return out
+
+
+overlap_add = linear(
+    "overlap_add",
+    shape=lambda y, *, sizes, axes: y.with_shape(_overlapped(y.shape, sizes, axes)),
+    eval=_overlap_eval,
+    transpose=lambda ct, var, *, sizes, axes: windows(ct, sizes=sizes, axes=axes),
+    batch=lambda xs, batched, size, *, sizes, axes: overlap_add(xs[0], sizes=sizes, axes=tuple(a + 1 for a in axes)),
+    samples=(
+        Sample((3, 3), sizes=(3,), axes=(0,)),
+        Sample((3, 2, 2, 2), sizes=(2, 2), axes=(1, 0)),
+        Sample((3, 3, 2), sizes=(3, 2), axes=(0, 0)),
+    ),
+    note="the sum of windows put back where they came from: the transpose of `windows`",
 )
