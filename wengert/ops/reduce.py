@@ -1,0 +1,392 @@
+"""Reductions: extrema, products, means, moments, and the constant ones (any, all, argmax, counts).
+
+Convention  `axes` are sorted and non-negative; the reduced axes go. `reduce_sum` is in `basis`.
+
+Memory  Extrema keep their operand and their result, not a mask: both exist anyway (a mask would be new
+        memory, and its making would double the time of the forward pass).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.core.aval import ANY, FLOAT, INEXACT, Aval, is_inexact
+from wengert.core.errors import ShapeError
+from wengert.core.op import Op, Rule, Sample
+from wengert.core.source import describe, here
+from wengert.core.tensor import Array
+from wengert.graph.program import Vars
+from wengert.ops.basis import (
+    all_batched,
+    cast,
+    check_axes,
+    conj,
+    expand_to,
+    fit,
+    linear,
+    real,
+    real_dtype,
+    reduce_sum,
+    reshape,
+    scale,
+    transpose,
+)
+from wengert.ops.dtype import truncate
+from wengert.ops.elementwise import div, exp, mul, sub
+from wengert.ops.family import piecewise_constant
+from wengert.ops.scan import exclusive_product
+from wengert.ops.select import where
+
+Axes = tuple[int, ...]
+
+# ── helpers ───────────────────────────────────────────────────────────────────
+
+
+def count_of(shape: Sequence[int], axes: Axes) -> int:
+    """How many elements a reduction over `axes` puts together."""
+    return math.prod(shape[a] for a in axes)
+
+
+def kept_shape(shape: Sequence[int], axes: Axes) -> tuple[int, ...]:
+    """`shape` with the reduced axes of length one."""
+    return tuple(1 if i in axes else d for i, d in enumerate(shape))
+
+
+def keep(out: Array, shape: Sequence[int], axes: Axes) -> Array:
+    """A reduction's result with its axes back, of length one."""
+    return reshape(out, shape=kept_shape(shape, axes)) if axes else out
+
+
+def _reduced_shape(name: str, dtype: Any = None, *, empty: bool = True) -> Rule:
+    """Shape rule of a reduction; `empty=False` for those without a value on no elements."""
+
+    def shape(x: Aval, *, axes: Axes, **params: Any) -> Aval:
+        check_axes(name, axes, x)
+        if not empty and count_of(x.shape, axes) == 0 and count_of(x.without(axes).shape, range(x.ndim - len(axes))):
+            raise ShapeError(
+                name,
+                got=f"{x}, with no elements along axes={axes}",
+                want="at least one element",
+                fix="pass initial=, or leave out the empty case",
+                at=describe(here(2)),
+            )
+        out = x.without(axes)
+        return out if dtype is None else out.with_dtype(np.dtype(dtype) if isinstance(dtype, type) else dtype(x.dtype))
+
+    return shape
+
+
+def _reduced_batch(op: Any) -> Rule:
+    return lambda xs, batched, size, *, axes, **params: op()(xs[0], axes=tuple(a + 1 for a in axes), **params)
+
+
+AXES_SAMPLES = (
+    Sample((3, 4), axes=(0,)),
+    Sample((3, 4), axes=(0, 1)),
+    Sample((2, 3, 4), axes=(0, 2)),
+    Sample((0, 3), axes=(1,)),
+    Sample((3,), axes=()),
+    Sample((), axes=()),
+)
+EMPTY_SAMPLES = (Sample((2, 0, 5), axes=(1,)),)
+AXES_REJECTS = (Sample((3,), axes=(1,), raises=ShapeError),)
+
+# ── constants: any, all, argmax, argmin, count_nonzero ────────────────────────
+
+
+def _count_eval(x: Array, *, axes: Axes) -> Any:
+    if len(axes) == np.ndim(x):
+        return np.intp(np.count_nonzero(x))
+    return np.count_nonzero(x, axis=axes)
+
+
+def _constant_reduction(name: str, fn: Rule, dtype: Any, reason: str) -> Op:
+    op = piecewise_constant(
+        name,
+        fn,
+        reason,
+        shape=_reduced_shape(name, dtype),
+        batch=_reduced_batch(lambda: op),
+        samples=(*AXES_SAMPLES, *EMPTY_SAMPLES),
+    )
+    return op
+
+
+reduce_any = _constant_reduction(
+    "reduce_any", lambda x, *, axes: np.logical_or.reduce(x, axis=axes), bool, "a boolean"
+)
+reduce_all = _constant_reduction(
+    "reduce_all", lambda x, *, axes: np.logical_and.reduce(x, axis=axes), bool, "a boolean"
+)
+count_nonzero = _constant_reduction("count_nonzero", _count_eval, np.intp, "a count")
+
+
+def _index_reduction(name: str, fn: Any) -> Op:
+    def shape(x: Aval, *, axis: int) -> Aval:
+        check_axes(name, (axis,), x)
+        return x.without((axis,)).with_dtype(np.intp)
+
+    op = piecewise_constant(
+        name,
+        lambda x, *, axis: fn(x, axis=axis),
+        "an index: it jumps where two elements change order, and is constant elsewhere",
+        shape=shape,
+        batch=lambda xs, batched, size, *, axis: op(xs[0], axis=axis + 1),
+        samples=(Sample((4,), axis=0), Sample((3, 4), axis=1), Sample((2, 3, 4), axis=1)),
+    )
+    return op
+
+
+argmax = _index_reduction("argmax", np.argmax)
+argmin = _index_reduction("argmin", np.argmin)
+
+# ── reduce_max, reduce_min, and without NaN: reduce_fmax, reduce_fmin ─────────
+
+
+def _attained_eval(x: Array, out: Array, *, axes: Axes, nan: bool) -> np.ndarray:
+    out = np.reshape(out, kept_shape(np.shape(x), axes))
+    mask = x == out
+    if nan and is_inexact(x.dtype) and np.isnan(out).any():
+        mask = mask | np.isnan(x)  # no other slice has a NaN
+    return mask
+
+
+def _attained_batch(xs: Sequence[Array], batched: Sequence[bool], size: int, *, axes: Axes, nan: bool) -> Array:
+    x, out = all_batched(xs, batched, size)
+    return attained(x, out, axes=tuple(a + 1 for a in axes), nan=nan)
+
+
+attained = piecewise_constant(
+    "attained",
+    _attained_eval,
+    "a boolean: which elements equal the extremum",
+    arity=2,
+    shape=lambda x, out, *, axes, nan: x.with_dtype(bool),
+    batch=_attained_batch,
+    samples=(
+        Sample((3, 4), (3,), axes=(1,), nan=True),
+        Sample((2, 3, 4), (3,), axes=(0, 2), nan=False),
+        Sample(np.array([1.0, np.nan, np.nan]), np.array(np.nan), axes=(0,), nan=True),
+    ),
+)
+
+
+def _extremum(name: str, ufunc: np.ufunc, *, nan: bool) -> Op:
+    """`nan`: a NaN is the extremum of its slice, and takes the derivative; otherwise NaNs do not take part."""
+    op: Op
+
+    def ties(x: Array, out: Array, axes: Axes) -> tuple[Array, Array]:
+        mask = attained(x, out, axes=axes, nan=nan)
+        # A slice of NaNs alone has no tie, and its extremum no derivative: any count will do.
+        return mask, cast(at_least_one(count_nonzero(mask, axes=axes)), dtype=out.dtype)
+
+    def jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array, *, axes: Axes) -> Array:
+        mask, count = ties(xs[0], out, axes)
+        return div(reduce_sum(where(mask, dxs[0], 0.0), axes=axes), count)
+
+    def vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array, *, axes: Axes) -> tuple[Array]:
+        (x,) = xs
+        mask, count = ties(x, out, axes)
+        return (fit(where(mask, keep(div(ct, count), x.shape, axes), 0.0), ins[0]),)
+
+    op = Op(
+        name=name,
+        accepts=ANY,
+        shape=_reduced_shape(name, empty=False),
+        eval=lambda x, *, axes: ufunc.reduce(x, axis=axes),
+        jvp=jvp,
+        vjp=vjp,
+        saves=(0, "out"),
+        batch=_reduced_batch(lambda: op),
+        samples=AXES_SAMPLES,
+        rejects=(*AXES_REJECTS, Sample((0,), axes=(0,), raises=ShapeError)),
+        note="elements that tie share equally; complex numbers are ordered as NumPy orders them, real parts first",
+    )
+    return op
+
+
+at_least_one = piecewise_constant("at_least_one", lambda n: np.maximum(n, 1), "a count", shape=lambda n: n)
+
+reduce_max = _extremum("reduce_max", np.maximum, nan=True)
+reduce_min = _extremum("reduce_min", np.minimum, nan=True)
+reduce_fmax = _extremum("reduce_fmax", np.fmax, nan=False)
+reduce_fmin = _extremum("reduce_fmin", np.fmin, nan=False)
+
+# ── reduce_prod ───────────────────────────────────────────────────────────────
+
+
+def product_of_others(x: Array, axes: Axes) -> Array:
+    """For each element, the product of all others that are reduced with it. No division: exact with zeros.
+
+    Cost: two running products, and O(1) arrays of x's size. It is made of ops, so it has derivatives of its own.
+    """
+    others = tuple(i for i in range(x.ndim) if i not in axes)
+    order = (*others, *axes)
+    moved = x if order == tuple(range(x.ndim)) else transpose(x, axes=order)
+    shape = moved.shape
+    rows = reshape(moved, shape=(*(x.shape[i] for i in others), count_of(x.shape, axes)))
+    last = len(others)
+    rest = mul(exclusive_product(rows, last), exclusive_product(rows, last, reverse=True))
+    rest = reshape(rest, shape=shape)
+    return rest if moved is x else transpose(rest, axes=tuple(int(i) for i in np.argsort(order)))
+
+
+reduce_prod = Op(
+    name="reduce_prod",
+    accepts=ANY,
+    shape=_reduced_shape("reduce_prod", lambda dtype: np.multiply.reduce(np.empty(0, dtype)).dtype),
+    eval=lambda x, *, axes: np.multiply.reduce(x, axis=axes),
+    jvp=lambda xs, dxs, out, *, axes: reduce_sum(scale(dxs[0], product_of_others(xs[0], axes)), axes=axes),
+    vjp=lambda ct, ins, xs, out, *, axes: (
+        fit(scale(keep(ct, ins[0].shape, axes), product_of_others(xs[0], axes)), ins[0]),
+    ),
+    saves=(0,),
+    batch=_reduced_batch(lambda: reduce_prod),
+    samples=(
+        *AXES_SAMPLES,
+        *EMPTY_SAMPLES,
+        Sample(np.array([[1.5, 0.0, 2.0], [0.0, 0.5, 0.0]]), axes=(1,), diff=(0,), real_only=True),
+    ),
+    rejects=AXES_REJECTS,
+)
+
+# ── reduce_mean ───────────────────────────────────────────────────────────────
+
+
+def _mean_eval(x: Array, *, axes: Axes) -> Any:
+    n = count_of(x.shape, axes)
+    if n == 0 or x.dtype.itemsize == 2:  # NumPy's warning; NumPy's wider accumulator
+        return np.mean(x, axis=axes)
+    return np.add.reduce(x, axis=axes) / n
+
+
+reduce_mean = linear(
+    "reduce_mean",
+    shape=_reduced_shape("reduce_mean"),
+    eval=_mean_eval,
+    transpose=lambda ct, var, *, axes: expand_to(div(ct, count_of(var.shape, axes)), var.shape, axes),
+    batch=_reduced_batch(lambda: reduce_mean),
+    samples=AXES_SAMPLES,
+    rejects=AXES_REJECTS,
+)
+
+# ── reduce_var, reduce_std ────────────────────────────────────────────────────
+
+
+def centred(x: Array, axes: Axes) -> Array:
+    """`x` less its mean over `axes`."""
+    return sub(x, keep(reduce_mean(x, axes=axes), x.shape, axes))
+
+
+def _freedom(shape: Sequence[int], axes: Axes, ddof: float) -> float:
+    return max(count_of(shape, axes) - ddof, 0)
+
+
+def _var_eval(x: Array, *, axes: Axes, ddof: float) -> Any:
+    return np.var(x, axis=axes, ddof=ddof)
+
+
+def _var_slope(x: Array, axes: Axes, ddof: float) -> Array:
+    # Deviations sum to zero, so that the mean's own derivative drops out.
+    with np.errstate(all="ignore"):
+        weight = np.float64(2) / _freedom(x.shape, axes, ddof)
+    return mul(float(weight), conj(centred(x, axes)) if x.dtype.kind == "c" else centred(x, axes))
+
+
+def _real(x: Array) -> Array:
+    return real(x) if x.dtype.kind == "c" else x
+
+
+_MOMENT_SAMPLES = (
+    Sample((3, 4), axes=(0,), ddof=0),
+    Sample((3, 4), axes=(0, 1), ddof=1),
+    Sample((2, 3, 4), axes=(0, 2), ddof=1.5),
+    Sample((0, 3), axes=(1,), ddof=0),
+)
+
+reduce_var = Op(
+    name="reduce_var",
+    accepts=INEXACT,
+    shape=_reduced_shape("reduce_var", real_dtype),
+    eval=_var_eval,
+    jvp=lambda xs, dxs, out, *, axes, ddof: reduce_sum(_real(scale(dxs[0], _var_slope(xs[0], axes, ddof))), axes=axes),
+    vjp=lambda ct, ins, xs, out, *, axes, ddof: (
+        fit(scale(keep(ct, ins[0].shape, axes), _var_slope(xs[0], axes, ddof)), ins[0]),
+    ),
+    saves=(0,),
+    batch=_reduced_batch(lambda: reduce_var),
+    samples=_MOMENT_SAMPLES,
+    rejects=(Sample((3,), axes=(1,), ddof=0, raises=ShapeError),),
+    note="for complex x the mean of |x - mean|², a real number",
+)
+
+
+def _std_slope(x: Array, out: Array, axes: Axes, ddof: float) -> Array:
+    positive = truncate(keep(out, x.shape, axes), dtype=np.dtype(bool))
+    scaled = mul(keep(out, x.shape, axes), float(_freedom(x.shape, axes, ddof)))
+    # Centred twice: the rounding of the mean of equal elements would have a direction of its own.
+    deviation = centred(centred(x, axes), axes)
+    if x.dtype.kind == "c":
+        deviation = conj(deviation)
+    return where(positive, div(deviation, where(positive, scaled, 1.0)), 0.0)
+
+
+reduce_std = Op(
+    name="reduce_std",
+    accepts=INEXACT,
+    shape=_reduced_shape("reduce_std", real_dtype),
+    eval=lambda x, *, axes, ddof: np.std(x, axis=axes, ddof=ddof),
+    jvp=lambda xs, dxs, out, *, axes, ddof: reduce_sum(
+        _real(scale(dxs[0], _std_slope(xs[0], out, axes, ddof))), axes=axes
+    ),
+    vjp=lambda ct, ins, xs, out, *, axes, ddof: (
+        fit(scale(keep(ct, ins[0].shape, axes), _std_slope(xs[0], out, axes, ddof)), ins[0]),
+    ),
+    saves=(0, "out"),
+    batch=_reduced_batch(lambda: reduce_std),
+    samples=_MOMENT_SAMPLES,
+    rejects=(Sample((3,), axes=(1,), ddof=0, raises=ShapeError),),
+    note="where all elements are equal the subgradient 0 is taken, at every order",
+)
+
+# ── reduce_logsumexp ──────────────────────────────────────────────────────────
+
+
+def _logsumexp_eval(x: Array, *, axes: Axes) -> Any:
+    top = np.max(x, axis=axes, keepdims=True, initial=-np.inf)
+    top = np.where(np.isfinite(top), top, 0)
+    with np.errstate(divide="ignore"):
+        out = np.log(np.add.reduce(np.exp(x - top), axis=axes, keepdims=True)) + top
+    return np.reshape(out.astype(x.dtype, copy=False), tuple(d for i, d in enumerate(x.shape) if i not in axes))[()]
+
+
+def _softmax(x: Array, out: Array, axes: Axes) -> Array:
+    out = keep(out, x.shape, axes)
+    both_minus_infinite = equal_infinite(x, out)
+    return exp(where(both_minus_infinite, -np.inf, sub(x, out)))
+
+
+equal_infinite = piecewise_constant(
+    "equal_infinite", lambda x, y: (x == y) & np.isneginf(x), "a boolean", arity=2, accepts=FLOAT,
+    shape=lambda x, y: Aval(np.broadcast_shapes(x.shape, y.shape), np.dtype(bool)),
+)  # fmt: skip
+
+reduce_logsumexp = Op(
+    name="reduce_logsumexp",
+    accepts=FLOAT,
+    shape=_reduced_shape("reduce_logsumexp"),
+    eval=_logsumexp_eval,
+    jvp=lambda xs, dxs, out, *, axes: reduce_sum(scale(dxs[0], _softmax(xs[0], out, axes)), axes=axes),
+    vjp=lambda ct, ins, xs, out, *, axes: (
+        fit(scale(keep(ct, ins[0].shape, axes), _softmax(xs[0], out, axes)), ins[0]),
+    ),
+    saves=(0, "out"),
+    batch=_reduced_batch(lambda: reduce_logsumexp),
+    samples=AXES_SAMPLES,
+    rejects=AXES_REJECTS,
+    note="where every element is -inf, so is the result, and its derivative is 0",
+)
