@@ -142,6 +142,9 @@ class Op:
         The subgradient taken at kinks and boundaries, where there are any.
     source
         Paper or book that a non-obvious rule comes from.
+    transparent
+        `eval` is itself written in ops (a user's function with a custom rule): outer traces see
+        what it does, not the op.
     """
 
     name: str
@@ -159,6 +162,7 @@ class Op:
     rejects: tuple[Sample, ...] = ()
     note: str = ""
     source: str = ""
+    transparent: bool = False
     constant: bool = field(init=False)
     _dropped: dict[tuple[int, int], tuple[tuple[int, ...], tuple[int, ...], bool]] = field(
         init=False, default_factory=dict, repr=False

@@ -44,6 +44,8 @@ class Trace:
 
     __slots__ = ("__weakref__", "level", "mode")
 
+    differentiates = True  # whether no_grad() concerns this trace
+
     def __init__(self) -> None:
         self.level = next(_levels)
         self.mode: Any = None
@@ -65,6 +67,14 @@ class Trace:
                 return arg._value
         return arg
 
+    def owns(self, arg: Array) -> bool:
+        """Whether `arg` is a Tensor of this trace."""
+        if type(arg) is not Tensor:
+            return False
+        if arg._view is not None:
+            arg._sync()
+        return arg._trace is self
+
     def close(self, what: str) -> None:
         """End the trace: any later use of its Tensors is a leak."""
         source = here(2)
@@ -79,6 +89,12 @@ class Trace:
             )
 
         self.mode = leaked
+
+
+def paused(trace: Trace, op: Op, args: tuple[Array, ...], params: dict[str, Any]) -> Any:
+    """The mode of a trace that looks away: results are constants for it."""
+    out = op(*map(trace.lower, args), **params)
+    return tuple(map(constant, out)) if op.multi else constant(out)
 
 
 class _Constants(Trace):
@@ -212,13 +228,17 @@ def raw(x: Array) -> Any:
     return x
 
 
-def traced(x: Array) -> bool:
-    """Whether `x` is a Tensor that some running or ended trace follows (a constant cell is not)."""
-    if type(x) is not Tensor:
-        return False
-    if x._view is not None:
-        x._sync()
-    return x._trace is not CONSTANTS
+def carries(x: Array) -> bool:
+    """Whether making a plain number of `x` would lose a derivative: it is inexact, and of a trace that looks."""
+    while type(x) is Tensor:
+        if x._view is not None:
+            x._sync()
+        if x._trace is CONSTANTS or not is_inexact(x.dtype):
+            return False
+        if x._trace.mode is not paused:
+            return True
+        x = x._value
+    return False
 
 
 def active() -> tuple[Trace, ...]:

@@ -14,7 +14,7 @@ import numpy as np
 from wengert.core.aval import is_inexact
 from wengert.core.errors import ConcretizationError, NotDifferentiable
 from wengert.core.source import describe, here
-from wengert.core.tensor import CONSTANTS, Tensor, raw
+from wengert.core.tensor import CONSTANTS, Tensor, carries, raw
 from wengert.numpy.registry import FUNCTIONS, UFUNCS
 from wengert.trace.tape import Tape
 from wengert.transforms.forward import Jvp
@@ -23,15 +23,6 @@ from wengert.transforms.forward import Jvp
 def lost(what: str, got: str, fix: str) -> ConcretizationError:
     """The error for a conversion that would lose a derivative."""
     return ConcretizationError(what, got=got, want="a Tensor all the way, so that its derivative is kept", fix=fix, at=describe(here(2)))
-
-
-def carries(x: Any) -> bool:
-    """Whether `x` carries a derivative: an inexact Tensor of a trace other than that of constants."""
-    if type(x) is not Tensor:
-        return False
-    if x._view is not None:
-        x._sync()
-    return x._trace is not CONSTANTS and is_inexact(x.dtype)
 
 
 def concrete(x: Tensor) -> Any:

@@ -94,13 +94,15 @@ class Tape(Trace):
                 ins.append(None)
             xs.append(a)
             bit += bit
-        out = (op if nested else op.eval)(*xs, **params)
+        out = (op if nested and not op.transparent else op.eval)(*xs, **params)
         if op.constant:
             return tuple(map(constant, out)) if op.multi else constant(out)
         if self.replayable:
             for i, var in enumerate(ins):
                 if var is None:
-                    ins[i] = Literal(xs[i])
+                    ins[i] = Literal(x := xs[i])
+                    if type(x) is np.ndarray:
+                        self.guard.add(x)
         drop, captured, saves_out = op.dropped(mask, len(xs))
         for i in captured:
             if type(x := xs[i]) is np.ndarray:
@@ -108,19 +110,14 @@ class Tape(Trace):
         for i in drop:
             xs[i] = None
         if op.multi:
+            if any(type(o) is Tensor and o._trace.level >= self.level for o in out):
+                raise captured(op)
             outs = tuple(Var(o.shape, o.dtype) if is_inexact(o.dtype) else None for o in out)
             self.append((op, ins, outs, params, xs, out if saves_out else None, *source()))
             return tuple(o if v is None else Tensor(o, v, self) for o, v in zip(out, outs, strict=True))
         var = Var(out.shape, out.dtype)
         self.append((op, ins, var, params, xs, out if saves_out else None, *source()))
         return Tensor(out, var, self)
-
-    def pause(self) -> Any:
-        """Stop recording; returns the mode to `resume` with."""
-        mode = self.mode
-        if mode is None or mode is apply_checked:
-            self.mode = apply_paused
-        return mode
 
     def var(self, tensor: Array) -> Var | None:
         """The variable that `tensor`, or what it stands for on outer traces, has on this tape."""
@@ -133,15 +130,20 @@ class Tape(Trace):
         return None
 
 
+def captured(op: Op) -> TracerLeak:
+    """The error for a function op (custom rule) whose function closes over a Tensor of the tape that records it."""
+    return TracerLeak(
+        op.name,
+        got="a function that closes over a Tensor of the running tape",
+        want="every differentiated value as an argument, for the custom rule to see it",
+        fix="pass it as an argument (or wengert.stop_gradient(x) if its derivative is not wanted)",
+        at=describe(here(4)),
+    )
+
+
 def source() -> tuple[Any, int]:
     """The user's code object and instruction offset, seen from `Tape.apply`."""
     return here(4) or (None, 0)
-
-
-def apply_paused(tape: Tape, op: Op, args: tuple[Array, ...], params: dict[str, Any]) -> Any:
-    """Run the op without recording: its result is a constant for this tape."""
-    out = op(*map(tape.lower, args), **params)
-    return tuple(map(constant, out)) if op.multi else constant(out)
 
 
 def apply_checked(tape: Tape, op: Op, args: tuple[Array, ...], params: dict[str, Any]) -> Any:

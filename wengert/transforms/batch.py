@@ -22,6 +22,8 @@ class Batch(Trace):
 
     __slots__ = ("size",)
 
+    differentiates = False
+
     def __init__(self, size: int) -> None:
         super().__init__()
         self.size = size
@@ -51,7 +53,7 @@ def batch_flat(
     trace = Batch(size)
     with running(trace):
         outs = fun(*(Tensor(trace.lower(a), None, trace) if b else a for a, b in zip(args, batched, strict=True)))
-    flags = [type(out) is Tensor and (out._sync() or out._trace is trace) for out in outs]
+    flags = [trace.owns(out) for out in outs]
     values = [trace.lower(out) for out in outs]
     trace.close("a finished vmap")
     return values, flags

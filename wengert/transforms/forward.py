@@ -39,7 +39,7 @@ class Jvp(Trace):
             else:
                 xs.append(a._value if type(a) is Tensor and a._trace is CONSTANTS else a)
                 dxs.append(None)
-        out = op(*xs, **params)
+        out = (op.eval if op.transparent else op)(*xs, **params)
         if op.constant:
             return tuple(map(constant, out)) if op.multi else constant(out)
         rule = op.rule("jvp", here(3))
@@ -73,8 +73,7 @@ def jvp_flat(
         )
     values, dots = [], []
     for out in outs:
-        mine = type(out) is Tensor and (out._sync() or out._trace is trace)
-        dots.append(out._node if mine else None)
+        dots.append(out._node if trace.owns(out) else None)
         values.append(trace.lower(out))
     trace.close("a finished jvp")
     return values, dots

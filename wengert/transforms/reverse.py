@@ -81,14 +81,14 @@ def zeros(var: Var) -> np.ndarray:
 
 
 def vjp_flat(
-    fun: Callable[..., Sequence[Array]], primals: Sequence[Array]
+    fun: Callable[..., Sequence[Array]], primals: Sequence[Array], what: str = "vjp"
 ) -> tuple[list[Array], Callable[..., list[Array]], list[Var | None]]:
     """`fun` on flat lists: its outputs (outer values), the pullback, and each output's variable (None: constant).
 
-    The pullback takes one cotangent per output (None for none), and may be called again
+    The pullback takes one cotangent per output (None, or too few, for none), and may be called again
     unless `consume=True` gives the residuals away as it goes. Plain transpose: no conjugates.
     """
-    primals = [inexact(p, "vjp") for p in primals]
+    primals = [inexact(p, what) for p in primals]
     outs, tape = record(fun, primals)
     program = tape.program
     out_vars = [tape.var(o) for o in outs]
@@ -97,7 +97,7 @@ def vjp_flat(
     ins = program.ins
 
     def pullback(cts: Sequence[Array | None], *, consume: bool = False) -> list[Array]:
-        seeds = [(v, c) for v, c in zip(out_vars, cts, strict=True) if v is not None and c is not None]
+        seeds = [(v, c) for v, c in zip(out_vars, cts, strict=False) if v is not None and c is not None]
         found = sweep(program, seeds, ins, consume=consume)
         return [zeros(v) if ct is None else ct for v, ct in zip(ins, found, strict=True)]
 

@@ -1,0 +1,93 @@
+"""What every public transform does at its door: adopt the user's function, fold tracebacks, keep conventions."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from wengert.core.config import config
+from wengert.core.source import fold
+from wengert.core.tensor import Array, active
+from wengert.core.tree import TreeDef, flatten, unflatten
+from wengert.ops.basis import conj
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+READ_ONLY = (
+    "wengert: a running gradient needs this array's value for its backward pass, so it is read-only until then."
+    " Make a new array (a = a + 1, a = a.copy()), or mutate it before it is first used."
+)
+
+
+def entry(function: F) -> F:
+    """Decorator: an error leaves the outermost transform with the user's frames alone in its traceback."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except BaseException as error:
+            if isinstance(error, ValueError) and "read-only" in str(error) and not getattr(error, "__notes__", None):
+                error.add_note(READ_ONLY)
+            if not active() and not config.full_traceback:
+                fold(error)
+            raise
+
+    return wrapped  # type: ignore[return-value]
+
+
+def adopted(fun: Callable[..., Any], adopt: bool) -> Callable[..., Any]:
+    """`fun` with the user's `np`, `scipy` and `math` bound to ours, unless `adopt` is False."""
+    return fun
+
+
+def outward(ct: Array) -> Array:
+    """A cotangent of the library's pairing (no conjugate) in the user's complex convention, and back."""
+    return conj(ct) if ct.dtype.kind == "c" and config.complex_convention == "steepest" else ct
+
+
+class FlatFunction:
+    """A function of pytrees as one of flat lists, in some of its arguments; remembers the output's structure.
+
+    Parameters
+    ----------
+    argnums : the positions whose leaves become the flat arguments; the others are constants
+    has_aux : `fun` returns (out, aux); aux leaves follow those of `out`, so that every trace brings them out too
+    """
+
+    def __init__(
+        self, fun: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnums: Sequence[int], has_aux: bool = False
+    ) -> None:
+        self.fun, self.args, self.kwargs = fun, args, kwargs
+        self.argnums, self.has_aux = argnums, has_aux
+        self.out_tree: TreeDef | None = None
+        self.aux_tree: TreeDef | None = None
+        self.n_out = 0
+        self.leaves, self.in_tree = flatten(tuple(args[i] for i in argnums))
+
+    def __call__(self, *leaves: Array) -> list[Array]:
+        args = list(self.args)
+        for i, arg in zip(self.argnums, unflatten(self.in_tree, leaves), strict=True):
+            args[i] = arg
+        out, aux = self.fun(*args, **self.kwargs), None
+        if self.has_aux:
+            if not (isinstance(out, (tuple, list)) and len(out) == 2):
+                raise TypeError(f"has_aux=True wants the function to return a pair (out, aux); got {type(out).__name__}")
+            out, aux = out
+        flat, self.out_tree = flatten(out)
+        self.n_out = len(flat)
+        aux_leaves, self.aux_tree = flatten(aux)
+        return flat + aux_leaves
+
+    def pack_in(self, leaves: Sequence[Any]) -> tuple[Any, ...]:
+        """Leaves in the structure of the chosen arguments."""
+        return unflatten(self.in_tree, leaves)
+
+    def pack_out(self, leaves: Sequence[Any]) -> Any:
+        """Leaves in the structure of the output."""
+        return unflatten(self.out_tree, leaves[: self.n_out])
+
+    def pack_aux(self, leaves: Sequence[Any]) -> Any:
+        """Leaves in the structure of aux."""
+        return unflatten(self.aux_tree, leaves[self.n_out :])
