@@ -377,14 +377,14 @@ def strong_zero(product: Array, x: Array) -> Array:
 
 def _scale_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array) -> Array:
     dx = None if dxs[0] is None else scale(dxs[0], xs[1])
-    dy = None if dxs[1] is None else scale(xs[0], dxs[1])
+    dy = None if dxs[1] is None else strong_mul(xs[0], dxs[1])
     return _add_jvp(xs, (dx, dy), out)
 
 
 def _scale_vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array) -> tuple[Array | None, ...]:
     x, y = ins
-    # The derivative with respect to the slope is x itself, and stays strong in x.
-    return None if x is None else fit(scale(ct, xs[1]), x), None if y is None else fit(scale(xs[0], ct), y)
+    # The derivative with respect to the slope is x itself: it stays strong in x, and ct is a cotangent.
+    return None if x is None else fit(scale(ct, xs[1]), x), None if y is None else fit(strong_mul(xs[0], ct), y)
 
 
 scale = Op(
@@ -398,6 +398,38 @@ scale = Op(
     batch=batch_elementwise(lambda: scale),
     samples=BINARY_SAMPLES,
     note="the strong product x·slope: where x is zero the result is zero, even if the slope is infinite or NaN",
+)
+
+
+# ── strong_mul ────────────────────────────────────────────────────────────────
+
+
+def _strong_mul_eval(x: Array, y: Array) -> Array:
+    return strong_zero(_scale_eval(x, y), y)
+
+
+def _strong_mul_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array) -> Array:
+    dx = None if dxs[0] is None else strong_mul(dxs[0], xs[1])
+    dy = None if dxs[1] is None else strong_mul(xs[0], dxs[1])
+    return _add_jvp(xs, (dx, dy), out)
+
+
+def _strong_mul_vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array) -> tuple[Array | None, ...]:
+    x, y = ins
+    return None if x is None else fit(strong_mul(ct, xs[1]), x), None if y is None else fit(strong_mul(ct, xs[0]), y)
+
+
+strong_mul = Op(
+    name="strong_mul",
+    accepts=INEXACT,
+    shape=arithmetic_shape("strong_mul"),
+    eval=_strong_mul_eval,
+    jvp=_strong_mul_jvp,
+    vjp=_strong_mul_vjp,
+    saves={0: (1,), 1: (0,)},
+    batch=batch_elementwise(lambda: strong_mul),
+    samples=BINARY_SAMPLES,
+    note="the product of two cotangents or tangents: zero where either is, even if the other is infinite or NaN",
 )
 
 

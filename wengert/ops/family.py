@@ -32,18 +32,18 @@ Slope = Callable[..., Array]
 def elementwise_shape(name: str, ufunc: Callable[..., Any]) -> Rule:
     """Shape rule of a NumPy or SciPy ufunc: broadcast shapes, the ufunc's own result dtype."""
 
-    def shape(*avals: Aval) -> Aval:
+    def shape(*avals: Aval, **params: Any) -> Aval:
         out = broadcast_shapes(name, *(a.shape for a in avals))
-        return Aval(out, _ufunc_dtype(ufunc, avals))
+        return Aval(out, _ufunc_dtype(ufunc, avals, params))
 
     return shape
 
 
-def _ufunc_dtype(ufunc: Callable[..., Any], avals: Sequence[Aval]) -> np.dtype:
+def _ufunc_dtype(ufunc: Callable[..., Any], avals: Sequence[Aval], params: dict[str, Any]) -> np.dtype:
     if not isinstance(ufunc, np.ufunc):  # shows its dtype on a point where everything is defined
         points = [_weak_one(a) if a.weak else np.ones((), a.dtype) for a in avals]
         with np.errstate(all="ignore"):
-            return np.asarray(ufunc(*points)).dtype
+            return np.asarray(ufunc(*points, **params)).dtype
     operands = [type(_weak_one(a)) if a.weak and a.dtype.kind != "b" else a.dtype for a in avals]
     try:
         return ufunc.resolve_dtypes((*operands, *[None] * ufunc.nout))[-ufunc.nout]
@@ -92,7 +92,7 @@ def _save(names: Sequence[int | str]) -> tuple[int | str, ...]:
 def elementwise(
     name: str,
     fn: Callable[..., Any],
-    slopes: Sequence[Slope | Refuse],
+    slopes: Sequence[Slope | Refuse | Constant],
     saves: Sequence[Sequence[int | str]],
     *,
     samples: Sequence[Sample],
@@ -107,31 +107,30 @@ def elementwise(
     Parameters
     ----------
     fn : the NumPy or SciPy function, for dtypes (and values, unless `eval` is given)
-    slopes : `slope(point) → ∂out/∂xᵢ`, or the Refuse of an argument without derivative
+    slopes : `slope(point, **params) → ∂out/∂xᵢ`; the Refuse of an argument without derivative; the
+        Constant of one in which the result is piecewise constant
     saves : per slope, what it reads: "x", "y", "z", a number, "out"
     """
     op: Op
-    n = len(slopes)
+    partials = [_refusing(name, i, s) if isinstance(s, Refuse) else s for i, s in enumerate(slopes)]
+    partials = [None if isinstance(s, Constant) else s for s in partials]
 
-    def slope_of(i: int, point: Point) -> Array:
-        slope = slopes[i]
-        if isinstance(slope, Refuse):
-            raise NotDifferentiable(f"{name} has no derivative in argument {i}: {slope.reason}", fix=slope.remedy)
-        return slope(point)
-
-    def jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array) -> Array:
+    def jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array, **params: Any) -> Array:
         point = Point(xs, out)
         total = None
-        for i in range(n):
-            if dxs[i] is not None:
-                term = scale(dxs[i], slope_of(i, point))
+        for dx, slope in zip(dxs, partials, strict=True):
+            if dx is not None and slope is not None:
+                term = scale(dx, slope(point, **params))
                 total = term if total is None else add(total, term)
-        return fit_tangent(total, out)
+        return np.zeros(out.shape, out.dtype)[()] if total is None else fit_tangent(total, out)
 
-    def vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array) -> tuple[Array | None, ...]:
+    def vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array, **params: Any) -> tuple[Array | None, ...]:
         point = Point(xs, out)
         return tuple(
-            [None if var is None else fit(scale(ct, slope_of(i, point)), var) for i, var in enumerate(ins)]
+            [
+                None if var is None or slope is None else fit(scale(ct, slope(point, **params)), var)
+                for var, slope in zip(ins, partials, strict=True)
+            ]
         )
 
     op = Op(
@@ -151,6 +150,13 @@ def elementwise(
     return op
 
 
+def _refusing(name: str, i: int, refusal: Refuse) -> Slope:
+    def slope(point: Point, **params: Any) -> Array:
+        raise NotDifferentiable(f"{name} has no derivative in argument {i}: {refusal.reason}", fix=refusal.remedy)
+
+    return slope
+
+
 SHAPES_1 = ((3, 4), (), (0,))
 SHAPES_2 = (((3, 4), (3, 4)), ((3, 1), (4,)), ((), (2,)), ((0, 2), (2,)))
 
@@ -158,7 +164,7 @@ SHAPES_2 = (((3, 4), (3, 4)), ((3, 1), (4,)), ((), (2,)), ((0, 2), (2,)))
 def unary(
     name: str,
     fn: Callable[..., Any],
-    slope: Slope | Refuse,
+    slope: Slope | Refuse | Constant,
     saves: Sequence[int | str],
     *,
     domain: Any = (-2.0, 2.0),
@@ -172,8 +178,8 @@ def unary(
 def binary(
     name: str,
     fn: Callable[..., Any],
-    slope_x: Slope | Refuse,
-    slope_y: Slope | Refuse,
+    slope_x: Slope | Refuse | Constant,
+    slope_y: Slope | Refuse | Constant,
     saves_x: Sequence[int | str],
     saves_y: Sequence[int | str],
     *,
