@@ -12,7 +12,6 @@ Source  Cooley & Tukey (1965) for the transform; pocketfft, through `numpy.fft`,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
