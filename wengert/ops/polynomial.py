@@ -1,0 +1,88 @@
+"""Roots of polynomials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.core.aval import ANY, Aval
+from wengert.core.op import Op, Sample
+from wengert.core.tensor import Array
+from wengert.graph.program import Vars
+from wengert.ops.basis import fit, fit_tangent, neg, reduce_sum, reshape, scale
+from wengert.ops.elementwise import mul, unscale
+from wengert.ops.index import index
+from wengert.ops.shape import stack
+
+# ── roots ─────────────────────────────────────────────────────────────────────
+
+
+def _complex_of(dtype: np.dtype) -> np.dtype:
+    return np.result_type(dtype, np.complex64)
+
+
+def _roots_eval(p: np.ndarray, *, lead: int) -> np.ndarray:
+    dtype = _complex_of(p.dtype)
+    if p.ndim == 1:
+        return np.roots(p).astype(dtype)
+    p = p[..., lead:]
+    n = p.shape[-1] - 1
+    if n < 1:
+        return np.zeros((*p.shape[:-1], 0), dtype)
+    companion = np.zeros((*p.shape[:-1], n, n), p.dtype)
+    companion[..., np.arange(1, n), np.arange(n - 1)] = 1
+    companion[..., 0, :] = -p[..., 1:] / p[..., :1]
+    return np.linalg.eigvals(companion).astype(dtype)
+
+
+def _sensitivity(p: Array, r: Array) -> Array:
+    """∂rᵢ/∂pₖ = -rᵢ^(n-k) / p'(rᵢ), a matrix: the roots' change keeps p(r) zero."""
+    n = p.shape[0] - 1
+    powers: list[Array] = [np.ones(r.shape, r.dtype)]
+    for _ in range(n):
+        powers.append(mul(powers[-1], r))
+    table = stack(*powers[::-1], axis=1)  # r^n … r^0
+    falling = mul(index(p, spec=slice(None, -1)), np.arange(n, 0, -1).astype(p.dtype))
+    slope = reduce_sum(mul(index(table, spec=(slice(None), slice(1, None))), falling), axes=(1,))
+    return neg(unscale(table, reshape(slope, shape=(r.shape[0], 1))))
+
+
+def _roots_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array, *, lead: int) -> Array:
+    return fit_tangent(reduce_sum(scale(dxs[0], _sensitivity(xs[0], out)), axes=(1,)), out)
+
+
+def _roots_vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array, *, lead: int) -> tuple[Array]:
+    ct = reshape(ct, shape=(ct.shape[0], 1))
+    return (fit(reduce_sum(scale(ct, _sensitivity(xs[0], out)), axes=(0,)), ins[0]),)
+
+
+def _near(*roots: complex, lead: int = 0) -> Any:
+    """Coefficients of a polynomial whose roots lie apart, near the given ones."""
+
+    def draw(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        p = np.concatenate([np.zeros(lead), np.poly(roots).real])
+        p[lead:] += rng.uniform(-0.05, 0.05, size=p.size - lead)
+        return p
+
+    return draw
+
+
+roots = Op(
+    name="roots",
+    accepts=ANY,
+    shape=lambda p, *, lead: Aval((max(p.shape[0] - 1 - lead, 0),), _complex_of(p.dtype)),
+    eval=_roots_eval,
+    jvp=_roots_jvp,
+    vjp=_roots_vjp,
+    saves=(0, "out"),
+    batch=lambda xs, batched, size, *, lead: roots(xs[0], lead=lead),
+    samples=(
+        Sample((4,), domain=_near(-2.0, 0.5, 1.5), lead=0),
+        Sample((4,), domain=_near(1.5, 1j, -1j), lead=0),
+        Sample((2,), domain=_near(0.7), lead=0),
+    ),
+    note="at a multiple root the derivative is infinite (NaN where 0/0)",
+    source="implicit differentiation of p(r) = 0; Wilkinson, The evaluation of the zeros of ill-conditioned polynomials, 1959",
+)
