@@ -1,1 +1,30 @@
-"""wengert."""
+"""wengert: automatic differentiation of your own NumPy and SciPy code.
+
+    import numpy as np, wengert as wg
+
+    def loss(p, t, y):
+        return np.mean((p[0] * np.exp(-p[1] * t) - y) ** 2)
+
+    wg.grad(loss)(p, t, y)
+
+Submodules `wengert.numpy`, `wengert.nn`, `wengert.scipy`, `wengert.verify` load on first use.
+"""
+
+from __future__ import annotations
+
+import importlib as _importlib
+from typing import Any
+
+from wengert.api import *  # noqa: F403
+from wengert.api import __all__ as _api
+
+__version__ = "0.1.0"
+__all__ = [*_api, "__version__"]  # noqa: PLE0604
+
+_LAZY = ("cli", "nn", "scipy", "verify")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return _importlib.import_module(f"wengert.{name}")
+    raise AttributeError(f"module 'wengert' has no attribute {name!r}")

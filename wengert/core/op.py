@@ -142,6 +142,11 @@ class Op:
         The subgradient taken at kinks and boundaries, where there are any.
     source
         Paper or book that a non-obvious rule comes from.
+    overwrite
+        As `vjp`, but may write into `ct`, an ndarray that nobody else holds.
+    accumulate
+        `accumulate(into, ct, xs, **params)` adds the cotangent of operand 0 into an ndarray that nobody
+        else holds, where making and adding a whole array would cost more.
     transparent
         `eval` is itself written in ops (a user's function with a custom rule): outer traces see
         what it does, not the op.
@@ -162,6 +167,8 @@ class Op:
     rejects: tuple[Sample, ...] = ()
     note: str = ""
     source: str = ""
+    overwrite: Rule | None = None
+    accumulate: Rule | None = None
     transparent: bool = False
     constant: bool = field(init=False)
     _dropped: dict[tuple[int, int], tuple[tuple[int, ...], tuple[int, ...], bool]] = field(

@@ -15,6 +15,7 @@ from wengert.core.tensor import Array, Tensor, view
 from wengert.numpy.arrays import has_tensor, lift
 from wengert.numpy.protocols import concrete
 from wengert.ops.index import ARRAY, index, index_put
+from wengert.trace.tape import write_in_place
 
 BASIC = frozenset({int, slice, type(None), type(Ellipsis)})
 
@@ -104,4 +105,5 @@ def setitem(x: Tensor, key: Any, value: Any) -> None:
             fix="write value.real, or make the array with dtype=complex",
             at=describe(here(2)),
         )
-    x._write(index_put(x, value, *arrays, spec=spec))
+    if arrays or not write_in_place(x, spec, value, index_put):
+        x._write(index_put(x, value, *arrays, spec=spec))

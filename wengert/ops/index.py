@@ -111,6 +111,15 @@ def _index_batch(
 
 # ── index ─────────────────────────────────────────────────────────────────────
 
+
+def _index_accumulate(into: np.ndarray, ct: np.ndarray, xs: Sequence[Array], *, spec: Spec, unique: bool = False) -> None:
+    at = native(spec, xs[1:])
+    if unique or len(xs) == 1:
+        into[at] += ct
+    else:
+        np.add.at(into, at, ct)
+
+
 _I = np.array([2, 0, 2])
 _J = np.array([[1, 0, 3]])
 
@@ -127,6 +136,7 @@ index = Op(
     saves=(slice(1, None),),
     batch=_index_batch,
     put=lambda x, y, *, spec, unique=False: index_put(x, y, spec=spec),
+    accumulate=_index_accumulate,
     samples=(
         Sample((3, 4), spec=1),
         Sample((3, 4), spec=(slice(None), slice(None, None, -2))),
@@ -194,7 +204,7 @@ scatter_add = Op(
 
 
 def _put_eval(x: Array, y: Array, *arrays: Array, spec: Spec) -> np.ndarray:
-    out = x.copy() if type(x) is np.ndarray else np.array(x)
+    out = x.copy("K") if type(x) is np.ndarray else np.array(x)
     out[native(spec, arrays)] = y
     return out
 
@@ -235,6 +245,14 @@ def _put_vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array, *, spec: Spe
     return (dx, dy, *(None,) * len(arrays))
 
 
+def _put_overwrite(ct: np.ndarray, ins: Vars, xs: Sequence[Array], out: Array, *, spec: Spec) -> tuple[Array | None, ...]:
+    if len(xs) > 2 or (ins[0] is not None and ins[0].dtype != ct.dtype):
+        return _put_vjp(ct, ins, xs, out, spec=spec)
+    dy = None if ins[1] is None else fit(ct[spec].copy(), ins[1])
+    ct[spec] = 0.0
+    return None if ins[0] is None else ct, dy
+
+
 def _put_batch(xs: Sequence[Array], batched: Sequence[bool], size: int, *, spec: Spec) -> Array:
     x, y, *arrays = xs
     if not batched[0]:
@@ -262,6 +280,7 @@ index_put = Op(
     jvp=_put_jvp,
     vjp=_put_vjp,
     saves=(slice(2, None),),
+    overwrite=_put_overwrite,
     batch=_put_batch,
     samples=(
         Sample((3, 4), (4,), spec=1),

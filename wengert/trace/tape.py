@@ -111,7 +111,7 @@ class Tape(Trace):
             xs[i] = None
         if op.multi:
             if any(type(o) is Tensor and o._trace.level >= self.level for o in out):
-                raise captured(op)
+                raise closed_over(op)
             outs = tuple(Var(o.shape, o.dtype) if is_inexact(o.dtype) else None for o in out)
             self.append((op, ins, outs, params, xs, out if saves_out else None, *source()))
             return tuple(o if v is None else Tensor(o, v, self) for o, v in zip(out, outs, strict=True))
@@ -130,7 +130,7 @@ class Tape(Trace):
         return None
 
 
-def captured(op: Op) -> TracerLeak:
+def closed_over(op: Op) -> TracerLeak:
     """The error for a function op (custom rule) whose function closes over a Tensor of the tape that records it."""
     return TracerLeak(
         op.name,
@@ -202,6 +202,47 @@ def inexact(value: Array, what: str) -> Array:
             at=describe(here(3)),
         )
     return value
+
+
+# ── writes into a cell's own buffer ───────────────────────────────────────────
+
+
+def _references(cell: Tensor) -> int:
+    return sys.getrefcount(cell._value)
+
+
+_ALONE = _references(Tensor(np.zeros(1), None, CONSTANTS))
+
+
+def write_in_place(cell: Tensor, spec: Any, value: Array, put: Op) -> bool:
+    """`cell[spec] = value` in the cell's own buffer, if nothing else holds it; False if something does.
+
+    The count of references tells: a residual, a view, or another name of the value would hold the array.
+    This makes a loop that fills an array linear in its length. `put` is the assignment to record.
+    """
+    trace: Trace = cell._trace
+    node = None
+    if type(value) is Tensor:
+        if value._view is not None:
+            value._sync()
+        if value._trace is not CONSTANTS:
+            if trace is not CONSTANTS and trace is not value._trace:
+                return False
+            trace, node = value._trace, value._node
+        value = value._value
+    if trace is not CONSTANTS and (type(trace) is not Tape or trace.mode is not None or trace.replayable):
+        return False
+    if cell._view is not None or type(cell._value) is not np.ndarray or type(value) is Tensor:
+        return False
+    if cell._value.base is not None or not cell._value.flags.writeable or _references(cell) != _ALONE:
+        return False
+    cell._value[spec] = value
+    if trace is not CONSTANTS:
+        var = Var(cell._value.shape, cell._value.dtype)
+        code, lasti = here(3) or (None, 0)
+        trace.append((put, (cell._node, node), var, {"spec": spec}, (None, None), None, code, lasti))  # type: ignore[union-attr]
+        cell._node, cell._trace = var, trace
+    return True
 
 
 NO_PARAMS: dict[str, Any] = {}

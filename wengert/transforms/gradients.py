@@ -176,7 +176,7 @@ class Pullback:
         leaves, tree = flatten(ct)
         if tree != self._flat.out_tree:
             raise ShapeError("pullback", got=f"a cotangent of structure {tree}", want=f"that of the output: {self._flat.out_tree}")
-        cts = [outward(_like(c, v)) if _inexact(v) else None for c, v in zip(leaves, self._values, strict=True)]
+        cts = [outward(like(c, v)) if _inexact(v) else None for c, v in zip(leaves, self._values, strict=True)]
         return self._flat.pack_in(own([outward(c) for c in self._pullback(cts)], borrowed=leaves))
 
 
@@ -184,7 +184,7 @@ def _inexact(v: Array) -> bool:
     return hasattr(v, "dtype") and v.dtype.kind not in "iub"
 
 
-def _like(ct: Any, value: Array) -> Array:
+def like(ct: Any, value: Array) -> Array:
     """A user's cotangent or tangent, checked against its primal, in the primal's dtype."""
     if not hasattr(ct, "dtype"):
         ct = np.asarray(ct)[()]
@@ -226,7 +226,7 @@ def jvp(
     dots, tree = flatten(tuple(tangents))
     if tree != flat.in_tree:
         raise ShapeError("jvp", got=f"tangents of structure {tree}", want=f"that of the primals: {flat.in_tree}", at=describe(here(2)))
-    values, out_dots = jvp_flat(flat, leaves, [_like(t, p) for t, p in zip(dots, leaves, strict=True)])
+    values, out_dots = jvp_flat(flat, leaves, [like(t, p) for t, p in zip(dots, leaves, strict=True)])
     filled = [zero_tangent(v) if d is None else d for v, d in zip(values[: flat.n_out], out_dots, strict=False)]
     out, dot = flat.pack_out(values), flat.pack_out(own(filled, borrowed=dots))
     return (out, dot, flat.pack_aux(values)) if has_aux else (out, dot)

@@ -14,14 +14,16 @@ Source  Wengert (1964) for the list; Griewank & Walther (2008), ch. 3, for the s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
 
 from wengert.core.config import config
 from wengert.core.errors import NotDifferentiable
+from wengert.core.op import Op
 from wengert.core.source import describe
-from wengert.core.tensor import Array, raw, running
+from wengert.core.tensor import Array, Tensor, raw, running
 from wengert.graph.program import Program, Var
 from wengert.ops.basis import add
 from wengert.trace.tape import Tape, check_nan, inexact
@@ -62,8 +64,12 @@ def sweep(
                     continue
                 if inner and outs in inner:
                     cts[outs] = ct
+            if op.accumulate is not None and ins[0] in cts and _adds_in_place(op, cts, ins[0], ct, xs, params):
+                continue
             try:
                 rule: Any = op.vjp if callable(op.vjp) else op.rule("vjp", (code, lasti))
+                if op.overwrite is not None and type(ct) is np.ndarray and getrefcount(ct) == ALONE and _is_free(ct):
+                    rule = op.overwrite
                 cts_in = rule(ct, ins, xs, out, **params) if params else rule(ct, ins, xs, out)
             except NotDifferentiable as error:
                 raise error.located(describe((code, lasti))) from None
@@ -73,6 +79,35 @@ def sweep(
                         check_nan(ct_in, f"pullback of {op.name}", (code, lasti))
                     cts[var] = add(cts[var], ct_in) if var in cts else ct_in
     return [None if var is None else cts.get(var) for var in wanted]
+
+
+# ── cotangents that nobody else holds ─────────────────────────────────────────
+
+
+def _count_of_a_local() -> int:
+    ct = np.zeros(1)
+    return getrefcount(ct)
+
+
+def _count_in_a_dict() -> int:
+    cts = {0: np.zeros(1)}
+    return getrefcount(cts[0])
+
+
+ALONE, ALONE_IN_DICT = _count_of_a_local(), _count_in_a_dict()
+
+
+def _is_free(ct: Array) -> bool:
+    """Whether `ct` is an ndarray with memory of its own that may be written."""
+    return type(ct) is np.ndarray and ct.base is None and ct.flags.writeable
+
+
+def _adds_in_place(op: Op, cts: dict[Var, Array], var: Var, ct: Array, xs: Sequence[Array], params: dict[str, Any]) -> bool:
+    """Add into the cotangent that `var` has already, if nobody else holds that."""
+    if type(ct) is Tensor or getrefcount(cts[var]) != ALONE_IN_DICT or not _is_free(cts[var]) or ct.dtype != cts[var].dtype:
+        return False
+    op.accumulate(cts[var], ct, xs, **params)  # pyright: ignore[reportOptionalCall]
+    return True
 
 
 def zeros(var: Var) -> np.ndarray:

@@ -1,0 +1,38 @@
+"""The public functions, and the one place where rooms are wired together."""
+
+from __future__ import annotations
+
+import wengert.numpy  # noqa: F401 - attaches operators, methods and protocols to Tensor
+from wengert.core.config import config
+from wengert.core.tensor import Tensor
+from wengert.transforms.checkpoint import checkpoint
+from wengert.transforms.custom import custom_jvp, custom_vjp
+from wengert.transforms.gradient_tape import GradientTape
+from wengert.transforms.gradients import grad, hvp, jvp, value_and_grad, vjp
+from wengert.transforms.jacobians import hessian, jacfwd, jacobian, jacrev, linearize
+from wengert.transforms.switches import enable_grad, no_grad, stop_gradient
+from wengert.transforms.vmap import per_example_grad, vmap
+
+__all__ = [
+    "GradientTape",
+    "Tensor",
+    "checkpoint",
+    "config",
+    "custom_jvp",
+    "custom_vjp",
+    "enable_grad",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
+    "jvp",
+    "linearize",
+    "no_grad",
+    "per_example_grad",
+    "stop_gradient",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+]

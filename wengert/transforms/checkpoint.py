@@ -1,0 +1,220 @@
+"""Checkpointing: trade the residuals of a function for running it twice.
+
+Forward, the function runs with recording off; one equation remembers its inputs, among
+them every Tensor of the tape that it closes over. Backward, it runs again on a tape of its
+own, which is swept at once and dropped.
+
+Memory  The inputs of the function, and during its own backward pass its residuals.
+Cost    One more forward evaluation. Forward mode and plain calls cost nothing extra.
+Source  Griewank & Walther (2008), ch. 12.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+
+from wengert.core.aval import INEXACT, is_inexact
+from wengert.core.errors import TapeError, WengertError
+from wengert.core.op import Op
+from wengert.core.source import describe, here
+from wengert.core.tensor import Array, Tensor, Trace, active, running
+from wengert.core.tree import flatten, unflatten
+from wengert.graph.program import Eqn, Var, Vars
+from wengert.trace.tape import Tape
+from wengert.transforms.batch import Batch
+from wengert.transforms.entry import adopted
+from wengert.transforms.forward import Jvp
+from wengert.transforms.reverse import sweep
+
+Flat = Callable[..., list[Array]]
+
+
+def checkpoint(fun: Callable[..., Any], *, adopt: bool = True) -> Callable[..., Any]:
+    """`fun`, whose intermediate values are recomputed in the backward pass instead of being kept.
+
+    Takes and returns any pytrees; may close over differentiated values; nests, and composes with every transform.
+    It must give the same result when it runs again, and must not write into arrays from outside.
+    """
+
+    @functools.wraps(fun)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        traces = active()
+        if not any(type(t) is Tape for t in traces):
+            return fun(*args, **kwargs)
+        leaves, in_tree = flatten((args, kwargs))
+        out_tree: Any = None
+        run = adopted(fun, adopt)
+
+        def flat(*leaves: Array) -> list[Array]:
+            nonlocal out_tree
+            positional, keywords = unflatten(in_tree, leaves)
+            outs, out_tree = flatten(run(*positional, **keywords))
+            return outs
+
+        outs = _call(flat, leaves, traces)
+        return unflatten(out_tree, outs)
+
+    return wrapped
+
+
+def _call(fun: Flat, args: Sequence[Any], traces: Sequence[Trace]) -> list[Any]:
+    """`fun(*args)` checkpointed on the innermost tape; traces within it become part of `fun`."""
+    if not traces:
+        return fun(*args)
+    *outer, top = traces
+    if type(top) is Tape:
+        return _record(top, fun, args) if top.mode is None else fun(*args)
+    if type(top) is Batch:
+        flags = [top.owns(a) for a in args]
+        batched_out: list[bool] = []
+
+        def batched(*values: Array) -> list[Array]:
+            with reopened(top):
+                outs = fun(*(Tensor(v, None, top) if f else v for v, f in zip(values, flags, strict=True)))
+                batched_out[:] = [top.owns(o) for o in outs]
+                return [top.lower(o) for o in outs]
+
+        outs = _call(batched, [top.lower(a) for a in args], outer)
+        return [Tensor(o, None, top) if f else o for o, f in zip(outs, batched_out, strict=True)]
+    if type(top) is Jvp:
+        has_dot = [top.owns(a) for a in args]
+        out_dot: list[bool] = []
+
+        def dual(*values: Array) -> list[Array]:
+            given = iter(values)
+            with reopened(top):
+                outs = fun(*(Tensor(next(given), next(given), top) if d else next(given) for d in has_dot))
+                out_dot[:] = [top.owns(o) for o in outs]
+                return [v for o, d in zip(outs, out_dot, strict=True) for v in ((o._value, o._node) if d else (top.lower(o),))]
+
+        values = [v for a, d in zip(args, has_dot, strict=True) for v in ((a._value, a._node) if d else (top.lower(a),))]
+        found = iter(_call(dual, values, outer))
+        return [Tensor(next(found), next(found), top) if d else next(found) for d in out_dot]
+    raise WengertError("checkpoint", got=f"a {type(top).__name__} trace", want="tapes, jvp and vmap")
+
+
+@contextmanager
+def reopened(trace: Trace) -> Iterator[None]:
+    """Let a trace that may have ended interpret ops again, for a second run of what it interpreted first."""
+    mode, trace.mode = trace.mode, None
+    try:
+        yield
+    finally:
+        trace.mode = mode
+
+
+# ── on a tape ─────────────────────────────────────────────────────────────────
+
+SCRATCH = Var((), np.dtype(float))  # the variable of every value that a checkpointed run leaves unrecorded
+
+
+class Cell:
+    """A Tensor the function closes over, with what it held at the time; `bound` lends it another identity."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor, self.value, self.var = tensor, tensor._value, tensor._node
+
+    @contextmanager
+    def bound(self, other: Tensor) -> Iterator[None]:
+        cell = self.tensor
+        before = cell._value, cell._node, cell._trace, cell._view
+        cell._value, cell._node, cell._trace, cell._view = other._value, other._node, other._trace, None
+        try:
+            yield
+        finally:
+            if cell._value is not other._value:
+                raise TapeError("checkpoint", got="a function that writes into an array from outside",
+                                want="one that returns its results", fix="pass the array in, and return the new one")  # fmt: skip
+            cell._value, cell._node, cell._trace, cell._view = before
+
+
+def _record(tape: Tape, fun: Flat, args: Sequence[Any]) -> list[Any]:
+    """Run `fun` unrecorded, and append one equation that can run it again."""
+    mine = [tape.owns(a) for a in args]
+    inputs = [Tensor(a._value, SCRATCH, tape) if m else a for a, m in zip(args, mine, strict=True)]
+    before = [(t, t._value) for t, m in zip(inputs, mine, strict=True) if m]
+    cells: dict[int, Cell] = {}
+
+    def scratch(tape: Tape, op: Op, operands: tuple[Array, ...], params: dict[str, Any]) -> Any:
+        for a in operands:
+            if tape.owns(a) and a._node is not SCRATCH:
+                cells.setdefault(id(a), Cell(a))
+        out = op(*map(tape.lower, operands), **params)
+        outs = out if op.multi else (out,)
+        if not op.constant:
+            outs = tuple(Tensor(o, SCRATCH, tape) if is_inexact(o.dtype) else o for o in outs)
+        return outs if op.multi else outs[0]
+
+    tape.mode = scratch
+    try:
+        outs = fun(*inputs)
+    finally:
+        tape.mode = None
+    if any(t._value is not value for t, value in before) or any(c.tensor._node is SCRATCH for c in cells.values()):
+        raise TapeError(
+            "checkpoint",
+            got="a function that writes into an array from outside (an argument, or one it closes over)",
+            want="one that returns its results",
+            fix="copy the array first (x = x.copy()), and return it",
+            at=describe(here(3)),
+        )
+    captured = list(cells.values())
+    connected = [i for i, o in enumerate(outs) if tape.owns(o) and o._node is SCRATCH]
+    if not connected:
+        return outs
+    constants = [tape.lower(a) if not m else None for a, m in zip(args, mine, strict=True)]
+    values = [a._value for a, m in zip(args, mine, strict=True) if m] + [c.value for c in captured]
+    ins = [a._node for a, m in zip(args, mine, strict=True) if m] + [c.var for c in captured]
+    for value in values:
+        if type(value) is np.ndarray:
+            tape.guard.add(value)
+    out_vars = tuple(Var(outs[i].shape, outs[i].dtype) for i in connected)
+    params = {"fun": fun, "mine": mine, "constants": constants, "captured": captured, "connected": connected}
+    where = here(4) or (None, 0)
+    tape.append(Eqn(checkpoint_call, ins, out_vars, params, values, None, *where))
+    found = list(outs)
+    for i, var in zip(connected, out_vars, strict=True):
+        found[i] = Tensor(outs[i]._value, var, tape)
+    return found
+
+
+def _recompute(
+    ct: Sequence[Array | None], ins: Vars, xs: Sequence[Array], out: None, *, fun: Flat, mine: list[bool],
+    constants: list[Any], captured: list[Cell], connected: list[int],
+) -> tuple[Array | None, ...]:  # fmt: skip
+    tape = Tape()
+    watched = [tape.watch(x) for x in xs]
+    given = iter(watched)
+    args = [next(given) if m else c for m, c in zip(mine, constants, strict=True)]
+    with ExitStack() as stack:
+        stack.enter_context(running(tape))
+        for cell, tensor in zip(captured, given, strict=True):
+            stack.enter_context(cell.bound(tensor))
+        vars_ = [t._node for t in watched]
+        outs = fun(*args)
+        seeds = [(tape.var(outs[i]), c) for i, c in zip(connected, ct, strict=True) if c is not None]
+    return tuple(sweep(tape.program, [(v, c) for v, c in seeds if v is not None], vars_, consume=True))
+
+
+def _never(*args: Any, **params: Any) -> Any:
+    raise WengertError("checkpoint_call", got="a call", want="an equation of a tape: it is only swept")
+
+
+checkpoint_call = Op(
+    name="checkpoint_call",
+    accepts=INEXACT,
+    shape=_never,
+    eval=_never,
+    jvp=_never,
+    vjp=_recompute,
+    saves=(slice(None),),
+    batch=_never,
+    multi=True,
+    samples=(),
+    note="a function that runs again when its cotangent arrives",
+)
