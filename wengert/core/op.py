@@ -171,6 +171,8 @@ class Op:
     accumulate: Rule | None = None
     transparent: bool = False
     constant: bool = field(init=False)
+    pullback: Rule = field(init=False, repr=False)  # `vjp`, or what raises in its place
+    plain: bool = field(init=False)  # one output, and no rule that works in place
     _dropped: dict[tuple[int, int], tuple[tuple[int, ...], tuple[int, ...], bool]] = field(
         init=False, default_factory=dict, repr=False
     )
@@ -179,9 +181,19 @@ class Op:
         if self.name in OPS:
             raise ValueError(f"two ops are named {self.name!r}")
         self.constant = isinstance(self.vjp, Constant)
+        self.pullback = self.vjp if callable(self.vjp) else lambda *args, **params: self.rule("vjp")
+        self.plain = not (self.multi or self.overwrite or self.accumulate)
         OPS[self.name] = self
 
     def __call__(self, *args: Array, **params: Any) -> Any:
+        for a in args:
+            if type(a) is Tensor:
+                return self._innermost(args).apply(self, args, params)
+        return self.eval(*args, **params) if params else self.eval(*args)
+
+    @staticmethod
+    def _innermost(args: tuple[Array, ...]) -> Trace:
+        """The trace of the highest level among the operands."""
         top: Trace | None = None
         for a in args:
             if type(a) is Tensor:
@@ -190,9 +202,8 @@ class Op:
                 t = a._trace
                 if t is not top and (top is None or t.level > top.level):
                     top = t
-        if top is None:
-            return self.eval(*args, **params)
-        return top.apply(self, args, params)
+        assert top is not None
+        return top
 
     def rule(self, which: str, at: Any = None) -> Rule:
         """The rule named `which`, or NotDifferentiable with the stated reason."""

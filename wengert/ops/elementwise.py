@@ -1,4 +1,4 @@
-"""Elementwise ops: arithmetic, powers, exponentials, trigonometry.
+"""Elementwise ops: arithmetic, powers, exponentials, trigonometry, and functions of two variables.
 
 Operands broadcast as in NumPy, and Python scalars are weak (NEP 50). Each op is its
 partial derivatives (see `family.py`). Subgradients at kinks are given in `note`.
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from wengert.core.aval import FLOAT, INEXACT
+from wengert.core.aval import FLOAT, INEXACT, INT
 from wengert.core.op import Op, Sample
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
@@ -24,11 +24,15 @@ from wengert.ops.basis import (
     conj,
     fit,
     fit_tangent,
+    imag,
+    linear,
     neg,
     real,
     real_dtype,
     scale,
+    strong_mul,
     strong_zero,
+    times,
 )
 from wengert.ops.family import SHAPES_1, SHAPES_2, binary, elementwise_shape, piecewise_constant, unary
 
@@ -73,8 +77,8 @@ def _mul_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array) -> Array:
 def _mul_vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array) -> tuple[Array | None, ...]:
     x, y = ins
     return (
-        None if x is None else fit(scale(ct, xs[1]), x),
-        None if y is None else fit(scale(ct, xs[0]), y),
+        None if x is None else fit(times(ct, xs[1]), x),
+        None if y is None else fit(times(ct, xs[0]), y),
     )
 
 
@@ -111,6 +115,24 @@ def _div_vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array) -> tuple[Arr
     )
 
 
+def _unscale_vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array) -> tuple[Array | None, ...]:
+    # ∂/∂y is strong in both factors: where the quotient is a strong zero, ct may well be infinite or NaN.
+    x, y = ins
+    return (
+        None if x is None else fit(unscale(ct, xs[1]), x),
+        None if y is None else fit(neg(strong_mul(ct, unscale(out, xs[1]))), y),
+    )
+
+
+def _unscale_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array) -> Array:
+    dx, dy = dxs
+    total = None if dx is None else unscale(dx, xs[1])
+    if dy is not None:
+        term = neg(strong_mul(dy, unscale(out, xs[1])))
+        total = term if total is None else add(total, term)
+    return fit_tangent(total, out)
+
+
 _DIV_SAMPLES = tuple(Sample(*s, domain=((-2.0, 2.0), AWAY)) for s in SHAPES_2)
 
 unscale = Op(
@@ -118,8 +140,8 @@ unscale = Op(
     accepts=INEXACT,
     shape=elementwise_shape("unscale", np.true_divide),
     eval=lambda x, y: strong_zero(np.true_divide(x, y), x),
-    jvp=_div_jvp,
-    vjp=_div_vjp,
+    jvp=_unscale_jvp,
+    vjp=_unscale_vjp,
     saves={0: (1,), 1: (1, "out")},
     batch=batch_elementwise(lambda: unscale),
     samples=_DIV_SAMPLES,
@@ -138,14 +160,42 @@ div = Op(
     samples=_DIV_SAMPLES,
 )
 
-# ── abs, sign ─────────────────────────────────────────────────────────────────
+# ── sign, phase, abs ──────────────────────────────────────────────────────────
 
-sign = piecewise_constant("sign", np.sign, "sign is constant on each side of zero")
+sign = piecewise_constant(
+    "sign",
+    np.sign,
+    "sign is constant on each side of zero",
+    accepts=INT | FLOAT,
+)
+
+
+def _phase_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array) -> Array:
+    turn = unscale(imag(mul(conj(out), dxs[0])), abs_(xs[0]))
+    return fit_tangent(mul(mul(1j, out), turn), out)
+
+
+def _phase_vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array) -> tuple[Array | None, ...]:
+    turn = unscale(imag(mul(out, ct)), abs_(xs[0]))
+    return (fit(mul(mul(1j, conj(out)), turn), ins[0]),)
+
+
+phase = Op(
+    name="phase",
+    accepts=INEXACT,
+    shape=lambda x: x,
+    eval=np.sign,
+    jvp=_phase_jvp,
+    vjp=_phase_vjp,
+    saves=(0, "out"),
+    batch=batch_elementwise(lambda: phase),
+    samples=tuple(Sample(s, domain=AWAY) for s in SHAPES_1),
+    note="z / |z|, the sign of a complex number: it moves along the unit circle. At 0 the subgradient 0 is taken",
+)
 
 
 def _abs_slope(x: Array) -> Array:
-    # A complex modulus has the conjugate phase for slope; 0/0 at the origin is a strong zero.
-    return unscale(conj(x), abs_(x)) if x.dtype.kind == "c" else sign(x)
+    return conj(phase(x)) if x.dtype.kind == "c" else sign(x)
 
 
 abs_ = Op(
@@ -159,6 +209,18 @@ abs_ = Op(
     batch=batch_elementwise(lambda: abs_),
     samples=tuple(Sample(s, domain=AWAY) for s in SHAPES_1),
     note="at 0 the subgradient 0 is taken",
+)
+
+fabs = unary(
+    "fabs", np.fabs, lambda r: sign(r.x), ("x",), accepts=FLOAT, domain=AWAY, note="at 0 the subgradient 0 is taken"
+)
+positive = linear(
+    "positive",
+    shape=lambda x: x,
+    eval=operator.pos,
+    transpose=lambda ct, var: ct,
+    batch=lambda xs, batched, size: positive(xs[0]),
+    samples=(Sample((3, 4)), Sample(()), Sample((0,))),
 )
 
 # ── powers and roots ──────────────────────────────────────────────────────────
@@ -177,13 +239,37 @@ cbrt = unary(
 pow_ = binary(
     "pow",
     np.power,
-    # Strong in the exponent: x**0 has slope 0 even at 0, and in the power: 0**y has ∂/∂y 0.
-    lambda r: scale(r.y, pow_(r.x, sub(r.y, 1))),
-    lambda r: scale(r.out, log(r.x)),
+    lambda r: scale(r.y, pow_(r.x, sub(r.y, 1))),  # strong in the exponent: x**0 has slope 0 even at 0
+    lambda r: pow_log(r.x, r.y, n=1),
     ("x", "y"),
-    ("x", "out"),
+    ("x", "y"),
     domain=AWAY,
-    note="∂/∂y at x = 0 is 0 for y > 0; it is NaN for x < 0, where x**y is defined at isolated y alone",
+    note="∂/∂y at x = 0 is 0 for y ≥ 0; it is NaN for x < 0, where x**y is defined at isolated y alone",
+)
+
+
+def _pow_log_eval(x: Array, y: Array, *, n: int) -> Array:
+    power = np.power(x, y)
+    out = power * np.log(x) ** n
+    return np.where((np.equal(x, 0)) & (np.real(y) >= 0), np.zeros((), out.dtype), out)[()]
+
+
+def _pow_log_slope(x: Array, y: Array, n: int) -> Array:
+    less = sub(y, 1)
+    constant = pow_(x, less) if n == 1 else mul(n, pow_log(x, less, n=n - 1))
+    return add(scale(y, pow_log(x, less, n=n)), constant)
+
+
+pow_log = binary(
+    "pow_log",
+    lambda x, y, n: np.power(x, y) * np.log(x),
+    lambda r, n: _pow_log_slope(r.x, r.y, n),
+    lambda r, n: pow_log(r.x, r.y, n=n + 1),
+    ("x", "y"),
+    ("x", "y"),
+    eval=_pow_log_eval,
+    samples=[Sample(*s, domain=AWAY, n=k) for s in SHAPES_2 for k in (1, 2)],
+    note="x**y · log(x)**n, with 0 at x = 0 for y ≥ 0: the derivatives of a power in its exponent",
 )
 
 # ── exponentials and logarithms ───────────────────────────────────────────────
@@ -195,6 +281,45 @@ log = unary("log", np.log, lambda r: reciprocal(r.x), ("x",), domain=AWAY)
 log2 = unary("log2", np.log2, lambda r: div(1 / LN2, r.x), ("x",), domain=AWAY)
 log10 = unary("log10", np.log10, lambda r: div(1 / LN10, r.x), ("x",), domain=AWAY)
 log1p = unary("log1p", np.log1p, lambda r: reciprocal(add(r.x, 1)), ("x",), domain=(-0.5, 2.0))
+
+
+def _logistic_eval(x: Array, y: Array) -> Array:
+    with np.errstate(over="ignore", invalid="ignore"):
+        out = 1 / (1 + np.exp(np.subtract(y, x)))
+    tie = np.isinf(x) & np.equal(x, y)
+    return np.where(tie, np.full((), 0.5, out.dtype), out)[()] if tie.any() else out
+
+
+logistic_share = binary(
+    "logistic_share",
+    _logistic_eval,
+    lambda r: mul(r.out, logistic_share(r.y, r.x)),  # not 1 - out: each share has its own digits
+    lambda r: neg(mul(r.out, logistic_share(r.y, r.x))),
+    ("x", "y", "out"),
+    ("x", "y", "out"),
+    accepts=FLOAT,
+    note="exp(x) / (exp(x) + exp(y)), and 1/2 where x and y are the same infinity",
+)
+logaddexp = binary(
+    "logaddexp",
+    np.logaddexp,
+    lambda r: logistic_share(r.x, r.y),
+    lambda r: logistic_share(r.y, r.x),
+    ("x", "y"),
+    ("x", "y"),
+    accepts=FLOAT,
+    note="equal infinities share the derivative equally",
+)
+logaddexp2 = binary(
+    "logaddexp2",
+    np.logaddexp2,
+    lambda r: logistic_share(mul(LN2, r.x), mul(LN2, r.y)),
+    lambda r: logistic_share(mul(LN2, r.y), mul(LN2, r.x)),
+    ("x", "y"),
+    ("x", "y"),
+    accepts=FLOAT,
+    note="equal infinities share the derivative equally",
+)
 
 # ── trigonometry ──────────────────────────────────────────────────────────────
 
@@ -224,3 +349,108 @@ def _one_minus_square(x: Array) -> Array:
     """1 - x², without cancellation near ±1."""
     return mul(sub(1, x), add(1, x))
 
+
+# ── angles and distances ──────────────────────────────────────────────────────
+
+rad2deg = unary("rad2deg", np.rad2deg, lambda r: 180 / math.pi, (), accepts=FLOAT)
+deg2rad = unary("deg2rad", np.deg2rad, lambda r: math.pi / 180, (), accepts=FLOAT)
+
+direction = binary(
+    "direction",
+    lambda x, y: strong_zero(np.true_divide(x, np.hypot(x, y)), x),
+    lambda r: unscale(square(direction(r.y, r.x)), hypot(r.x, r.y)),
+    lambda r: neg(unscale(mul(r.out, direction(r.y, r.x)), hypot(r.x, r.y))),
+    ("x", "y"),
+    ("x", "y", "out"),
+    domain=AWAY,
+    accepts=FLOAT,
+    note="x / hypot(x, y), the cosine of the angle of (x, y). At the origin it and all its derivatives are taken as 0",
+)
+hypot = binary(
+    "hypot",
+    np.hypot,
+    lambda r: direction(r.x, r.y),
+    lambda r: direction(r.y, r.x),
+    ("x", "y"),
+    ("x", "y"),
+    domain=AWAY,
+    accepts=FLOAT,
+    note="at the origin the subgradient 0 is taken",
+)
+arctan2 = binary(
+    "arctan2",
+    np.arctan2,
+    lambda r: unscale(direction(r.y, r.x), hypot(r.x, r.y)),  # not x / (x² + y²), whose squares overflow
+    lambda r: neg(unscale(direction(r.x, r.y), hypot(r.x, r.y))),
+    ("x", "y"),
+    ("x", "y"),
+    domain=AWAY,
+    accepts=FLOAT,
+    note="at the origin, where no derivative exists, 0 is taken",
+)
+
+# ── sinc ──────────────────────────────────────────────────────────────────────
+
+
+def _sinc_eval(x: Array, *, n: int = 0) -> Array:
+    """The nth derivative of sin(πx) / (πx).
+
+    With S(t) = sin(t) / t, the product rule on t·S = sin gives t·S⁽ⁿ⁾ + n·S⁽ⁿ⁻¹⁾ = sin⁽ⁿ⁾, which loses no
+    digits for |t| > n; nearer to zero the power series converges fast.
+    """
+    if n == 0:
+        return np.sinc(x)
+    t = np.pi * np.asarray(x)
+    near = abs(t) < max(1, n)
+    far = np.where(near, np.ones((), t.dtype), t)
+    sin, cos = np.sin(far), np.cos(far)
+    value = sin / far
+    for k in range(1, n + 1):
+        value = ((sin, cos, -sin, -cos)[k % 4] - k * value) / far
+    if near.any():
+        value = np.where(near, _sinc_series(np.where(near, t, np.zeros((), t.dtype)), n), value)
+    return (np.pi**n * value)[()]
+
+
+def _sinc_series(t: np.ndarray, n: int) -> np.ndarray:
+    """Σ (-1)ᵏ t²ᵏ⁻ⁿ / ((2k - n)! (2k + 1)) over 2k ≥ n."""
+    first = (n + 1) // 2
+    total = np.zeros_like(t)
+    for k in range(first + n + 12, first - 1, -1):  # Horner's scheme in t²
+        power = 2 * k - n
+        total = total * t * t + (-1) ** k / (math.factorial(power) * (2 * k + 1))
+    return total * t if n % 2 else total
+
+
+sinc = unary(
+    "sinc",
+    lambda x, n=0: np.sinc(x),
+    lambda r, n=0: sinc(r.x, n=n + 1),
+    ("x",),
+    eval=_sinc_eval,
+    samples=[Sample(s) for s in SHAPES_1] + [Sample((7,), n=k) for k in (1, 2, 3)],
+    note="sinc(x, n=n) is the nth derivative; exact at 0, for every n",
+)
+
+# ── modified Bessel functions of the first kind ───────────────────────────────
+
+
+def _bessel_i_eval(x: Array, *, n: int) -> Array:
+    if n == 0:
+        return np.i0(x).reshape(np.shape(x))[()]
+    from scipy.special import iv
+
+    return np.asarray(iv(n, x)).astype(np.result_type(x, np.float16), copy=False)[()]
+
+
+bessel_i = unary(
+    "bessel_i",
+    lambda x, n: np.i0(x),
+    lambda r, n: bessel_i(r.x, n=1) if n == 0 else mul(0.5, add(bessel_i(r.x, n=n - 1), bessel_i(r.x, n=n + 1))),
+    ("x",),
+    eval=_bessel_i_eval,
+    accepts=FLOAT,
+    samples=[Sample(s, n=k) for s in SHAPES_1 for k in (0, 1, 2)],
+    note="I_n(x), for a static integer n ≥ 0",
+    source="Abramowitz & Stegun (1964), 9.6.26",
+)

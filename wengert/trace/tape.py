@@ -35,13 +35,14 @@ class Tape(Trace):
         keeps residuals only.
     """
 
-    __slots__ = ("append", "guard", "program", "replayable")
+    __slots__ = ("append", "guard", "guarded", "program", "replayable")
 
     def __init__(self, *, replayable: bool = False) -> None:
         super().__init__()
         self.program = Program()
         self.append: Any = self.program.eqns.append  # rows of Eqn's fields
         self.guard = Guard()
+        self.guarded: np.ndarray | None = None  # the last array guarded: loops meet one again and again
         self.replayable = replayable
         if config.debug_nans:
             self.mode = apply_checked
@@ -278,21 +279,24 @@ def recording_operator(op: Op, coerce: Any) -> Any:
             out = evaluate(x, y)
             ins = (a._node, b._node)
             xs = (x if both[0] else None, y if both[1] else None)
+            saved = out if both[2] else None
         elif kind is np.ndarray or kind in NUMBERS:
             out = evaluate(x, b)
             ins = (a._node, None)
             if saves_y:
-                if kind is np.ndarray and id(b) not in tape.guard._arrays:
+                if kind is np.ndarray and b is not tape.guarded:
                     tape.guard.add(b)
+                    tape.guarded = b
                 xs = (x if saves_x else None, b)
             else:
                 xs = (x,) if saves_x else ()
+            saved = out if saves_out else None
         else:
             b = coerce(b)
             return b if b is NotImplemented else op(a, b)
         var = Var(out.shape, out.dtype)
         frame = getframe(1)  # operators are for users: the library's own code calls ops
-        tape.append((op, ins, var, NO_PARAMS, xs, out if saves_out else None, frame.f_code, frame.f_lasti))
+        tape.append((op, ins, var, NO_PARAMS, xs, saved, frame.f_code, frame.f_lasti))
         return Tensor(out, var, tape)
 
     return method

@@ -54,6 +54,7 @@ def sweep(
     with np.errstate(all="ignore"):
         while eqns:
             op, ins, outs, params, xs, out, code, lasti = eqns.pop()
+            rule = op.pullback
             if op.multi:
                 ct: Any = [take(o, None) if o not in inner else cts.get(o) for o in outs]
                 if not any(c is not None for c in ct):
@@ -64,12 +65,12 @@ def sweep(
                     continue
                 if inner and outs in inner:
                     cts[outs] = ct
-            if op.accumulate is not None and ins[0] in cts and _adds_in_place(op, cts, ins[0], ct, xs, params):
-                continue
+                if not op.plain:
+                    if op.accumulate and ins[0] in cts and _adds_in_place(op, cts, ins[0], ct, xs, params):
+                        continue
+                    if op.overwrite and getrefcount(ct) == ALONE and _is_free(ct):
+                        rule = op.overwrite
             try:
-                rule: Any = op.vjp if callable(op.vjp) else op.rule("vjp", (code, lasti))
-                if op.overwrite is not None and type(ct) is np.ndarray and getrefcount(ct) == ALONE and _is_free(ct):
-                    rule = op.overwrite
                 cts_in = rule(ct, ins, xs, out, **params) if params else rule(ct, ins, xs, out)
             except NotDifferentiable as error:
                 raise error.located(describe((code, lasti))) from None
