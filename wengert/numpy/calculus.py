@@ -192,9 +192,14 @@ def _step(x: Array, axis: int, h: Any, at_end: bool) -> Array:
 def _even_ends(x: Array, h: Any, axis: int, edge_order: int) -> tuple[Array, Array]:
     if edge_order == 1:
         return _step(x, axis, h, False), _step(x, axis, h, True)
-    first = weighted(x, axis, _FIRST, [div(np.float64(c), h) if type(h) is Tensor else c / h for c in (-1.5, 2.0, -0.5)])
+    first = weighted(
+        x, axis, _FIRST, [div(np.float64(c), h) if type(h) is Tensor else c / h for c in (-1.5, 2.0, -0.5)]
+    )
     last = weighted(
-        x, axis, _last_three(x.shape[axis]), [div(np.float64(c), h) if type(h) is Tensor else c / h for c in (0.5, -2.0, 1.5)]
+        x,
+        axis,
+        _last_three(x.shape[axis]),
+        [div(np.float64(c), h) if type(h) is Tensor else c / h for c in (0.5, -2.0, 1.5)],
     )
     return first, last
 
@@ -271,10 +276,14 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     x, xp, fp = lift(x), astype(lift(xp), np.float64), lift(fp)
     fp = astype(fp, np.complex128 if fp.dtype.kind == "c" else np.float64)
     if x.dtype.kind == "c":
-        raise TypeError("Cannot cast array data from dtype('complex128') to dtype('float64') according to the rule 'safe'")
+        raise TypeError(
+            "Cannot cast array data from dtype('complex128') to dtype('float64') according to the rule 'safe'"
+        )
     x = astype(x, np.float64)
     if xp.ndim != 1 or fp.ndim != 1:
-        raise ValueError("Data points must be 1-D sequences" if period is not None else "object too deep for desired array")
+        raise ValueError(
+            "Data points must be 1-D sequences" if period is not None else "object too deep for desired array"
+        )
     if xp.shape[0] != fp.shape[0]:
         raise ValueError("fp and xp are not of the same length.")
     if xp.shape[0] == 0:

@@ -52,7 +52,11 @@ def polyval(p: Any, x: Any) -> Array:
     """`numpy.polyval`: Horner's scheme; differentiable in the coefficients and in x."""
     if isinstance(x, np.poly1d):
         raise NotDifferentiable(
-            "numpy.polyval", got="a poly1d to substitute", want="numbers", fix="compose with polymul and polyadd", at=describe(here(2))
+            "numpy.polyval",
+            got="a poly1d to substitute",
+            want="numbers",
+            fix="compose with polymul and polyadd",
+            at=describe(here(2)),
         )
     c = coefficients(p) if isinstance(p, np.poly1d) else lift(p)
     x = lift(x)
@@ -306,4 +310,3 @@ refuse(
     "an object that holds an ndarray of coefficients",
     "keep the coefficients in a Tensor c, and use numpy.polyval(c, x), polyadd, polymul, polyder, polyint, roots",
 )
-

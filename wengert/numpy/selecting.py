@@ -51,7 +51,9 @@ def indices_of(indices: Any) -> Array:
     if i.dtype.kind == "f" and i.size == 0:
         return np.zeros(i.shape, np.intp)
     if i.dtype.kind not in "iub":
-        raise TypeError(f"Cannot cast array data from {i.dtype!r} to {np.dtype(np.intp)!r} according to the rule 'safe'")
+        raise TypeError(
+            f"Cannot cast array data from {i.dtype!r} to {np.dtype(np.intp)!r} according to the rule 'safe'"
+        )
     if i.dtype.kind == "b":
         return truncate(i, dtype=np.dtype(np.intp)) if type(i) is Tensor else i.astype(np.intp)
     return i
@@ -279,7 +281,11 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Ar
         if not count:
             continue
         spec = (ARRAY,) * len(at)
-        y = lift(func(index(x, *at, spec=spec, unique=True) if at else reshape(x, shape=(1,)), *args, **kw) if callable(func) else func)
+        y = lift(
+            func(index(x, *at, spec=spec, unique=True) if at else reshape(x, shape=(1,)), *args, **kw)
+            if callable(func)
+            else func
+        )
         _check_piece(x, y)
         out = index_put(out, y, *at, spec=spec) if at else astype(reshape(y, shape=()), x.dtype)
     return out
@@ -331,7 +337,17 @@ def _piecewise_batched(x: Array, masks: list[Array], funclist: Any, args: Any, k
 
 AN_INDEX = "positions are integers"
 
-for _name in ["nonzero", "flatnonzero", "argwhere", "unravel_index", "ravel_multi_index", "diag_indices", "tril_indices", "triu_indices", "mask_indices"]:
+for _name in [
+    "nonzero",
+    "flatnonzero",
+    "argwhere",
+    "unravel_index",
+    "ravel_multi_index",
+    "diag_indices",
+    "tril_indices",
+    "triu_indices",
+    "mask_indices",
+]:
     constant(_name, AN_INDEX)
 
 
@@ -340,7 +356,9 @@ def _from_shape(name: str) -> None:
     original = theirs(name)
 
     def function(arr: Any, *args: Any, **kwargs: Any) -> Any:
-        return original(np.broadcast_to(np.zeros(()), np.shape(arr) if type(arr) is not Tensor else arr.shape), *args, **kwargs)
+        return original(
+            np.broadcast_to(np.zeros(()), np.shape(arr) if type(arr) is not Tensor else arr.shape), *args, **kwargs
+        )
 
     constant(name, AN_INDEX, function)
 
@@ -546,4 +564,3 @@ class ndenumerate:  # NumPy's name
 
 
 enter("ndenumerate", "differentiable", ndenumerate)
-

@@ -30,7 +30,9 @@ position = piecewise_constant(
     "position",
     _position,
     "an index",
-    shape=lambda i, *, length, mode: Aval(i.shape, np.result_type(i.dtype, np.intp if i.dtype.kind == "b" else i.dtype)),
+    shape=lambda i, *, length, mode: Aval(
+        i.shape, np.result_type(i.dtype, np.intp if i.dtype.kind == "b" else i.dtype)
+    ),
     accepts=ANY,
     samples=(
         Sample(np.array([[5, -1, 3]]), length=3, mode="wrap"),
