@@ -172,12 +172,12 @@ sign = piecewise_constant(
 
 def _phase_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array) -> Array:
     turn = unscale(imag(mul(conj(out), dxs[0])), abs_(xs[0]))
-    return fit_tangent(mul(mul(1j, out), turn), out)
+    return fit_tangent(mul(mul(out, 1j), turn), out)
 
 
 def _phase_vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array) -> tuple[Array | None, ...]:
     turn = unscale(imag(mul(out, ct)), abs_(xs[0]))
-    return (fit(mul(mul(1j, conj(out)), turn), ins[0]),)
+    return (fit(mul(mul(conj(out), 1j), turn), ins[0]),)
 
 
 phase = Op(

@@ -10,7 +10,8 @@ from wengert.core.aval import ANY, Aval, promote
 from wengert.core.op import Op, Sample
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
-from wengert.ops.basis import batch_elementwise, broadcast_shapes, fit, fit_tangent
+from wengert.ops.basis import batch_elementwise, broadcast_shapes, fit, fit_tangent, real_dtype
+from wengert.ops.family import binary, piecewise_constant
 
 # ── where ─────────────────────────────────────────────────────────────────────
 
@@ -47,3 +48,44 @@ where = Op(
         Sample(_MASK[0], (3, 1), (4,)),
     ),
 )
+
+# ── maximum, minimum, fmax, fmin ──────────────────────────────────────────────
+
+
+def _share(x: Array, y: Array) -> Array:
+    """x's share in the larger of x and y: 1, 0, and 1/2 at a tie or where either is NaN."""
+    dtype = real_dtype(np.result_type(x, y, np.float16))
+    ahead = np.subtract(np.greater(x, y), np.less(x, y), dtype=dtype)
+    return (ahead + 1) * 0.5
+
+
+def _number_share(share: Array, x: Array, y: Array) -> Array:
+    """`share` of x, with the whole of it to a number where the other is NaN."""
+    missing_x, missing_y = np.isnan(x), np.isnan(y)
+    one_sided = missing_x != missing_y
+    if np.any(one_sided):
+        share = np.where(one_sided, missing_y.astype(share.dtype), share)[()]
+    return share
+
+
+larger_share = piecewise_constant("larger_share", _share, "it jumps at ties only", arity=2)
+larger_number_share = piecewise_constant(
+    "larger_number_share", lambda x, y: _number_share(_share(x, y), x, y), "it jumps at ties only", arity=2
+)
+smaller_number_share = piecewise_constant(
+    "smaller_number_share", lambda x, y: _number_share(_share(y, x), x, y), "it jumps at ties only", arity=2
+)
+smaller_share = piecewise_constant("smaller_share", lambda x, y: _share(y, x), "it jumps at ties only", arity=2)
+
+_TIES = "ties share the derivative equally"
+
+
+def _extremum(name: str, fn: np.ufunc, share: Op, note: str) -> Op:
+    return binary(name, fn, lambda r: share(r.x, r.y), lambda r: share(r.y, r.x), ("x", "y"), ("x", "y"), note=note)
+
+
+maximum = _extremum("maximum", np.maximum, larger_share, f"{_TIES}, and so do operands of which one is NaN")
+minimum = _extremum("minimum", np.minimum, smaller_share, f"{_TIES}, and so do operands of which one is NaN")
+fmax = _extremum("fmax", np.fmax, larger_number_share, _TIES)
+
+fmin = _extremum("fmin", np.fmin, smaller_number_share, _TIES)
