@@ -161,8 +161,8 @@ sigmoid = unary(
     ("out",),
     note="1 / (1 + exp(-x)): full relative accuracy for negative x",
 )
-softplus = unary(
-    "softplus",
+soft_plus = unary(
+    "soft_plus",
     _softplus_eval,
     lambda r: sigmoid(r.x),
     ("x",),
