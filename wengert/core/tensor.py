@@ -195,13 +195,28 @@ class Tensor:
             raise ShapeError(
                 "in-place write", got=f"shape {np.shape(new)}", want=f"shape {self.shape}", at=describe(here(2))
             )
-        view = self._view
+        self._sync()
+        view, old = self._view, raw(self)
+        if view is None:
+            self._bind(new if same_layout(raw(new), old) else self._laid_out(new, old))
+            return
+        if view.op.put is None:
+            raise ValueError(f"assignment destination is read-only (a {view.op.name} view)")
         self._bind(new)
-        if view is not None:
-            if view.op.put is None:
-                raise ValueError(f"assignment destination is read-only (a {view.op.name} view)")
-            view.base._write(view.op.put(view.base, self, **view.params))
-            self._view = View(view.base, view.op, view.params)
+        view.base._write(view.op.put(view.base, self, **view.params))
+        if not same_layout(raw(new), old):
+            self._bind(view.op(view.base, **view.params))
+        self._view = View(view.base, view.op, view.params)
+
+    @staticmethod
+    def _laid_out(new: Array, old: np.ndarray) -> Array:
+        """`new` in the memory layout of `old`; attached by `wengert.numpy`, since it takes ops."""
+        return new
+
+
+def same_layout(x: Any, y: Any) -> bool:
+    """Whether two arrays of one shape lie alike in memory, which decides where NumPy makes views of them."""
+    return isinstance(x, np.ndarray) is isinstance(y, np.ndarray) and x.strides == y.strides
 
 
 def constant(value: Any) -> Any:

@@ -11,7 +11,7 @@ from wengert.core.aval import ANY, Aval
 from wengert.core.errors import ShapeError
 from wengert.core.op import Op, Sample
 from wengert.core.source import describe, here
-from wengert.core.tensor import Array
+from wengert.core.tensor import Array, raw
 from wengert.graph.program import Vars
 from wengert.ops.basis import all_batched, check_axes, fit, linear, reduce_sum, reshape, transpose
 from wengert.ops.index import index
@@ -191,6 +191,28 @@ def in_order(x: Array, axes: Sequence[int]) -> Array:
         return contiguous(x)
     back = tuple(int(i) for i in np.argsort(axes))
     return transpose(contiguous(transpose(x, axes=axes)), axes=back)
+
+
+def is_compact(x: Array, axes: Sequence[int]) -> bool:
+    """Whether `x` already is as `in_order(x, axes)` would make it."""
+    bottom = raw(x)
+    if not isinstance(bottom, np.ndarray):
+        return True
+    lead = bottom.ndim - x.ndim  # batch axes
+    steps = [bottom.strides[lead + i] for i in axes if bottom.shape[lead + i] > 1]
+    reach = sum(s * (d - 1) for s, d in zip(bottom.strides, bottom.shape, strict=True)) // bottom.itemsize
+    ordered = min(steps, default=0) >= 0 and steps == sorted(steps, reverse=True)
+    return not bottom.size or (ordered and bottom.size == 1 + reach)
+
+
+def laid_out(x: Array, like: np.ndarray) -> Array:
+    """`x` in the memory layout of `like`, an ndarray of x's shape behind any batch axes."""
+    if not isinstance(raw(x), np.ndarray):
+        x = reshape(x, shape=())  # a scalar becomes an array without axes
+    n = x.ndim
+    steps = like.strides[like.ndim - n :]
+    axes = sorted(range(n), key=lambda i: -abs(steps[i]))
+    return x if is_compact(x, axes) else in_order(x, axes)
 
 
 # ── pad_constant ──────────────────────────────────────────────────────────────
