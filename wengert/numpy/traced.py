@@ -17,10 +17,11 @@ from wengert.numpy.registry import NAMES, enter, theirs
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def when_traced(*names: str) -> Callable[[F], F]:
+def when_traced(*names: str, constant: str = "") -> Callable[[F], F]:
     """As `implements`, for a function that is run only if an argument is, or holds, a Tensor.
 
-    Otherwise NumPy's own function runs. Names that this NumPy lacks are left out.
+    Otherwise NumPy's own function runs. Names that this NumPy lacks are left out. `constant` says why
+    the result has no derivative, for one that has none.
     """
 
     def decorate(function: F) -> F:
@@ -34,7 +35,7 @@ def when_traced(*names: str) -> Callable[[F], F]:
             return original(*args, **kwargs)
 
         for name in present:
-            enter(name, "differentiable", choose)
+            enter(name, "constant" if constant else "differentiable", choose, constant)
         return choose  # type: ignore[return-value]
 
     return decorate

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.aval import ANY, FLOAT, INEXACT, Aval, is_inexact
+from wengert.core.aval import ANY, FLOAT, INEXACT, INT, Aval, is_inexact
 from wengert.core.errors import ShapeError
 from wengert.core.op import Op, Rule, Sample
 from wengert.core.source import describe, here
@@ -38,6 +38,7 @@ from wengert.ops.basis import (
 from wengert.ops.dtype import truncate
 from wengert.ops.elementwise import div, exp, mul, sub
 from wengert.ops.family import piecewise_constant
+from wengert.ops.logic import equal, isneginf, logical_and
 from wengert.ops.scan import exclusive_product
 from wengert.ops.select import where
 
@@ -182,7 +183,7 @@ def _extremum(name: str, ufunc: np.ufunc, *, nan: bool) -> Op:
     def ties(x: Array, out: Array, axes: Axes) -> tuple[Array, Array]:
         mask = attained(x, out, axes=axes, nan=nan)
         # A slice of NaNs alone has no tie, and its extremum no derivative: any count will do.
-        return mask, cast(at_least_one(count_nonzero(mask, axes=axes)), dtype=out.dtype)
+        return mask, cast(at_least(count_nonzero(mask, axes=axes), least=1), dtype=out.dtype)
 
     def jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array, *, axes: Axes) -> Array:
         mask, count = ties(xs[0], out, axes)
@@ -209,7 +210,15 @@ def _extremum(name: str, ufunc: np.ufunc, *, nan: bool) -> Op:
     return op
 
 
-at_least_one = piecewise_constant("at_least_one", lambda n: np.maximum(n, 1), "a count", shape=lambda n: n)
+at_least = piecewise_constant(
+    "at_least",
+    lambda n, *, least: np.maximum(n, n.dtype.type(least)),
+    "a count",
+    accepts=FLOAT | INT,
+    shape=lambda n, *, least: n,
+    batch=lambda xs, batched, size, *, least: at_least(xs[0], least=least),
+    samples=(Sample((3, 2), least=0), Sample(np.array([0, 1, 3]), least=1)),
+)
 
 reduce_max = _extremum("reduce_max", np.maximum, nan=True)
 reduce_min = _extremum("reduce_min", np.minimum, nan=True)
@@ -366,14 +375,9 @@ def _logsumexp_eval(x: Array, *, axes: Axes) -> Any:
 
 def _softmax(x: Array, out: Array, axes: Axes) -> Array:
     out = keep(out, x.shape, axes)
-    both_minus_infinite = equal_infinite(x, out)
-    return exp(where(both_minus_infinite, -np.inf, sub(x, out)))
+    nothing = logical_and(equal(x, out), isneginf(x))
+    return exp(where(nothing, -np.inf, sub(x, out)))
 
-
-equal_infinite = piecewise_constant(
-    "equal_infinite", lambda x, y: (x == y) & np.isneginf(x), "a boolean", arity=2, accepts=FLOAT,
-    shape=lambda x, y: Aval(np.broadcast_shapes(x.shape, y.shape), np.dtype(bool)),
-)  # fmt: skip
 
 reduce_logsumexp = Op(
     name="reduce_logsumexp",
