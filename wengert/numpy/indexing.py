@@ -13,7 +13,7 @@ from wengert.core.errors import DTypeError, NotDifferentiable
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor, view
 from wengert.numpy.arrays import has_tensor, lift
-from wengert.numpy.protocols import concrete
+from wengert.numpy.values import concrete
 from wengert.ops.index import ARRAY, index, index_put
 from wengert.trace.tape import write_in_place
 

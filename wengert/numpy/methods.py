@@ -19,10 +19,12 @@ from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor, raw, view
 from wengert.numpy import indexing, protocols
 from wengert.numpy.arrays import ARRAYS, astype, lift, shape_of
-from wengert.numpy.protocols import concrete
+from wengert.numpy.layout import copied
+from wengert.numpy.values import concrete
 from wengert.numpy.registry import NAMES
 from wengert.ops import basis, elementwise
 from wengert.ops.basis import conj, fit_tangent, imag, real, reshape, transpose
+from wengert.ops.shape import laid_out
 from wengert.trace.tape import NUMBERS, recording_operator
 
 OPERANDS = ARRAYS | NUMBERS
@@ -198,7 +200,7 @@ def tolist(self: Tensor) -> Any:
 def reshape_method(self: Tensor, *shape: Any, order: str = "C", copy: Any = None) -> Array:
     if len(shape) == 1 and not isinstance(shape[0], (int, np.integer)):
         shape = tuple(shape[0])
-    return NAMES["reshape"].function(self, shape, order=order)
+    return NAMES["reshape"].function(self, shape, order=order, copy=copy)
 
 
 def transpose_method(self: Tensor, *axes: Any) -> Array:
@@ -218,13 +220,9 @@ def matrix_transposed(self: Tensor) -> Array:
     return view(transpose, self, axes=(*range(n - 2), n - 1, n - 2))
 
 
-def copy(self: Tensor, order: str = "C") -> Tensor:
+def copy(self: Tensor, order: str = "C") -> Array:
     """A cell of its own, with the same value and derivative."""
-    if self._view is not None:
-        self._sync()
-    if self._trace is protocols.CONSTANTS:
-        return Tensor(self._value.copy(), None, self._trace)
-    return Tensor(self._value, self._node, self._trace)
+    return copied(self, order)
 
 
 def fill(self: Tensor, value: Any) -> None:
@@ -242,7 +240,7 @@ def put_method(self: Tensor, indices: Any, values: Any, mode: str = "raise") -> 
 
 def astype_method(self: Tensor, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Array:
     out = astype(self, dtype)
-    return Tensor(out._value, out._node, out._trace) if out is self else out
+    return copied(self, order) if out is self and copy else out
 
 
 FUNCTIONS_AS_METHODS = (
@@ -297,7 +295,7 @@ def attach_methods() -> None:
         "fill": fill,
         "sort": sort_method,
         "put": put_method,
-        "flatten": lambda self, order="C": copy(lift(NAMES["ravel"].function(self, order))),
+        "flatten": lambda self, order="C": copied(NAMES["ravel"].function(self, order), "C"),
         "to_device": lambda self, device, stream=None: self,
         "T": property(reversed_axes),
         "mT": property(matrix_transposed),
@@ -327,6 +325,7 @@ def array_namespace(self: Tensor, *, api_version: str | None = None) -> Any:
 
 def attach() -> None:
     """Give Tensor its operators, methods and protocols."""
+    Tensor._laid_out = staticmethod(laid_out)
     attach_operators()
     attach_methods()
     protocols.attach()

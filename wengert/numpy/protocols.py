@@ -12,34 +12,11 @@ from typing import Any
 import numpy as np
 
 from wengert.core.aval import is_inexact
-from wengert.core.errors import ConcretizationError, NotDifferentiable
+from wengert.core.errors import NotDifferentiable
 from wengert.core.source import describe, here
 from wengert.core.tensor import CONSTANTS, Tensor, carries, raw
 from wengert.numpy.registry import FUNCTIONS, UFUNCS
-from wengert.trace.tape import Tape
-from wengert.transforms.forward import Jvp
-
-
-def lost(what: str, got: str, fix: str) -> ConcretizationError:
-    """The error for a conversion that would lose a derivative."""
-    return ConcretizationError(what, got=got, want="a Tensor all the way, so that its derivative is kept", fix=fix, at=describe(here(2)))
-
-
-def concrete(x: Tensor) -> Any:
-    """The value of `x`, for control flow and constant results: known on a tape, under jvp, or of a constant."""
-    while type(x) is Tensor:
-        if x._view is not None:
-            x._sync()
-        if x._trace is not CONSTANTS and not isinstance(x._trace, (Tape, Jvp)):
-            raise ConcretizationError(
-                "value of a batched Tensor",
-                got=f"{x.dtype}{list(x.shape)} that stands for all examples of a vmap",
-                want="code that does the same for every example",
-                fix="use numpy.where instead of `if`, or loop over the examples in Python",
-                at=describe(here(2)),
-            )
-        x = x._value
-    return x
+from wengert.numpy.values import concrete, lost
 
 
 def array(self: Tensor, dtype: Any = None, copy: Any = None) -> np.ndarray:

@@ -20,6 +20,7 @@ from wengert.core.errors import NotDifferentiable
 from wengert.core.source import describe, here
 from wengert.core.tensor import Tensor, raw
 from wengert.core.tree import leaves
+from wengert.numpy.values import concrete
 
 F = TypeVar("F", bound=Callable[..., Any])
 Status = Literal["differentiable", "constant", "refused"]
@@ -86,8 +87,6 @@ def on_values(name: str) -> Callable[..., Any]:
 def values(tree: Any) -> Any:
     """`tree` (tuples, lists and dicts of arguments) with each Tensor replaced by its value."""
     if type(tree) is Tensor:
-        from wengert.numpy.protocols import concrete
-
         return concrete(tree)
     if type(tree) in (tuple, list):
         return type(tree)(map(values, tree))

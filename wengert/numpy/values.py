@@ -1,0 +1,31 @@
+"""Values of Tensors, where they may be had without losing a derivative, and the error where not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wengert.core.errors import ConcretizationError
+from wengert.core.source import describe, here
+from wengert.core.tensor import CONSTANTS, Tensor
+
+
+def lost(what: str, got: str, fix: str) -> ConcretizationError:
+    """The error for a conversion that would lose a derivative."""
+    return ConcretizationError(what, got=got, want="a Tensor all the way, so that its derivative is kept", fix=fix, at=describe(here(2)))
+
+
+def concrete(x: Tensor) -> Any:
+    """The value of `x`, for control flow and constant results: known on a tape, under jvp, or of a constant."""
+    while type(x) is Tensor:
+        if x._view is not None:
+            x._sync()
+        if x._trace is not CONSTANTS and not x._trace.differentiates:
+            raise ConcretizationError(
+                "value of a batched Tensor",
+                got=f"{x.dtype}{list(x.shape)} that stands for all examples of a vmap",
+                want="code that does the same for every example",
+                fix="use numpy.where instead of `if`, or loop over the examples in Python",
+                at=describe(here(2)),
+            )
+        x = x._value
+    return x
