@@ -20,8 +20,10 @@ for _family in ("ufuncs", "reductions", "shaping", "fft", "selecting", "calculus
     _importlib.import_module(f"wengert.numpy.{_family}")
 
 from wengert.numpy import methods as _methods  # noqa: E402
+from wengert.numpy import rest as _rest  # noqa: E402  # last: it fills what no family has
 
 _methods.attach()
+_rest.attach()
 
 
 def __getattr__(name: str) -> Any:

@@ -17,7 +17,7 @@ from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor
 from wengert.numpy.arrays import astype, lift, promoted
 from wengert.numpy.calculus import convolve, floating, joined
-from wengert.numpy.registry import NAMES, refuse
+from wengert.numpy.registry import NAMES
 from wengert.numpy.traced import served, value_of, when_traced
 from wengert.ops.basis import add, broadcast_to, real, reduce_sum, reshape, transpose
 from wengert.ops.elementwise import div, mul, sqrt, square, sub
@@ -301,12 +301,3 @@ def _covariance(a: Array, norms: Array, residuals: Array, cov: Any, n: int, orde
     else:
         factor = div(residuals, n - order)
     return mul(base if rank_y == 1 else reshape(base, shape=(order, order, 1)), factor)
-
-
-# ── what is not served ────────────────────────────────────────────────────────
-
-refuse(
-    "poly1d",
-    "an object that holds an ndarray of coefficients",
-    "keep the coefficients in a Tensor c, and use numpy.polyval(c, x), polyadd, polymul, polyder, polyint, roots",
-)

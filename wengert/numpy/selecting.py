@@ -17,9 +17,8 @@ import numpy as np
 
 from wengert.core.errors import NotDifferentiable
 from wengert.core.source import describe, here
-from wengert.core.tensor import Array, Tensor, active
+from wengert.core.tensor import Array, Tensor, active, carries
 from wengert.numpy.arrays import astype, axis_of, has_tensor, lift, operand, promoted, result_type, writes_out
-from wengert.numpy.protocols import carries
 from wengert.numpy.registry import constant, enter, implements, theirs, values
 from wengert.numpy.traced import value_of, when_traced, write_elements
 from wengert.ops.basis import broadcast_to, reshape, transpose
