@@ -1,0 +1,302 @@
+"""softmax, log_softmax, and the cross-entropy of class labels: rows of logits to probabilities.
+
+Masked  A logit of -inf is an impossible class: probability 0, derivative 0. A row of nothing else has no class to
+        choose from, and its probabilities are all 0 (where 0/0 would be NaN, and spread through the pullback).
+Source  Bridle (1990) for softmax and its Jacobian, diag(p) - p pᵀ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.core.aval import ANY, FLOAT, Aval
+from wengert.core.errors import ShapeError
+from wengert.core.op import Op, Sample
+from wengert.core.source import describe, here
+from wengert.core.tensor import Array
+from wengert.graph.program import Vars
+from wengert.ops.basis import (
+    add,
+    all_batched,
+    broadcast_to,
+    check_axes,
+    fit,
+    fit_tangent,
+    reduce_sum,
+    reshape,
+    scale,
+    strong_zero,
+)
+from wengert.ops.elementwise import exp, sub
+from wengert.ops.family import piecewise_constant
+from wengert.ops.index import ARRAY, index, scatter_add
+
+Axes = tuple[int, ...]
+
+_SAMPLES = (
+    Sample((3, 4), axes=(1,)),
+    Sample((3, 4), axes=(0, 1)),
+    Sample((2, 3, 2), axes=(1,)),
+    Sample((), axes=()),
+    Sample((0, 3), axes=(1,)),
+    Sample((2, 0), axes=(1,)),
+)
+
+
+def _checked(name: str) -> Any:
+    def shape(x: Aval, *, axes: Axes) -> Aval:
+        check_axes(name, axes, x)
+        return x
+
+    return shape
+
+
+def _total(x: Array, axes: Axes) -> Array:
+    """The sum over `axes`, which stay with length one."""
+    shape = tuple(1 if i in axes else d for i, d in enumerate(x.shape))
+    return reshape(reduce_sum(x, axes=axes), shape=shape)
+
+
+def _shifted(x: np.ndarray, axes: Axes) -> np.ndarray:
+    """`x` less its maximum over `axes`; rows of -inf stay so."""
+    top = np.maximum.reduce(x, axis=axes, keepdims=True, initial=-np.inf)
+    if np.isneginf(top).any():
+        top = np.where(np.isneginf(top), x.dtype.type(0), top)
+    return np.asarray(x - top)
+
+
+# ── softmax ───────────────────────────────────────────────────────────────────
+
+
+def _softmax_eval(x: Array, *, axes: Axes) -> Array:
+    p = _shifted(x, axes)
+    np.exp(p, out=p)
+    total = np.add.reduce(p, axis=axes, keepdims=True)
+    if not np.all(total):
+        total = np.where(total == 0, p.dtype.type(1), total)
+    p /= total
+    return p if p.ndim else p[()]
+
+
+def softmax_slope(v: Array, p: Array, axes: Axes) -> Array:
+    """(diag(p) - p pᵀ) v, a symmetric product: tangents and cotangents alike."""
+    return scale(sub(v, _total(scale(v, p), axes)), p)
+
+
+softmax = Op(
+    name="softmax",
+    accepts=FLOAT,
+    shape=_checked("softmax"),
+    eval=_softmax_eval,
+    jvp=lambda xs, dxs, out, *, axes: softmax_slope(dxs[0], out, axes),
+    vjp=lambda ct, ins, xs, out, *, axes: (softmax_slope(ct, out, axes),),
+    saves=("out",),
+    batch=lambda xs, batched, size, *, axes: softmax(xs[0], axes=tuple(a + 1 for a in axes)),
+    samples=_SAMPLES,
+    rejects=(Sample((3,), axes=(1,), raises=ShapeError),),
+    note="a row of -inf gives zeros, with zero derivative",
+)
+
+# ── log_softmax ───────────────────────────────────────────────────────────────
+
+
+def _log_softmax_eval(x: Array, *, axes: Axes) -> Array:
+    out = _shifted(x, axes)
+    total = np.add.reduce(np.exp(out), axis=axes, keepdims=True)
+    if not np.all(total):
+        total = np.where(total == 0, out.dtype.type(1), total)
+    out -= np.log(total)
+    return out if out.ndim else out[()]
+
+
+log_softmax = Op(
+    name="log_softmax",
+    accepts=FLOAT,
+    shape=_checked("log_softmax"),
+    eval=_log_softmax_eval,
+    jvp=lambda xs, dxs, out, *, axes: sub(dxs[0], _total(scale(dxs[0], exp(out)), axes)),
+    vjp=lambda ct, ins, xs, out, *, axes: (sub(ct, scale(_total(ct, axes), exp(out))),),
+    saves=("out",),
+    batch=lambda xs, batched, size, *, axes: log_softmax(xs[0], axes=tuple(a + 1 for a in axes)),
+    samples=_SAMPLES,
+    rejects=(Sample((3,), axes=(1,), raises=ShapeError),),
+    note="a row of -inf stays so",
+)
+
+# ── pick: one element of each row ─────────────────────────────────────────────
+
+
+def _rows(x: Array, labels: Array) -> tuple[Array, list[Array]]:
+    """`x` as a matrix, and the index arrays that name element `labels[i]` of row i."""
+    n = int(np.prod(labels.shape))
+    flat = reshape(x, shape=(n, x.shape[-1]))
+    return flat, [np.arange(n), reshape(labels, shape=(n,))]
+
+
+def pick(x: Array, labels: Array) -> Array:
+    """x[..., labels[...]]: one element of each row along the last axis."""
+    flat, at = _rows(x, labels)
+    return reshape(index(flat, *at, spec=(ARRAY, ARRAY), unique=True), shape=labels.shape)
+
+
+def placed(y: Array, labels: Array, classes: int) -> Array:
+    """The transpose of `pick`: zeros but for y[i] in column labels[i]."""
+    n = int(np.prod(labels.shape))
+    at = [np.arange(n), reshape(labels, shape=(n,))]
+    flat = scatter_add(reshape(y, shape=(n,)), *at, spec=(ARRAY, ARRAY), shape=(n, classes), unique=True)
+    return reshape(flat, shape=(*labels.shape, classes))
+
+
+# ── cross_entropy ─────────────────────────────────────────────────────────────
+
+
+def _entropy_shape(x: Aval, labels: Aval) -> tuple[Aval, Aval]:
+    if not x.ndim or x.shape[:-1] != labels.shape or labels.dtype.kind not in "iu":
+        raise ShapeError(
+            "cross_entropy",
+            got=f"logits {x} and labels {labels}",
+            want="logits (…, classes) and integer labels (…)",
+            fix="move the class axis last",
+            at=describe(here(2)),
+        )
+    return x.with_shape(labels.shape), x
+
+
+def _entropy_eval(x: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    shape, classes = np.shape(labels), x.shape[-1]
+    x = np.reshape(x, (-1, classes)) if x.size else np.reshape(x, (int(np.prod(shape)), classes))
+    at = np.reshape(labels, -1)
+    rows = np.arange(len(at))
+    shifted = _shifted(x, (1,))
+    picked = shifted[rows, at]
+    p = np.exp(shifted, out=shifted)
+    total = np.add.reduce(p, axis=1)
+    with np.errstate(divide="ignore"):
+        loss = np.log(total)
+    loss -= picked
+    if not np.all(total):
+        total = np.where(total == 0, p.dtype.type(1), total)
+        loss = np.where(np.isneginf(picked), p.dtype.type(np.inf), loss)
+    p /= total[:, None]
+    return loss.reshape(shape)[()], p.reshape(*shape, classes)
+
+
+def _entropy_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Any) -> tuple[Array, Array]:
+    (dx, _), labels, p = dxs, xs[1], out[1]
+    axis = len(p.shape) - 1
+    if dx is None:
+        return np.zeros(out[0].shape, out[0].dtype)[()], np.zeros(p.shape, p.dtype)
+    mean = reduce_sum(scale(dx, p), axes=(axis,))
+    return sub(mean, pick(dx, labels)), softmax_slope(dx, p, (axis,))
+
+
+def _entropy_vjp(ct: Any, ins: Vars, xs: Sequence[Array], out: Any) -> tuple[Array | None, None]:
+    (ct_loss, ct_p), labels, p = ct, xs[1], out[1]
+    total = None if ct_loss is None else entropy_adjoint(ct_loss, p, labels)
+    if ct_p is not None:
+        more = softmax_slope(ct_p, p, (len(p.shape) - 1,))
+        total = more if total is None else add(total, more)
+    return total, None
+
+
+def _last_axis_batch(op: Any) -> Any:
+    return lambda xs, batched, size: op()(*all_batched(xs, batched, size))
+
+
+_LABELS = np.array([2, 0, 3])
+_GRID = np.array([[1, 0], [2, 2]])
+
+cross_entropy = Op(
+    name="cross_entropy",
+    accepts=FLOAT,
+    multi=True,
+    shape=_entropy_shape,
+    eval=_entropy_eval,
+    jvp=_entropy_jvp,
+    vjp=_entropy_vjp,
+    saves={0: (1, "out"), 1: ()},
+    batch=_last_axis_batch(lambda: cross_entropy),
+    samples=(
+        Sample((3, 4), _LABELS, diff=(0,)),
+        Sample((2, 2, 3), _GRID, diff=(0,)),
+        Sample((3,), np.array(1), diff=(0,)),
+        Sample((0, 3), np.zeros(0, int), diff=(0,)),
+    ),
+    rejects=(Sample((3, 4), np.array([0, 1]), raises=ShapeError),),
+    note="(-log softmax(x)[label], softmax(x)) along the last axis; the second result is the residual",
+)
+
+
+def _adjoint_eval(ct: Array, p: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    column = np.reshape(ct, (*np.shape(ct), 1))
+    out = np.asarray(strong_zero(p * column, column))
+    flat = out.reshape(-1, out.shape[-1]) if out.size else out
+    if out.size:
+        flat[np.arange(len(flat)), np.reshape(labels, -1)] -= np.reshape(ct, -1)
+    return out
+
+
+def _adjoint_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array) -> Array:
+    ct, p, labels = xs
+    first = None if dxs[0] is None else entropy_adjoint(dxs[0], p, labels)
+    second = None if dxs[1] is None else scale(_column(ct), dxs[1])
+    if first is None and second is None:
+        return np.zeros(out.shape, out.dtype)
+    return fit_tangent(first if second is None else second if first is None else add(first, second), out)
+
+
+def _adjoint_vjp(u: Array, ins: Vars, xs: Sequence[Array], out: Array) -> tuple[Array | None, ...]:
+    dct = dp = None
+    if ins[0] is not None:
+        p, labels = xs[1], xs[2]
+        dct = fit(sub(reduce_sum(scale(u, p), axes=(len(p.shape) - 1,)), pick(u, labels)), ins[0])
+    if ins[1] is not None:
+        dp = fit(scale(u, broadcast_to(_column(xs[0]), shape=ins[1].shape)), ins[1])
+    return dct, dp, None
+
+
+def _column(ct: Array) -> Array:
+    return reshape(ct, shape=(*ct.shape, 1))
+
+
+entropy_adjoint = Op(
+    name="entropy_adjoint",
+    accepts=FLOAT,
+    shape=lambda ct, p, labels: p,
+    eval=_adjoint_eval,
+    jvp=_adjoint_jvp,
+    vjp=_adjoint_vjp,
+    saves={0: (1, 2), 1: (0,), 2: ()},
+    batch=_last_axis_batch(lambda: entropy_adjoint),
+    samples=(
+        Sample((3,), (3, 4), _LABELS, diff=(0, 1)),
+        Sample((2, 2), (2, 2, 3), _GRID, diff=(0, 1)),
+        Sample((), (3,), np.array(1), diff=(0, 1)),
+        Sample((0,), (0, 3), np.zeros(0, int), diff=(0, 1)),
+    ),
+    note="(p - onehot(label))·ct, row by row; a row whose ct is zero is zero, whatever its p",
+)
+
+# ── one_hot ───────────────────────────────────────────────────────────────────
+
+
+def _one_hot_eval(labels: Array, *, classes: int, dtype: np.dtype) -> np.ndarray:
+    return (np.asarray(labels)[..., None] == np.arange(classes)).astype(dtype)
+
+
+one_hot = piecewise_constant(
+    "one_hot",
+    _one_hot_eval,
+    "indicators of integers",
+    accepts=ANY,
+    shape=lambda labels, *, classes, dtype: Aval((*labels.shape, classes), np.dtype(dtype)),
+    batch=lambda xs, batched, size, **params: one_hot(xs[0], **params),
+    samples=(
+        Sample(_LABELS, classes=4, dtype=np.dtype(float)),
+        Sample(_GRID, classes=3, dtype=np.dtype(int)),
+        Sample(np.array(1), classes=2, dtype=np.dtype(float)),
+    ),
+)
