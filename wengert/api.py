@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import wengert.numpy  # noqa: F401 - attaches operators, methods and protocols to Tensor
+from wengert.core import errors
 from wengert.core.config import config
 from wengert.core.tensor import Tensor
 from wengert.transforms.checkpoint import checkpoint
@@ -21,6 +22,7 @@ __all__ = [
     "custom_jvp",
     "custom_vjp",
     "enable_grad",
+    "errors",
     "grad",
     "hessian",
     "hvp",
