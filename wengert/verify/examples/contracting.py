@@ -1,0 +1,60 @@
+"""Products over shared axes."""
+
+from wengert.verify.examples import example
+
+example("matmul", lambda np, x, y: np.matmul(x, y), (3, 4), (4, 2), complex=True)
+example("matmul", lambda np, x, y: x @ y, (2, 1, 3, 4), (5, 4, 2), complex=True)
+example("matmul", lambda np, x, y: x @ y, (4,), (4,))
+example("matmul", lambda np, x, y: np.matmul(x, y, axes=[(0, 1), (2, 0), (1, 2)]), (4, 3, 5), (4, 5, 3))
+example("linalg.matmul", lambda np, x, y: np.linalg.matmul(x, y), (2, 3, 4), (4, 2), complex=True)
+example("vecdot", lambda np, x, y: np.vecdot(x, y), (2, 3), (3,), complex=True)
+example("vecdot", lambda np, x, y: np.vecdot(x, y, axis=0), (3, 2), (3, 2), complex=True)
+example("vecdot", lambda np, x, y: np.vecdot(x, y, keepdims=True), (1, 3), (4, 3))
+example("linalg.vecdot", lambda np, x, y: np.linalg.vecdot(x, y, axis=0), (3, 2), (3, 2), complex=True)
+example("matvec", lambda np, x, y: np.matvec(x, y), (2, 3, 4), (5, 1, 4), complex=True)
+example("vecmat", lambda np, x, y: np.vecmat(x, y), (3,), (2, 3, 4), complex=True)
+example("dot", lambda np, x, y: np.dot(x, y), (3, 4), (4, 2), complex=True)
+example("dot", lambda np, x, y: np.dot(x, y), (3,), (3,))
+example("dot", lambda np, x, y: np.dot(x, y), (), (3, 2))
+example("dot", lambda np, x, y: np.dot(x, y), (2, 3, 4), (5, 4, 2))
+example("dot", lambda np, x, y: np.dot(x, y), (2, 3, 4), (4,))
+example("ndarray.dot", lambda np, x: x.dot(x.T), (3, 4), complex=True)
+example("vdot", lambda np, x, y: np.vdot(x, y), (3, 4), (3, 4), complex=True)
+example("inner", lambda np, x, y: np.inner(x, y), (3, 4), (2, 4), complex=True)
+example("inner", lambda np, x, y: np.inner(x, y), (3,), ())
+example("inner", lambda np, x, y: np.inner(x, y), (2, 3, 4), (4,))
+example("outer", lambda np, x, y: np.outer(x, y), (3, 2), (4,), complex=True)
+example("linalg.outer", lambda np, x, y: np.linalg.outer(x, y), (3,), (4,), complex=True)
+example("tensordot", lambda np, x, y: np.tensordot(x, y), (2, 3, 4), (3, 4, 2), complex=True)
+example("tensordot", lambda np, x, y: np.tensordot(x, y, axes=([0, -1], [1, 0])), (2, 3, 4), (4, 2))
+example("tensordot", lambda np, x, y: np.tensordot(x, y, axes=0), (2,), (3,))
+example("linalg.tensordot", lambda np, x, y: np.linalg.tensordot(x, y, axes=1), (2, 3), (3, 2), complex=True)
+example("kron", lambda np, x, y: np.kron(x, y), (2, 3), (3, 2), complex=True)
+example("kron", lambda np, x, y: np.kron(x, y), (2, 3), (2, 2, 2))
+example("linalg.multi_dot", lambda np, *xs: np.linalg.multi_dot(xs), (2, 3), (3, 4), (4, 2), (2, 5), complex=True)
+example("linalg.multi_dot", lambda np, *xs: np.linalg.multi_dot(xs), (3,), (3, 4), (4,))
+example("einsum", lambda np, x, y: np.einsum("ij,jk", x, y), (3, 4), (4, 2), complex=True)
+example("einsum", lambda np, x, y: np.einsum("...ij,jk->k...i", x, y), (2, 3, 4), (4, 2))
+example("einsum", lambda np, x, y: np.einsum("ii,ij->j", x, y), (3, 3), (3, 4), complex=True)
+example("einsum", lambda np, x, y: np.einsum("ij,jk->i", x, y), (3, 4), (4, 2))
+example("einsum", lambda np, x, y: np.einsum("i...,i...->...", x, y), (3, 4), (3, 1))
+example("einsum", lambda np, x, y: np.einsum(x, [0, 1], y, [1, 2], [2, 0]), (3, 4), (4, 2))
+example("einsum", lambda np, x, y: np.einsum(x, [0, ...], y, [0, ...]), (3, 4), (3, 4))
+example("einsum", lambda np, x: np.einsum("ii", x), (3, 3), complex=True)
+example("einsum", lambda np, x: np.einsum("iji->ji", x), (3, 2, 3))
+example("einsum", lambda np, x: np.einsum("ijkj->ki", x), (2, 3, 2, 3))
+example("einsum", lambda np, x: np.einsum("...->...", x), (2, 3))
+example("einsum", lambda np, x, y, z: np.einsum("ij,jk,kl->il", x, y, z), (2, 3), (3, 4), (4, 2), complex=True)
+example("einsum", lambda np, x, y, z: np.einsum("bi,bij,bj->b", x, y, z, optimize=True), (2, 3), (2, 3, 4), (2, 4))
+example("einsum", lambda np, x, y, z: np.einsum("i,i,i->", x, y, z), (3,), (3,), (3,))
+example(
+    "einsum",
+    lambda np, x, y, z: np.einsum("ij,jk,kl", x, y, z, optimize=["einsum_path", (1, 2), (0, 1)]),
+    (2, 3),
+    (3, 4),
+    (4, 2),
+)
+example("einsum", lambda np, *xs: np.einsum("a,ab,b,bc->c", *xs), (3,), (3, 4), (4,), (1, 2))
+example(
+    "einsum_path", lambda np, x, y: np.einsum(x, [0, 1], y, [1], optimize=np.einsum_path("ij,j", x, y)[0]), (2, 3), (3,)
+)
