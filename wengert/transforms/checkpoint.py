@@ -22,7 +22,7 @@ from wengert.core.aval import INEXACT, is_inexact
 from wengert.core.errors import TapeError, WengertError
 from wengert.core.op import Op
 from wengert.core.source import describe, here
-from wengert.core.tensor import Array, Tensor, Trace, active, running
+from wengert.core.tensor import Array, Tensor, Trace, active, constant, running
 from wengert.core.tree import flatten, unflatten
 from wengert.graph.program import Eqn, Var, Vars
 from wengert.trace.tape import Tape
@@ -67,6 +67,8 @@ def _call(fun: Flat, args: Sequence[Any], traces: Sequence[Trace]) -> list[Any]:
     if not traces:
         return fun(*args)
     *outer, top = traces
+    if type(top) is Scratch:
+        return fun(*args)  # within another checkpoint, which keeps nothing either
     if type(top) is Tape:
         return _record(top, fun, args) if top.mode is None else fun(*args)
     if type(top) is Batch:
@@ -103,14 +105,39 @@ def reopened(trace: Trace) -> Iterator[None]:
     """Let a trace that may have ended interpret ops again, for a second run of what it interpreted first."""
     mode, trace.mode = trace.mode, None
     try:
-        yield
+        with running(trace):
+            yield
     finally:
         trace.mode = mode
 
 
 # ── on a tape ─────────────────────────────────────────────────────────────────
 
-SCRATCH = Var((), np.dtype(float))  # the variable of every value that a checkpointed run leaves unrecorded
+class Scratch(Trace):
+    """The forward run: computes on values of `tape` without recording, and notes which of its Tensors are met."""
+
+    __slots__ = ("cells", "tape")
+
+    def __init__(self, tape: Tape) -> None:
+        super().__init__()
+        self.tape = tape
+        self.cells: dict[int, Cell] = {}
+
+    def apply(self, op: Op, args: tuple[Array, ...], params: dict[str, Any]) -> Any:
+        if self.mode is not None:
+            return self.mode(self, op, args, params)
+        xs = []
+        for a in args:
+            if self.tape.owns(a):
+                self.cells.setdefault(id(a), Cell(a))
+                xs.append(a._value)
+            else:
+                xs.append(self.lower(a))
+        out = (op.eval if op.transparent else op)(*xs, **params)
+        if op.constant:
+            return tuple(map(constant, out)) if op.multi else constant(out)
+        outs = tuple(Tensor(o, None, self) if is_inexact(o.dtype) else o for o in (out if op.multi else (out,)))
+        return outs if op.multi else outs[0]
 
 
 class Cell:
@@ -136,26 +163,20 @@ class Cell:
 def _record(tape: Tape, fun: Flat, args: Sequence[Any]) -> list[Any]:
     """Run `fun` unrecorded, and append one equation that can run it again."""
     mine = [tape.owns(a) for a in args]
-    inputs = [Tensor(a._value, SCRATCH, tape) if m else a for a, m in zip(args, mine, strict=True)]
+    scratch = Scratch(tape)
+    inputs = [Tensor(a._value, None, scratch) if m else a for a, m in zip(args, mine, strict=True)]
     before = [(t, t._value) for t, m in zip(inputs, mine, strict=True) if m]
-    cells: dict[int, Cell] = {}
-
-    def scratch(tape: Tape, op: Op, operands: tuple[Array, ...], params: dict[str, Any]) -> Any:
-        for a in operands:
-            if tape.owns(a) and a._node is not SCRATCH:
-                cells.setdefault(id(a), Cell(a))
-        out = op(*map(tape.lower, operands), **params)
-        outs = out if op.multi else (out,)
-        if not op.constant:
-            outs = tuple(Tensor(o, SCRATCH, tape) if is_inexact(o.dtype) else o for o in outs)
-        return outs if op.multi else outs[0]
-
-    tape.mode = scratch
+    tape.mode = lambda _, op, operands, params: scratch.apply(op, operands, params)
     try:
-        outs = fun(*inputs)
+        with running(scratch):
+            outs = fun(*inputs)
     finally:
         tape.mode = None
-    if any(t._value is not value for t, value in before) or any(c.tensor._node is SCRATCH for c in cells.values()):
+    connected = [i for i, o in enumerate(outs) if scratch.owns(o)]
+    written = [t for t, value in before if t._value is not value] + [c for c in scratch.cells.values() if c.tensor._trace is scratch]
+    outs = [scratch.lower(o) for o in outs]
+    scratch.close("a finished checkpoint")
+    if written:
         raise TapeError(
             "checkpoint",
             got="a function that writes into an array from outside (an argument, or one it closes over)",
@@ -163,8 +184,7 @@ def _record(tape: Tape, fun: Flat, args: Sequence[Any]) -> list[Any]:
             fix="copy the array first (x = x.copy()), and return it",
             at=describe(here(3)),
         )
-    captured = list(cells.values())
-    connected = [i for i, o in enumerate(outs) if tape.owns(o) and o._node is SCRATCH]
+    captured = list(scratch.cells.values())
     if not connected:
         return outs
     constants = [tape.lower(a) if not m else None for a, m in zip(args, mine, strict=True)]
@@ -179,7 +199,7 @@ def _record(tape: Tape, fun: Flat, args: Sequence[Any]) -> list[Any]:
     tape.append(Eqn(checkpoint_call, ins, out_vars, params, values, None, *where))
     found = list(outs)
     for i, var in zip(connected, out_vars, strict=True):
-        found[i] = Tensor(outs[i]._value, var, tape)
+        found[i] = Tensor(outs[i], var, tape)
     return found
 
 

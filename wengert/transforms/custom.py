@@ -52,27 +52,21 @@ def _batched_function(fun: Flat, batched: Sequence[bool], size: int) -> Flat:
 
 
 class VjpRule:
-    """`forward(*xs) → outs + residuals`, `backward(residuals, cts) → one cotangent per x`; `n` outs."""
+    """`forward(*xs) → outs + residuals`, `backward(residuals, cts) → one cotangent per x`.
 
-    def __init__(self, forward: Flat, backward: Callable[..., Sequence[Array]]) -> None:
-        self.forward, self.backward = forward, backward
-        self.n = 0
+    `count()` is the number of outs, known once `forward` has run.
+    """
+
+    def __init__(self, forward: Flat, backward: Callable[..., Sequence[Array]], count: Callable[[], int]) -> None:
+        self.forward, self.backward, self.count = forward, backward, count
 
     def batch(self, batched: Sequence[bool], size: int) -> VjpRule:
-        run = _batched_function(self.forward, batched, size)
-
-        def forward(*xs: Array) -> Sequence[Array]:
-            outs = run(*xs)
-            rule.n = self.n  # known once the user's function has run
-            return outs
-
         def backward(residuals: Sequence[Array], cts: Sequence[Array]) -> list[Array]:
             k = len(residuals)
             found = _batched_function(lambda *a: self.backward(a[:k], a[k:]), [True] * (k + len(cts)), size)(*residuals, *cts)
             return [ct if b else reduce_sum(ct, axes=(0,)) for ct, b in zip(found, batched, strict=True)]
 
-        rule = VjpRule(forward, backward)
-        return rule
+        return VjpRule(_batched_function(self.forward, batched, size), backward, self.count)
 
 
 def _forward_eval(*xs: Array, rule: VjpRule) -> tuple[Array, ...]:
@@ -84,13 +78,15 @@ def _filled(cts: Sequence[Array | None], outs: Sequence[Array]) -> list[Array]:
 
 
 def _vjp_rule_vjp(ct: Sequence[Array | None], ins: Vars, xs: Sequence[Array], out: Sequence[Array], *, rule: VjpRule) -> Any:
-    found = rule.backward(out[rule.n :], _filled(ct[: rule.n], out[: rule.n]))
+    n = rule.count()
+    found = rule.backward(out[n:], _filled(ct[:n], out[:n]))
     return tuple(None if var is None else c for var, c in zip(ins, found, strict=True))
 
 
 def _vjp_rule_jvp(xs: Sequence[Array], dxs: Sequence[Array | None], out: Sequence[Array], *, rule: VjpRule) -> Any:
     """The transpose of the user's pullback, which is linear in its cotangents."""
-    outs, residuals = out[: rule.n], out[rule.n :]
+    n = rule.count()
+    outs, residuals = out[:n], out[n:]
     cts = [np.zeros(o.shape, o.dtype)[()] for o in outs]
     _, transposed, _ = vjp_flat(lambda *cts: rule.backward(residuals, cts), cts, "jvp of a custom_vjp function")
     return (*transposed(list(dxs)), *(None,) * len(residuals))
@@ -160,7 +156,6 @@ class custom_vjp:  # noqa: N801 - a decorator
             for i, x in zip(arrays, xs, strict=True):
                 filled[i] = x
             values = flat(*filled)
-            rule.n = flat.n_out
             hidden.clear()
             hidden.extend(None if _is_leaf_array(v) else v for v in values[flat.n_out :])
             return [v if hasattr(v, "dtype") else np.asarray(v)[()] for v in values if _is_leaf_array(v)]
@@ -173,9 +168,9 @@ class custom_vjp:  # noqa: N801 - a decorator
             found = bwd(*static, res, flat.pack_out([outward(c) for c in cts]))
             return [outward(c) for c in _cotangents(found, flat, arrays)]
 
-        rule = VjpRule(forward, backward)
+        rule = VjpRule(forward, backward, lambda: flat.n_out)
         outs = custom_vjp_call(*xs, rule=rule)
-        return flat.pack_out(outs[: rule.n])
+        return flat.pack_out(outs[: flat.n_out])
 
 
 def _set_aside(flat: FlatFunction) -> tuple[list[int], list[Array]]:

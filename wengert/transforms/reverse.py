@@ -32,8 +32,12 @@ from wengert.trace.tape import Tape, check_nan, inexact
 def record(fun: Callable[..., Sequence[Array]], primals: Sequence[Array], *, replayable: bool = False) -> tuple[Sequence[Array], Tape]:
     """Run `fun` on a new tape; its outputs (Tensors of the tape, or values it does not depend on) and the tape."""
     tape = Tape(replayable=replayable)
-    with running(tape):
-        outs = fun(*map(tape.input, primals))
+    try:
+        with running(tape):
+            outs = fun(*map(tape.input, primals))
+    except BaseException:
+        tape.guard.release()  # the error's frames may keep the tape, but the user's arrays are free
+        raise
     return outs, tape
 
 
