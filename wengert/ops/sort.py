@@ -138,6 +138,37 @@ searchsorted = piecewise_constant(
     ),
 )
 
+# ── bin_index ─────────────────────────────────────────────────────────────────
+
+
+def _bin_eval(x: Array, edges: Array) -> Any:
+    n = len(edges) - 1
+    at = np.searchsorted(edges, x, side="right") - 1
+    at = np.where(x == edges[-1], n - 1, at)
+    return np.where((x >= edges[0]) & (x <= edges[-1]), at, n)[()]
+
+
+def _bin_batch(xs: Sequence[Array], batched: Sequence[bool], size: int) -> Array:
+    x, edges = xs
+    if not batched[1]:
+        return bin_index(x, edges)
+    rows = [bin_index(index(x, spec=i) if batched[0] else x, index(edges, spec=i)) for i in range(size)]
+    return stack(*rows, axis=0)
+
+
+bin_index = piecewise_constant(
+    "bin_index",
+    _bin_eval,
+    "the number of a bin: it jumps where an element passes an edge, and is constant elsewhere",
+    accepts=FLOAT,
+    shape=lambda x, edges: x.with_dtype(np.intp),
+    batch=_bin_batch,
+    samples=(
+        Sample((6,), (4,), domain=((-2.0, 2.0), lambda rng, s: np.sort(rng.uniform(-2, 2, s)))),
+        Sample((2, 3), (2,), domain=((-2.0, 2.0), lambda rng, s: np.sort(rng.uniform(-2, 2, s)))),
+    ),
+)
+
 # ── quantile_plan ─────────────────────────────────────────────────────────────
 
 # (α, β) of the continuous methods of Hyndman & Fan: the element of (fractional) number q·n + α + q·(1 - α - β) - 1
@@ -309,6 +340,7 @@ __all__ = [
     "STEPS",
     "argpartition",
     "argsort",
+    "bin_index",
     "lexsort",
     "partition_order",
     "quantile_plan",
