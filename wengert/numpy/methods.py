@@ -243,8 +243,12 @@ def astype_method(self: Tensor, dtype: Any, order: str = "K", casting: str = "un
     return copied(self, order) if out is self and copy else out
 
 
+def compress_method(self: Tensor, condition: Any, axis: Any = None, out: Any = None) -> Array:
+    return NAMES["compress"].function(condition, self, axis, out)
+
+
 FUNCTIONS_AS_METHODS = (
-    "all any argmax argmin argpartition argsort choose clip compress conj conjugate cumprod cumsum diagonal dot max mean min"
+    "all any argmax argmin argpartition argsort choose clip conj conjugate cumprod cumsum diagonal dot max mean min"
     " nonzero prod ravel repeat round searchsorted squeeze std sum swapaxes take trace var"
 ).split()  # fmt: skip
 
@@ -295,6 +299,7 @@ def attach_methods() -> None:
         "fill": fill,
         "sort": sort_method,
         "put": put_method,
+        "compress": compress_method,
         "flatten": lambda self, order="C": copied(NAMES["ravel"].function(self, order), "C"),
         "to_device": lambda self, device, stream=None: self,
         "T": property(reversed_axes),
