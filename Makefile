@@ -1,0 +1,60 @@
+# make demo · make test · make check · make bench: each sets up what it needs, from Python 3.11 and make alone.
+
+PYTHON ?= python3
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+else
+BIN := .venv/bin
+endif
+PY := $(BIN)/python
+# PEERS=1 installs PyTorch, JAX and HIPS autograd too: comparisons that are skipped without them then run.
+TEST_EXTRAS := dev,demo$(if $(PEERS),$(comma)peers)
+comma := ,
+
+.PHONY: demo test check bench docs coverage clean
+
+demo: .venv/demo.stamp
+	$(PY) -m wengert demo
+
+test: .venv/test$(PEERS).stamp
+	$(PY) -m pytest -q -n 2 --dist worksteal
+
+check: .venv/check.stamp
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m pyright
+	$(PY) -m pytest -q tests/test_layers.py tests/test_exports.py
+	$(PY) -m sphinx -W -q -b html docs docs/_build/html
+
+bench: .venv/bench.stamp
+	$(PY) benchmarks/eager.py
+
+docs: .venv/check.stamp
+	$(PY) -m sphinx -W -b html docs docs/_build/html
+
+coverage: .venv/demo.stamp
+	$(PY) -m wengert coverage --api
+
+.venv/pip.stamp:
+	$(PYTHON) -m venv .venv
+	$(PY) -m pip install -q --upgrade pip
+	@$(PY) -c "open('$@', 'w')"
+
+.venv/demo.stamp: .venv/pip.stamp pyproject.toml
+	$(PY) -m pip install -q -e ".[demo]"
+	@$(PY) -c "open('$@', 'w')"
+
+.venv/test$(PEERS).stamp: .venv/pip.stamp pyproject.toml
+	$(PY) -m pip install -q -e ".[$(TEST_EXTRAS)]"
+	@$(PY) -c "open('$@', 'w')"
+
+.venv/check.stamp: .venv/pip.stamp pyproject.toml
+	$(PY) -m pip install -q -e ".[dev,demo,docs]"
+	@$(PY) -c "open('$@', 'w')"
+
+.venv/bench.stamp: .venv/pip.stamp pyproject.toml
+	$(PY) -m pip install -q -e ".[dev,peers]"
+	@$(PY) -c "open('$@', 'w')"
+
+clean:
+	$(PYTHON) -c "import shutil; [shutil.rmtree(d, True) for d in ('.venv', 'docs/_build', 'out', '.pytest_cache', '.ruff_cache')]"
