@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from wengert.core.errors import NotDifferentiable
+from wengert.core.errors import DTypeError, NotDifferentiable
 from wengert.core.op import Op
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor
 from wengert.numpy.arrays import astype, has_tensor, lift, operand, writes_out
 from wengert.numpy.registry import enter
+from wengert.numpy.ufunc_methods import METHODS
 from wengert.ops.basis import reshape
 from wengert.ops.select import where as select
+
+_AS_THEY_ARE = frozenset({Tensor, np.ndarray, float, int, bool, np.float64, np.float32, np.int64, np.bool_})
+_NUMBERS = frozenset({int, float, complex})
 
 
 class Ufunc:
     """A drop-in for a NumPy or SciPy ufunc whose values come from `op`.
 
-    Called on arrays without a Tensor among them it is the original. `reduce`, `accumulate` and the like are
-    given to the few ufuncs that have a differentiable one with `Ufunc.method`.
+    Called on arrays without a Tensor among them it is the original. `op` is an Op, or a function
+    written in ops. The methods `reduce`, `accumulate`, `reduceat` and `at` of `ufunc_methods` serve every
+    ufunc that NumPy gives them to; `Ufunc.method` replaces one.
     """
 
     def __init__(self, original: np.ufunc, op: Op | Any) -> None:
@@ -31,15 +38,21 @@ class Ufunc:
         self.methods: dict[str, Any] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        plain = True
+        traced, ready = False, not kwargs
         for a in args:
-            if type(a) is Tensor or (type(a) in (list, tuple) and has_tensor(a)):
-                plain = False
-        if not kwargs:
-            return self.original(*args) if plain else self.op(*map(operand, args))
-        if plain and not has_tensor(list(kwargs.values())) and not has_tensor(kwargs.get("out")):
-            return self.original(*args, **kwargs)
-        return self.with_options(*args, **kwargs)
+            kind = type(a)
+            if kind is Tensor:
+                traced = True
+            elif kind not in _AS_THEY_ARE:
+                ready = False
+                traced = traced or has_tensor(a)
+        if traced:
+            if ready and len(args) == self.original.nin:
+                return self.op(*args)
+            return self.with_options(*args, **kwargs)
+        if kwargs and has_tensor(list(kwargs.values())):
+            return self.with_options(*args, **kwargs)
+        return self.original(*args, **kwargs)
 
     def with_options(
         self,
@@ -47,25 +60,61 @@ class Ufunc:
         out: Any = None,
         where: Any = True,
         dtype: Any = None,
-        casting: str = "same_kind",
+        signature: Any = None,
+        casting: Any = "same_kind",
         order: str = "K",
         subok: bool = True,
     ) -> Any:
+        """The general call. Where `where` is False and there is no `out`, the result is zero (NumPy's is undefined)."""
         n = self.original.nin
-        if len(args) > n:  # positional out
+        if len(args) > n:
             args, out = args[:n], args[n:]
+        outs = out if isinstance(out, tuple) else (out,) * self.original.nout if out is None else (out,)
         xs = [operand(a) for a in args]
-        if dtype is not None:
-            xs = [astype(lift(x), dtype) for x in xs]
-        result = self.op(*xs)
-        target = out[0] if isinstance(out, tuple) and len(out) == 1 else out
+        loop = self.loop(xs, dtype, signature, casting)
+        if loop is not None:
+            xs = [astype(lift(x), d) for x, d in zip(xs, loop, strict=False)]
+        if any(type(x) is complex for x in xs):  # 1j * np.float64(2) is Python's, and no array
+            xs = [np.asarray(x, np.result_type(*xs_dtypes(xs)))[()] if type(x) is complex else x for x in xs]
         if where is not True:
-            result = select(where, result, np.zeros((), result.dtype) if target is None else target)
-        if self.original.nout > 1 and target is not None:
-            return tuple(writes_out(r, o) for r, o in zip(result, target, strict=True))
-        return writes_out(result, target)
+            # Masked operands are replaced, so that what is not computed does not warn either.
+            xs = [x if isinstance(x, (int, float)) else select(where, x, np.ones((), x.dtype)) for x in xs]
+        result = self.op(*xs)
+        results = result if self.original.nout > 1 else (result,)
+        if loop is not None:
+            results = [astype(lift(r), d) for r, d in zip(results, loop[n:], strict=True)]
+        delivered = tuple(self.deliver(r, o, where, casting) for r, o in zip(results, outs, strict=True))
+        return delivered if self.original.nout > 1 else delivered[0]
+
+    def loop(self, xs: Sequence[Array], dtype: Any, signature: Any, casting: Any) -> tuple[np.dtype, ...] | None:
+        """The dtypes, of operands and results, that `dtype=` or `signature=` asks for, by NumPy's own rules."""
+        u = self.original
+        if dtype is None and signature is None:
+            return None
+        if signature is None:
+            signature = (*(None,) * u.nin, *(np.dtype(dtype),) * u.nout)
+        elif isinstance(signature, str):
+            signature = tuple(np.dtype(c) for c in signature.replace("->", ""))
+        return u.resolve_dtypes((*xs_dtypes(xs), *(None,) * u.nout), signature=signature, casting=casting)
+
+    def deliver(self, result: Array, out: Any, where: Any, casting: Any) -> Array:
+        """A result, masked and written to its `out=`."""
+        if out is not None and not np.can_cast(result.dtype, out.dtype, casting):
+            raise DTypeError(
+                f"numpy.{self.__name__}",
+                got=f"a {result.dtype} result for out= of dtype {out.dtype}",
+                want=f"dtypes that cast by the rule {casting!r}",
+                fix="drop out=, or give it the result's dtype",
+                at=describe(here(4)),
+            )
+        if where is not True:
+            kept = np.zeros((), result.dtype) if out is None else astype(lift(out), result.dtype)
+            result = select(where, result, kept)
+        return writes_out(result, out)
 
     def __getattr__(self, name: str) -> Any:  # nin, nout, types, …
+        if name.startswith("__") or name == "original":
+            raise AttributeError(name)
         return getattr(self.original, name)
 
     def method(self, function: Any) -> Any:
@@ -74,15 +123,16 @@ class Ufunc:
         return function
 
     def _method(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        if not has_tensor(list(args)) and not has_tensor(list(kwargs.values())):
-            return getattr(self.original, name)(*args, **kwargs)
-        if name not in self.methods:
+        original = getattr(self.original, name)
+        if not has_tensor(args) and not has_tensor(list(kwargs.values())):
+            return original(*args, **kwargs)
+        if self.original.signature is not None or (name != "at" and (self.original.nin, self.original.nout) != (2, 1)):
             raise NotDifferentiable(
-                f"numpy.{self.__name__}.{name}: no derivative rule",
-                fix="write the loop in Python, or use the function of NumPy that exists for it (sum, cumsum, prod, …)",
+                f"numpy.{self.__name__}.{name}: NumPy gives this method to ufuncs of two operands and one result",
+                fix="call the ufunc itself",
                 at=describe(here(3)),
             )
-        return self.methods[name](*args, **kwargs)
+        return self.methods.get(name, partial(METHODS[name], self))(*args, **kwargs)
 
     def reduce(self, *args: Any, **kwargs: Any) -> Array:
         return self._method("reduce", *args, **kwargs)
@@ -96,7 +146,7 @@ class Ufunc:
     def at(self, *args: Any, **kwargs: Any) -> None:
         return self._method("at", *args, **kwargs)
 
-    def outer(self, a: Any, b: Any, **kwargs: Any) -> Array:
+    def outer(self, a: Any, b: Any, /, **kwargs: Any) -> Array:
         a, b = lift(a), lift(b)
         return self(reshape(a, shape=(*a.shape, *(1,) * b.ndim)), b, **kwargs)
 
@@ -104,10 +154,15 @@ class Ufunc:
         return f"<ufunc {self.__name__!r} of wengert.numpy>"
 
 
+def xs_dtypes(xs: Sequence[Array]) -> list[Any]:
+    """Dtypes as NumPy's promotion takes them: Python numbers, which are weak, by their type."""
+    return [np.dtype(bool) if type(x) is bool else type(x) if type(x) in _NUMBERS else x.dtype for x in xs]
+
+
 def ufunc(name: str, op: Any, reason: str = "") -> Ufunc:
     """Serve NumPy's ufunc `name` with `op`; a constant op enters as constant, for its own reason."""
     made = Ufunc(getattr(np, name), op)
     is_constant = isinstance(op, Op) and op.constant
     stated = reason or (op.vjp.reason if is_constant else "")  # type: ignore[union-attr]
-    enter(name, "constant" if is_constant else "differentiable", made, stated)
+    enter(name, "constant" if is_constant or reason else "differentiable", made, stated)
     return made
