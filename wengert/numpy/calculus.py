@@ -317,10 +317,11 @@ def _interp(x: Array, xp: Array, fp: Array, left: Any, right: Any) -> Array:
 
     out = take(fp, anchor)
     if xp.shape[0] > 1:
-        slopes = div(
-            sub(index(fp, spec=slice(1, None)), index(fp, spec=slice(None, -1))),
-            sub(index(xp, spec=slice(1, None)), index(xp, spec=slice(None, -1))),
-        )
+        with np.errstate(all="ignore"):  # samples of one abscissa have an infinite slope between them
+            slopes = div(
+                sub(index(fp, spec=slice(1, None)), index(fp, spec=slice(None, -1))),
+                sub(index(xp, spec=slice(1, None)), index(xp, spec=slice(None, -1))),
+            )
         # Strong in the distance: at a sample an infinite slope leaves the sample's value.
         out = add(out, scale(sub(x, take(xp, anchor)), take(slopes, segment)))
     left = index(fp, spec=0) if left is None else operand(left)

@@ -1,4 +1,4 @@
-"""The names that no other family has: constants (types, printing, files, dates, settings), and refusals with their remedies.
+"""The names that no other family has: constants (types, printing, dates, settings), and refusals with remedies.
 
 This module is loaded last, and leaves alone what a family has filled.
 """

@@ -44,9 +44,11 @@ def mask_of(condition: Any) -> Array:
     return truncate(c, dtype=BOOL) if type(c) is Tensor else c.astype(bool)
 
 
-def indices_of(indices: Any) -> Array:
-    """An index array; float indices are refused as NumPy refuses them."""
+def indices_of(indices: Any, *, lists: bool = True) -> Array:
+    """An index array. As NumPy does, floats in an array are refused, and in a list (`lists`) cut to integers."""
     i = lift(indices)
+    if lists and i.dtype.kind == "f" and isinstance(indices, (list, tuple, float)) and type(i) is not Tensor:
+        return np.asarray(i).astype(np.intp)[()]
     if i.dtype.kind == "f" and i.size == 0:
         return np.zeros(i.shape, np.intp)
     if i.dtype.kind not in "iub":
@@ -219,7 +221,7 @@ def _as_array(x: Any, dtype: np.dtype) -> Array:
 def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Array:
     """`numpy.choose`: per element, the choice of that number."""
     options = promoted([lift(c) for c in choices])
-    chosen = position(indices_of(a), length=len(options), mode=mode)
+    chosen = position(indices_of(a, lists=False), length=len(options), mode=mode)
     if mode == "raise":
         known = value_of(chosen)
         if known is not None and np.any(np.asarray(values(a)) < 0):
@@ -310,7 +312,7 @@ def _conditions(x: Array, condlist: Any, n_functions: int) -> list[Array]:
 
 
 def _check_piece(x: Array, y: Array) -> None:
-    if y.dtype.kind == "c" and x.dtype.kind != "c" or carries(y) and x.dtype.kind not in "fc":
+    if (y.dtype.kind == "c" and x.dtype.kind != "c") or (carries(y) and x.dtype.kind not in "fc"):
         raise NotDifferentiable(
             "numpy.piecewise",
             got=f"{y.dtype} values for x of dtype {x.dtype}, which the result has",
@@ -456,7 +458,7 @@ def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any
 def _check_first(name: str, outs: list[Array]) -> None:
     """NumPy gives all results the dtype of the first, which must not cut a derivative off."""
     first = outs[0].dtype
-    if any(carries(o) and (first.kind not in "fc" or o.dtype.kind == "c" and first.kind != "c") for o in outs):
+    if any(carries(o) and (first.kind not in "fc" or (o.dtype.kind == "c" and first.kind != "c")) for o in outs):
         raise NotDifferentiable(
             name,
             got=f"a first result of dtype {first}, to which NumPy casts all others, and others that carry a derivative",

@@ -23,7 +23,7 @@ def _length(n: int, m: int, mode: str) -> int:
 
 
 def _convolve_shape(x: Aval, y: Aval, *, mode: str) -> Aval:
-    if x.ndim < 1 or y.ndim < 1 or 0 in (x.shape[-1], y.shape[-1]) or mode == "valid" and x.shape[-1] < y.shape[-1]:
+    if x.ndim < 1 or y.ndim < 1 or 0 in (x.shape[-1], y.shape[-1]) or (mode == "valid" and x.shape[-1] < y.shape[-1]):
         raise ShapeError(
             "convolve",
             got=f"{x} and {y} with mode={mode!r}",

@@ -12,7 +12,7 @@ from wengert.core.op import Op, Sample
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
 from wengert.ops.basis import fit, fit_tangent, neg, reduce_sum, reshape, scale
-from wengert.ops.elementwise import mul, unscale
+from wengert.ops.elementwise import div, mul
 from wengert.ops.index import index
 from wengert.ops.shape import stack
 
@@ -46,7 +46,7 @@ def _sensitivity(p: Array, r: Array) -> Array:
     table = stack(*powers[::-1], axis=1)  # r^n … r^0
     falling = mul(index(p, spec=slice(None, -1)), np.arange(n, 0, -1).astype(p.dtype))
     slope = reduce_sum(mul(index(table, spec=(slice(None), slice(1, None))), falling), axes=(1,))
-    return neg(unscale(table, reshape(slope, shape=(r.shape[0], 1))))
+    return neg(div(table, reshape(slope, shape=(r.shape[0], 1))))
 
 
 def _roots_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array, *, lead: int) -> Array:
@@ -84,5 +84,5 @@ roots = Op(
         Sample((2,), domain=_near(0.7), lead=0),
     ),
     note="at a multiple root the derivative is infinite (NaN where 0/0)",
-    source="implicit differentiation of p(r) = 0; Wilkinson, The evaluation of the zeros of ill-conditioned polynomials, 1959",
+    source="Wilkinson, The evaluation of the zeros of ill-conditioned polynomials, Numer. Math. 1 (1959)",
 )

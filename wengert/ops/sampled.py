@@ -57,7 +57,7 @@ bracket = Op(
         Sample((3,), np.array([0.5])),
         Sample((0,), np.array([0.0, 0.5])),
     ),
-    note="the sample at or left of x, the segment it lies on (the last one for the last sample), left of all, right of all",
+    note="the sample at or left of x, its segment (the last one for the last sample), left of all, right of all",
 )
 
 # ── turns ─────────────────────────────────────────────────────────────────────

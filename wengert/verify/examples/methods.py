@@ -5,7 +5,7 @@ import numpy
 from wengert.core.tensor import Tensor
 from wengert.verify.examples import example
 
-I = numpy.array([2, 0, 2])
+AT = numpy.array([2, 0, 2])
 
 
 def array(x):
@@ -61,6 +61,6 @@ example("ndarray.transpose", lambda np, x: x.transpose(1, 0, 2), (2, 3, 4))
 example("ndarray.transpose", lambda np, x: x.transpose((1, 0)), (2, 3))
 example("ndarray.sum", lambda np, x: x.sum(axis=0, keepdims=True), (2, 3), complex=True)
 example("ndarray.mean", lambda np, x: x.mean(), (2, 3))
-example("ndarray.take", lambda np, x: x.take(I, axis=1), (2, 3))
+example("ndarray.take", lambda np, x: x.take(AT, axis=1), (2, 3))
 example("ndarray.choose", lambda np, x: array(np.array([1, 0, 1])).choose([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]) * x, (3,))
 example("ndarray.compress", lambda np, x: x.compress([True, False, True], axis=1), (2, 3))

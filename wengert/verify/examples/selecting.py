@@ -8,7 +8,7 @@ import wengert.numpy
 from wengert.core.tensor import Tensor, active
 from wengert.verify.examples import example
 
-I = numpy.array([2, 0, 2])
+AT = numpy.array([2, 0, 2])
 J = numpy.array([[1, 0, 3], [0, 0, 1], [2, 3, 3]])
 M = numpy.array([[True, False, True, True], [False, False, True, False], [True, True, False, True]])
 
@@ -31,18 +31,18 @@ def ours(np: Any, *args: Any) -> Any:
 
 VALUE = object()
 
-example("take", lambda np, x: np.take(x, I, axis=0), (3, 4), complex=True)
-example("take", lambda np, x: np.take(x, I), (3, 4))
+example("take", lambda np, x: np.take(x, AT, axis=0), (3, 4), complex=True)
+example("take", lambda np, x: np.take(x, AT), (3, 4))
 example("take", lambda np, x: np.take(x, [5, -2], axis=1, mode="wrap"), (3, 4))
 example("take", lambda np, x: np.take(x, [[5, -2]], axis=-1, mode="clip"), (2, 3, 4))
 example("take", lambda np, x: np.take(x, 1), (3, 4))
-example("take", lambda np, x, i: np.take(x, i, axis=1), (3, 4), I)
-example("take", lambda np, x, i: np.take(x, i, axis=1, mode="wrap"), (3, 4), I + 2)
+example("take", lambda np, x, i: np.take(x, i, axis=1), (3, 4), AT)
+example("take", lambda np, x, i: np.take(x, i, axis=1, mode="wrap"), (3, 4), AT + 2)
 example("take", lambda np, x: ours(np, x).take([x, 2 * x], 1, axis=0), ())
 example("take_along_axis", lambda np, x: np.take_along_axis(x, J, axis=1), (3, 4), complex=True)
 example("take_along_axis", lambda np, x, j: np.take_along_axis(x, j, axis=-1), (3, 4), J)
 example("take_along_axis", lambda np, x: np.take_along_axis(x, J[:1], axis=1), (3, 4))
-example("take_along_axis", lambda np, x: np.take_along_axis(x, I, axis=None), (3, 4))
+example("take_along_axis", lambda np, x: np.take_along_axis(x, AT, axis=None), (3, 4))
 example("put", written("put", [0, -2], VALUE), (3, 4), (2,))
 example("put", written("put", [0, 14, 5], VALUE, "wrap"), (3, 4), (2,), complex=True)
 example("put", written("put", [0, 14, -5], VALUE, "clip"), (3, 4), ())
@@ -52,7 +52,7 @@ example("putmask", written("putmask", M, VALUE), (3, 4), (5,), complex=True)
 example("place", written("place", M, VALUE), (3, 4), (3,), complex=True)
 example("place", written("place", M, VALUE), (3, 4), (20,))
 example("put_along_axis", written("put_along_axis", J[:, :1], VALUE, 1), (3, 4), (3, 1), complex=True)
-example("put_along_axis", written("put_along_axis", I, VALUE, None), (3, 4), (3,))
+example("put_along_axis", written("put_along_axis", AT, VALUE, None), (3, 4), (3,))
 example("where", lambda np, x, y: np.where(M, x, y), (3, 4), (4,), complex=True)
 example("where", lambda np, x: np.where(x, x, 3.0), (3, 4))
 example("where", lambda np, x, c: np.where(c, 0.0, x), (3, 4), M)
