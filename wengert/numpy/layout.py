@@ -1,0 +1,83 @@
+"""The order of an array's elements in memory. It decides what NumPy makes a view and what a copy of.
+
+A Tensor's value is laid out as NumPy would lay out the array it stands for, so that `ravel` or
+`reshape` gives a view, through which writes reach the base, exactly where NumPy gives one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wengert.core.tensor import CONSTANTS, Array, Tensor, raw
+from wengert.ops.basis import reshape
+from wengert.ops.shape import in_order, is_compact
+
+
+def example(x: Array) -> np.ndarray:
+    """The ndarray that `x` is; under vmap, one example. For its flags and as a prototype, not for its values."""
+    bottom = np.asarray(raw(x))
+    lead = bottom.ndim - x.ndim
+    return bottom[(0,) * lead + (...,)] if 0 not in bottom.shape[:lead] else np.empty(bottom.shape[lead:], bottom.dtype)
+
+
+def strides(x: Array) -> tuple[int, ...]:
+    """The strides of `x`; under vmap, of one example."""
+    bottom = raw(x)
+    return bottom.strides[bottom.ndim - x.ndim :]
+
+
+def is_fortran(x: Array) -> bool:
+    """Whether `x` is contiguous in Fortran's order and not in C's: what order="A" asks."""
+    return np.isfortran(example(x))
+
+
+def is_c(x: Array) -> bool:
+    """Whether `x` is contiguous in C's order."""
+    return example(x).flags.c_contiguous
+
+
+def axes_of_order(x: Array, order: str | None) -> tuple[int, ...]:
+    """The axes of `x`, outermost first, in the order that NumPy's order="C", "F", "A" or "K" names."""
+    n = x.ndim
+    match order:
+        case "C":
+            return tuple(range(n))
+        case "F":
+            return tuple(range(n))[::-1]
+        case "A":
+            return axes_of_order(x, "F" if is_fortran(x) else "C")
+        case "K" | None:
+            steps = strides(x)
+            return tuple(sorted(range(n), key=lambda i: -abs(steps[i])))
+    raise ValueError(f"order must be one of 'C', 'F', 'A', or 'K' (got {order!r})")
+
+
+def arranged(x: Array, order: str | None) -> Array:
+    """`x` in a memory order, without gaps: itself where it is so already."""
+    axes = axes_of_order(x, order)
+    return x if is_compact(x, axes) else in_order(x, axes)
+
+
+def copied(x: Tensor, order: str | None = "K") -> Array:
+    """A cell of its own with the value and derivative of `x`, in memory as NumPy's copy would be."""
+    x._sync()
+    if x._trace is CONSTANTS:
+        return Tensor(np.array(x._value, order=order, copy=True), None, CONSTANTS)  # type: ignore[call-overload]
+    return own(arranged(x, order))
+
+
+def own(x: Array) -> Array:
+    """`x` in a cell that nothing else writes to."""
+    if type(x) is not Tensor:
+        return x
+    x._sync()
+    return Tensor(x._value, x._node, x._trace)
+
+
+def as_array(x: Any) -> Array:
+    """A scalar as an array without axes, which can be written in place; an array as it is."""
+    if type(x) is Tensor and isinstance(raw(x), np.ndarray):
+        return x
+    return reshape(x, shape=()) if type(x) is Tensor else np.asarray(x)
