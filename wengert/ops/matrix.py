@@ -49,6 +49,16 @@ def hermitian(x: Array) -> Array:
     return mul(0.5, add(x, h(x)))
 
 
+def hermitian_part(a: np.ndarray) -> np.ndarray:
+    """`hermitian`, for `eval` functions."""
+    return (a + a.conj().swapaxes(-1, -2)) * 0.5 if is_inexact(a.dtype) else a
+
+
+def widths(x: Array, y: Array, axis: int) -> tuple[int, int]:
+    """The lengths of two pieces, as `concatenate` takes them."""
+    return x.shape[axis], y.shape[axis]
+
+
 # ── products ──────────────────────────────────────────────────────────────────
 
 

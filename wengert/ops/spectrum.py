@@ -1,0 +1,365 @@
+"""Spectra of (stacks of) matrices: eigenvalues and singular values with their vectors.
+
+Vectors are unique up to a gauge: signs, phases, a basis of a degenerate space. A function that
+does not depend on the gauge has the derivative given here. Where LAPACK leaves the gauge open,
+the tangent that does not move along it is taken.
+
+Values closer than rounding count as equal, and their vectors as not rotating into each
+other: gauge-invariant functions lose nothing by that, and others are undefined there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from wengert.core.aval import INEXACT, Aval
+from wengert.core.errors import ShapeError
+from wengert.core.op import Op, Sample
+from wengert.core.tensor import Array
+from wengert.graph.program import Vars
+from wengert.ops.basis import add, batch_elementwise, broadcast_shapes, fit, imag, neg, real, reduce_sum, reshape
+from wengert.ops.elementwise import mul, square, sub
+from wengert.ops.family import elementwise, piecewise_constant
+from wengert.ops.matrix import (
+    add_diag,
+    block,
+    c,
+    co_complement,
+    columns,
+    common,
+    complement,
+    diag,
+    diag_matrix,
+    h,
+    hermitian,
+    hermitian_part,
+    matrix_of,
+    minus,
+    mm,
+    positive_definite,
+    real_of,
+    regular,
+    rows,
+    spread,
+    t,
+    widths,
+)
+from wengert.ops.select import where
+from wengert.ops.shape import concatenate
+from wengert.ops.solve import solve
+
+# ── reciprocals that stay finite ──────────────────────────────────────────────
+
+inverse_or_zero = elementwise(
+    "inverse_or_zero",
+    np.reciprocal,
+    [lambda r: neg(square(r.out))],
+    [("out",)],
+    eval=lambda x: np.divide(1, x, out=np.zeros_like(x), where=x != 0)[()],
+    samples=[Sample(s, domain=(0.3, 2.0)) for s in ((3, 4), (), (0,))],
+    note="1/x, and 0 with all derivatives at 0",
+)
+
+
+def _gaps_eval(x: Array, y: Array) -> np.ndarray:
+    gap = x[..., None, :] - y[..., :, None]
+    size = np.maximum(np.abs(x).max(-1, initial=0), np.abs(y).max(-1, initial=0))[..., None, None]
+    apart = np.abs(gap) > size * (x.shape[-1] * np.finfo(gap.dtype).eps)
+    return np.divide(1, gap, out=np.zeros_like(gap), where=apart)
+
+
+def _gaps_vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array) -> tuple[Array | None, ...]:
+    n = len(out.shape)
+    slope = mul(ct, square(out))
+    return (
+        None if ins[0] is None else fit(neg(reduce_sum(slope, axes=(n - 2,))), ins[0]),
+        None if ins[1] is None else fit(reduce_sum(slope, axes=(n - 1,)), ins[1]),
+    )
+
+
+def _gaps_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array) -> Array:
+    dx, dy = dxs
+    across = None if dx is None else neg(columns(square(out), dx))
+    down = None if dy is None else rows(square(out), dy)
+    return down if across is None else across if down is None else add(across, down)
+
+
+inverse_gaps = Op(
+    name="inverse_gaps",
+    accepts=INEXACT,
+    shape=lambda x, y: Aval(
+        (*broadcast_shapes("inverse_gaps", x.shape[:-1], y.shape[:-1]), y.shape[-1], x.shape[-1]),
+        common(x.dtype, y.dtype),
+    ),
+    eval=_gaps_eval,
+    jvp=_gaps_jvp,
+    vjp=_gaps_vjp,
+    saves=("out",),
+    batch=batch_elementwise(lambda: inverse_gaps),
+    samples=(
+        Sample((3,), (3,), domain=((0.0, 1.0), (2.0, 3.0))),
+        Sample((2, 3), (2, 3), domain=((0.0, 1.0), (2.0, 3.0))),
+    ),
+    note="Fᵢⱼ = 1/(xⱼ - yᵢ), and 0 with all derivatives where the gap is no more than rounding",
+)
+
+
+def gaps(w: Array) -> Array:
+    """F of a spectrum with itself: zero on the diagonal and between degenerate values."""
+    return inverse_gaps(w, w)
+
+
+# ── eigh ──────────────────────────────────────────────────────────────────────
+
+
+def _eigh_shape(a: Aval) -> tuple[Aval, Aval]:
+    lead, dtype = matrix_of("eigh", a)[0], common(a.dtype)
+    return Aval((*lead, a.shape[-1]), real_of(dtype)), Aval((*lead, *a.shape[-2:]), dtype)
+
+
+def _eigh_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Sequence[Array]) -> tuple[Array, Array]:
+    w, v = out
+    e = mm(h(v), hermitian(dxs[0]), v)
+    return real(diag(e)), mm(v, mul(gaps(w), e))
+
+
+def _eigh_vjp(ct: Sequence[Array | None], ins: Vars, xs: Sequence[Array], out: Sequence[Array]) -> tuple[Array]:
+    w, v = out
+    ct_w, ct_v = ct
+    inner = None if ct_v is None else mul(gaps(w), mm(t(v), ct_v))
+    if inner is None:
+        total = mm(columns(c(v), ct_w), t(v))
+    else:
+        total = mm(c(v), inner if ct_w is None else add_diag(inner, ct_w), t(v))
+    return (fit(hermitian(total), ins[0]),)
+
+
+eigh = Op(
+    name="eigh",
+    accepts=INEXACT,
+    shape=_eigh_shape,
+    eval=lambda a: tuple(np.linalg.eigh(hermitian_part(a))),
+    jvp=_eigh_jvp,
+    vjp=_eigh_vjp,
+    saves=("out",),
+    batch=lambda xs, batched, size: eigh(xs[0]),
+    multi=True,
+    samples=tuple(Sample(s, domain=positive_definite, real_only=True) for s in ((3, 3), (2, 3, 3), (1, 1), (0, 0))),
+    rejects=(Sample((3, 2), raises=ShapeError),),
+    note="a function of the Hermitian part. A complex eigenvector's tangent is orthogonal to it (its phase stands"
+    " still); within a degenerate eigenspace eigenvectors stand still",
+    source="Giles (2008), section 3.1",
+)
+
+# ── eig ───────────────────────────────────────────────────────────────────────
+
+
+def _eig_eval(a: Array) -> tuple[np.ndarray, np.ndarray]:
+    w, v = np.linalg.eig(a)
+    dtype = np.result_type(common(a.dtype), np.complex64)
+    return w.astype(dtype, copy=False), v.astype(dtype, copy=False)
+
+
+def _eig_shape(a: Aval) -> tuple[Aval, Aval]:
+    lead, dtype = matrix_of("eig", a)[0], np.result_type(common(a.dtype), np.complex64)
+    return Aval((*lead, a.shape[-1]), dtype), Aval((*lead, *a.shape[-2:]), dtype)
+
+
+def _largest_eval(v: Array) -> np.ndarray:
+    size = v.real**2 + v.imag**2
+    return np.arange(v.shape[-2])[:, None] == size.argmax(-2)[..., None, :] if v.size else np.zeros(v.shape, bool)
+
+
+largest_entries = piecewise_constant(
+    "largest_entries",
+    _largest_eval,
+    "which entry of each column is largest",
+    shape=lambda v: v.with_dtype(bool),
+    batch=lambda xs, batched, size: largest_entries(xs[0]),
+    samples=[Sample((3, 3)), Sample((2, 3, 3))],
+)
+
+
+def _columns_sum(x: Array) -> Array:
+    return reduce_sum(x, axes=(len(x.shape) - 2,))
+
+
+def _eig_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Sequence[Array]) -> tuple[Array, Array]:
+    w, v = out
+    e = solve(v, mm(dxs[0], v))
+    u = mm(v, mul(gaps(w), e))
+    mask = largest_entries(v)
+    length = real(_columns_sum(mul(c(v), u)))
+    turn = mul(imag(_columns_sum(where(mask, u, 0.0))), _pivots(mask, v))
+    return diag(e), sub(u, columns(v, add(length, mul(turn, 1j))))
+
+
+def _pivots(mask: Array, v: Array) -> Array:
+    """One over the largest entry of each eigenvector, which LAPACK makes real."""
+    return inverse_or_zero(real(_columns_sum(where(mask, v, 0.0))))
+
+
+def _eig_vjp(ct: Sequence[Array | None], ins: Vars, xs: Sequence[Array], out: Sequence[Array]) -> tuple[Array]:
+    w, v = out
+    ct_w, ct_v = ct
+    inner = None
+    if ct_v is not None:
+        along = _columns_sum(mul(ct_v, v))
+        mask = largest_entries(v)
+        turn = mul(mul(imag(along), _pivots(mask, v)), -1j)
+        ct_u = add(ct_v, neg(columns(c(v), real(along))))
+        ct_u = add(ct_u, where(mask, reshape(turn, shape=(*turn.shape[:-1], 1, turn.shape[-1])), 0.0))
+        inner = mul(gaps(w), mm(t(v), ct_u))
+    if ct_w is not None:
+        inner = diag_matrix(ct_w) if inner is None else add_diag(inner, ct_w)
+    return (fit(mm(solve(t(v), inner), t(v)), ins[0]),)
+
+
+eig = Op(
+    name="eig",
+    accepts=INEXACT,
+    shape=_eig_shape,
+    eval=_eig_eval,
+    jvp=_eig_jvp,
+    vjp=_eig_vjp,
+    saves=("out",),
+    batch=lambda xs, batched, size: eig(xs[0]),
+    multi=True,
+    samples=tuple(Sample(s, domain=spread) for s in ((3, 3), (2, 3, 3), (1, 1))),
+    rejects=(Sample((3, 2), raises=ShapeError),),
+    note="eigenvectors keep LAPACK's gauge, in value and derivative: unit length, largest entry real."
+    " Defective matrices have no derivative (LinAlgError)",
+    source="van der Aa, ter Morsche & Mattheij (2007), Computation of eigenvalue and eigenvector derivatives, ELA 16",
+)
+
+# ── svd ───────────────────────────────────────────────────────────────────────
+
+
+def _svd_shape(a: Aval, *, full: bool = False) -> tuple[Aval, Aval, Aval]:
+    lead, m, n = matrix_of("svd", a, square=False)
+    k, dtype = min(m, n), common(a.dtype)
+    return (
+        Aval((*lead, m, m if full else k), dtype),
+        Aval((*lead, k), real_of(dtype)),
+        Aval((*lead, n if full else k, n), dtype),
+    )
+
+
+def _thin(out: Sequence[Array]) -> tuple[Array, Array, Array, Array | None, Array | None]:
+    """U, s, Vᴴ of the reduced form, and the bases of the complements if the form is full."""
+    u, s, vh = out
+    k = s.shape[-1]
+    head, rest, every = slice(k), slice(k, None), slice(None)
+    u_rest = vh_rest = None
+    if u.shape[-1] > k:
+        u, u_rest = block(u, every, head), block(u, every, rest)
+    if vh.shape[-2] > k:
+        vh, vh_rest = block(vh, head, every), block(vh, rest, every)
+    return u, s, vh, u_rest, vh_rest
+
+
+def _svd_gaps(s: Array) -> Array:
+    """1/(sⱼ² - sᵢ²) as a product, which resolves gaps that the squares would not."""
+    return mul(inverse_gaps(s, s), inverse_gaps(s, neg(s)))
+
+
+def _svd_jvp(
+    xs: Sequence[Array], dxs: Sequence[Array], out: Sequence[Array], *, full: bool = False
+) -> tuple[Array, Array, Array]:
+    (da,) = dxs
+    u, s, vh, u_rest, vh_rest = _thin(out)
+    f, r = _svd_gaps(s), inverse_or_zero(s)
+    p = mm(h(u), da, h(vh))
+    ph = h(p)
+    turn_u = mul(f, add(columns(p, s), rows(ph, s)))
+    turn_v = mul(f, add(rows(p, s), columns(ph, s)))
+    if p.dtype.kind == "c":  # phases: half of the turn to either side
+        half = diag_matrix(mul(mul(imag(diag(p)), r), 0.5j))
+        turn_u, turn_v = add(turn_u, half), sub(turn_v, half)
+    du, dvh = mm(u, turn_u), mm(h(turn_v), vh)
+    if u.shape[-2] > u.shape[-1]:
+        du = add(du, complement(u, columns(mm(da, h(vh)), r)))
+    if vh.shape[-1] > vh.shape[-2]:
+        dvh = add(dvh, h(complement(h(vh), columns(mm(h(da), u), r))))
+    core = mm(columns(u, r), vh) if u_rest is not None or vh_rest is not None else None
+    if u_rest is not None:
+        du = concatenate(du, minus(mm(core, mm(h(da), u_rest))), axis=len(du.shape) - 1, sizes=widths(u, u_rest, -1))
+    if vh_rest is not None:
+        rest = minus(mm(mm(vh_rest, h(da)), core))
+        dvh = concatenate(dvh, rest, axis=len(dvh.shape) - 2, sizes=widths(vh, vh_rest, -2))
+    return du, real(diag(p)), dvh
+
+
+def _svd_vjp(
+    ct: Sequence[Array | None], ins: Vars, xs: Sequence[Array], out: Sequence[Array], *, full: bool = False
+) -> tuple[Array]:
+    u, s, vh, u_rest, vh_rest = _thin(out)
+    ct_u, ct_s, ct_vh = ct
+    k = s.shape[-1]
+    head, rest, every = slice(k), slice(k, None), slice(None)
+    f, r = _svd_gaps(s), inverse_or_zero(s)
+    uc, vc = c(u), c(vh)
+    inner = None if ct_s is None else diag_matrix(ct_s)
+    phase = None
+    terms = []
+    if ct_u is not None:
+        if u_rest is not None:
+            cross = mm(c(u_rest), h(block(ct_u, every, rest)), uc)
+            terms.append(minus(mm(columns(cross, r), vc)))
+            ct_u = block(ct_u, every, head)
+        phase = mm(t(u), ct_u)
+        turn = mul(f, phase)
+        inner = _plus(inner, columns(add(turn, h(turn)), s))
+        if u.shape[-2] > k:
+            terms.append(mm(co_complement(u, columns(ct_u, r)), vc))
+    if ct_vh is not None:
+        if vh_rest is not None:
+            cross = mm(vc, h(block(ct_vh, rest, every)), c(vh_rest))
+            terms.append(minus(mm(columns(uc, r), cross)))
+            ct_vh = block(ct_vh, head, every)
+        phase_v = mm(vc, h(ct_vh))
+        turn = mul(f, phase_v)
+        inner = _plus(inner, rows(add(turn, h(turn)), s))
+        phase = neg(phase_v) if phase is None else sub(phase, phase_v)
+        if vh.shape[-1] > k:
+            scaled = rows(ct_vh, r)
+            terms.append(mm(uc, sub(scaled, mm(mm(scaled, t(vh)), vc))))
+    if phase is not None and u.dtype.kind == "c":
+        inner = add_diag(inner, mul(mul(imag(diag(phase)), r), 0.5j))
+    total = mm(uc, inner, vc)
+    for term in terms:
+        total = add(total, term)
+    return (fit(total, ins[0]),)
+
+
+def _plus(x: Array | None, y: Array) -> Array:
+    return y if x is None else add(x, y)
+
+
+_SVD_SHAPES = ((3, 3), (4, 3), (3, 5), (2, 3, 2), (1, 1), (0, 2))
+
+svd = Op(
+    name="svd",
+    accepts=INEXACT,
+    shape=_svd_shape,
+    eval=lambda a, *, full=False: tuple(np.linalg.svd(a, full_matrices=full)),
+    jvp=_svd_jvp,
+    vjp=_svd_vjp,
+    saves=("out",),
+    batch=lambda xs, batched, size, *, full=False: svd(xs[0], full=full),
+    multi=True,
+    samples=(
+        *(Sample(s, domain=regular, real_only=True) for s in _SVD_SHAPES),
+        Sample((4, 3), full=True, domain=regular, real_only=True),
+        Sample((2, 2, 3), full=True, domain=regular, real_only=True),
+    ),
+    rejects=(Sample((3,), raises=ShapeError),),
+    note="pairs of complex singular vectors move without turning their common phase; vectors within a degenerate space,"
+    " and those of singular value zero, do not rotate into each other; `full` bases of the complements move"
+    " orthogonally to themselves",
+    source="Townsend (2016), Differentiating the singular value decomposition; Wan & Zhang (2019), arXiv:1909.02659",
+)
+
+__all__ = ["eig", "eigh", "inverse_gaps", "inverse_or_zero", "svd"]
