@@ -30,10 +30,12 @@ from wengert.core.source import describe, here
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
 from wengert.ops.basis import add, fit, fit_tangent, reshape, transpose
+from wengert.ops.contract import strong_product
 
 BUFFER = 1 << 20  # bytes of columns at a time; measured best between 2^18 and 2^21
 Dims = tuple[int, ...]
 Padding = tuple[tuple[int, int], ...]
+Strong = tuple[bool, bool]
 
 # ── geometry ──────────────────────────────────────────────────────────────────
 
@@ -189,7 +191,9 @@ def _agree(name: str, a: Aval, b: Aval, ok: bool, want: str) -> None:
         )
 
 
-def _conv_shape(x: Aval, w: Aval, *, strides: Dims, padding: Padding, dilation: Dims) -> Aval:
+def _conv_shape(
+    x: Aval, w: Aval, *, strides: Dims, padding: Padding, dilation: Dims, strong: Strong | None = None
+) -> Aval:
     ok = x.ndim == w.ndim > 2 and x.shape[1] == w.shape[0] and x.shape[2] == w.shape[2]
     _agree("conv", x, w, ok, "(N, G, C, *S) and (G, O, C, *K)")
     places = positions(x.shape[3:], w.shape[3:], strides, padding, dilation)
@@ -197,7 +201,9 @@ def _conv_shape(x: Aval, w: Aval, *, strides: Dims, padding: Padding, dilation: 
     return Aval((x.shape[0], x.shape[1], w.shape[1], *places), promote(x, w))
 
 
-def _input_shape(y: Aval, w: Aval, *, extent: Dims, strides: Dims, padding: Padding, dilation: Dims) -> Aval:
+def _input_shape(
+    y: Aval, w: Aval, *, extent: Dims, strides: Dims, padding: Padding, dilation: Dims, strong: Strong | None = None
+) -> Aval:
     ok = y.ndim == w.ndim > 2 and y.shape[1] == w.shape[0] and y.shape[2] == w.shape[1]
     _agree("conv_input", y, w, ok, "(N, G, O, *P) and (G, O, C, *K)")
     fits = positions(extent, w.shape[3:], strides, padding, dilation) == y.shape[3:]
@@ -205,7 +211,9 @@ def _input_shape(y: Aval, w: Aval, *, extent: Dims, strides: Dims, padding: Padd
     return Aval((y.shape[0], y.shape[1], w.shape[2], *extent), promote(y, w))
 
 
-def _kernel_shape(x: Aval, y: Aval, *, kernel: Dims, strides: Dims, padding: Padding, dilation: Dims) -> Aval:
+def _kernel_shape(
+    x: Aval, y: Aval, *, kernel: Dims, strides: Dims, padding: Padding, dilation: Dims, strong: Strong | None = None
+) -> Aval:
     ok = x.ndim == y.ndim > 2 and x.shape[:2] == y.shape[:2]
     _agree("conv_kernel", x, y, ok, "(N, G, C, *S) and (N, G, O, *P)")
     fits = positions(x.shape[3:], kernel, strides, padding, dilation) == y.shape[3:]
@@ -249,22 +257,36 @@ def _batch(op: Callable[[], Op], first: str, second: str, out: str) -> Rule:
     return batch
 
 
-def _bilinear(op: Callable[[], Op], transpose_first: Rule, transpose_second: Rule) -> dict[str, Any]:
-    """jvp, vjp and saves of a bilinear op from its two transposes `(ct, other operand, var, **params)`."""
+def _bilinear(op: Callable[[], Op], evaluate: Rule, transpose_first: Rule, transpose_second: Rule) -> dict[str, Any]:
+    """eval, jvp, vjp and saves of a bilinear op from its two transposes `(ct, other, var, other is strong, **params)`.
 
-    def jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array, **params: Any) -> Array:
-        first = None if dxs[0] is None else op()(dxs[0], xs[1], **params)
-        second = None if dxs[1] is None else op()(xs[0], dxs[1], **params)
+    `strong` marks the operands that are cotangents or tangents, whose zeros annihilate infinities and NaNs.
+    """
+
+    def eval(a: Array, b: Array, *, strong: Strong | None = None, **params: Any) -> Array:
+        if strong is None:
+            return evaluate(a, b, **params)
+        return strong_product(lambda x, y: evaluate(x, y, **params), a, b, strong)
+
+    def jvp(
+        xs: Sequence[Array], dxs: Sequence[Array], out: Array, *, strong: Strong | None = None, **params: Any
+    ) -> Array:
+        s, t = strong or (False, False)
+        first = None if dxs[0] is None else op()(dxs[0], xs[1], strong=(True, t), **params)
+        second = None if dxs[1] is None else op()(xs[0], dxs[1], strong=(s, True), **params)
         return fit_tangent(first if second is None else second if first is None else add(first, second), out)
 
-    def vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array, **params: Any) -> tuple[Array | None, ...]:
+    def vjp(
+        ct: Array, ins: Vars, xs: Sequence[Array], out: Array, *, strong: Strong | None = None, **params: Any
+    ) -> tuple[Array | None, ...]:
         a, b = ins
+        s, t = strong or (False, False)
         return (
-            None if a is None else fit(transpose_first(ct, xs[1], a, **params), a),
-            None if b is None else fit(transpose_second(ct, xs[0], b, **params), b),
+            None if a is None else fit(transpose_first(ct, xs[1], a, t, **params), a),
+            None if b is None else fit(transpose_second(ct, xs[0], b, s, **params), b),
         )
 
-    return {"jvp": jvp, "vjp": vjp, "saves": {0: (1,), 1: (0,)}}
+    return {"eval": eval, "jvp": jvp, "vjp": vjp, "saves": {0: (1,), 1: (0,)}}
 
 
 def _window(**params: Any) -> dict[str, Any]:
@@ -285,11 +307,11 @@ conv = Op(
     name="conv",
     accepts=INEXACT,
     shape=_conv_shape,
-    eval=_conv_eval,
     **_bilinear(
         lambda: conv,
-        lambda ct, w, var, **p: conv_input(ct, w, extent=var.shape[3:], **p),
-        lambda ct, x, var, **p: conv_kernel(x, ct, kernel=var.shape[3:], **p),
+        _conv_eval,
+        lambda ct, w, var, s, **p: conv_input(ct, w, extent=var.shape[3:], strong=(True, s), **p),
+        lambda ct, x, var, s, **p: conv_kernel(x, ct, kernel=var.shape[3:], strong=(s, True), **p),
     ),
     batch=_batch(lambda: conv, "x", "w", "y"),
     samples=(
@@ -315,11 +337,11 @@ conv_input = Op(
     name="conv_input",
     accepts=INEXACT,
     shape=_input_shape,
-    eval=_input_eval,
     **_bilinear(
         lambda: conv_input,
-        lambda ct, w, var, **p: conv(ct, w, **_window(**p)),
-        lambda ct, y, var, **p: conv_kernel(ct, y, kernel=var.shape[3:], **_window(**p)),
+        _input_eval,
+        lambda ct, w, var, s, **p: conv(ct, w, strong=(True, s), **_window(**p)),
+        lambda ct, y, var, s, **p: conv_kernel(ct, y, kernel=var.shape[3:], strong=(True, s), **_window(**p)),
     ),
     batch=_batch(lambda: conv_input, "y", "w", "x"),
     samples=(
@@ -340,11 +362,11 @@ conv_kernel = Op(
     name="conv_kernel",
     accepts=INEXACT,
     shape=_kernel_shape,
-    eval=_kernel_eval,
     **_bilinear(
         lambda: conv_kernel,
-        lambda ct, y, var, **p: conv_input(y, ct, extent=var.shape[3:], **_window(**p)),
-        lambda ct, x, var, **p: conv(x, ct, **_window(**p)),
+        _kernel_eval,
+        lambda ct, y, var, s, **p: conv_input(y, ct, extent=var.shape[3:], strong=(s, True), **_window(**p)),
+        lambda ct, x, var, s, **p: conv(x, ct, strong=(s, True), **_window(**p)),
     ),
     batch=_batch(lambda: conv_kernel, "x", "y", "w"),
     samples=(
