@@ -118,7 +118,8 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
     for i, h in zip(axes, spacings, strict=True):
         if x.shape[i] < edge_order + 1:
             raise ValueError(
-                "Shape of array too small to calculate a numerical gradient, at least (edge_order + 1) elements are required."
+                "Shape of array too small to calculate a numerical gradient,"
+                " at least (edge_order + 1) elements are required."
             )
         outs.append(astype(_gradient_along(x, h, i, edge_order), x.dtype))
     return outs[0] if len(outs) == 1 else tuple(outs)
@@ -347,7 +348,7 @@ def _sequences(a: Any, v: Any) -> list[Array]:
     return promoted(out)
 
 
-def _mode_of(mode: Any) -> str:
+def _mode_of(mode: Any) -> Any:
     if isinstance(mode, (int, np.integer)) and 0 <= mode <= 2:
         return _MODES[mode]
     if mode in _MODES:

@@ -54,7 +54,7 @@ def _each(tree: Any, replace: Callable[[Any], Any]) -> Any:
 
 
 def stand_in(x: Tensor) -> Any:
-    """An array of the shape and dtype of `x`, without memory: for questions about types, which a vmap can answer too."""
+    """An array of the shape and dtype of `x`, without memory: for questions that a vmap can answer too."""
     return np.broadcast_to(np.zeros((), x.dtype), x.shape)
 
 
@@ -106,7 +106,8 @@ def refuse(names: str, reason: str, remedy: str) -> None:
 # ── constants ─────────────────────────────────────────────────────────────────
 
 fill(
-    "can_cast result_type iscomplexobj isrealobj common_type isfortran promote_types issubdtype isdtype mintypecode typename",
+    "can_cast result_type iscomplexobj isrealobj common_type isfortran promote_types issubdtype isdtype mintypecode"
+    " typename",
     "constant",
     "an answer about types",
     make=mapped(stand_in),
@@ -284,6 +285,12 @@ def attach() -> None:
         "bytes keep the values and not their derivative",
         "return x, and write it outside",
     )
+    refuse_methods(
+        ["__dlpack__"],
+        "another library's array has no derivative of ours",
+        "write the computation with NumPy's functions, or give its derivative with wengert.custom_vjp",
+    )
+    Tensor.__dlpack_device__ = lambda self: (1, 0)  # type: ignore[attr-defined]  # CPU
     refuse_methods(
         ["ctypes", "data"],
         "an address lets other code read and write without a trace",

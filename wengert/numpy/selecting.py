@@ -38,7 +38,7 @@ def flat(x: Array) -> Array:
 
 def mask_of(condition: Any) -> Array:
     """A condition of any dtype as booleans."""
-    c = lift(condition)
+    c: Any = lift(condition)
     if c.dtype == BOOL:
         return c
     return truncate(c, dtype=BOOL) if type(c) is Tensor else c.astype(bool)
@@ -274,12 +274,8 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Ar
         return _piecewise_batched(x, masks, funclist, args, kw)
     out: Array = np.zeros(x.shape, x.dtype)
     for mask, func in zip(known, funclist, strict=True):
-        at = np.nonzero(np.broadcast_to(mask, x.shape)) if x.shape else ()
-        if x.shape:
-            count = len(at[0])
-        else:
-            count = int(bool(mask))
-        if not count:
+        at: Any = np.nonzero(np.broadcast_to(mask, x.shape)) if x.shape else ()
+        if not (len(at[0]) if at else mask):
             continue
         spec = (ARRAY,) * len(at)
         y = lift(
@@ -294,7 +290,7 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Ar
 
 def _conditions(x: Array, condlist: Any, n_functions: int) -> list[Array]:
     """The conditions, one per function: the last one, "otherwise", is made where it was left out."""
-    scalar = np.isscalar(condlist) or getattr(condlist, "ndim", None) == 0
+    scalar = not hasattr(condlist, "__len__") or getattr(condlist, "ndim", None) == 0
     if scalar or (x.ndim and not isinstance(condlist[0], (list, np.ndarray, Tensor))):
         condlist = [condlist]  # a single condition
     elif type(condlist) is Tensor and condlist.ndim == x.ndim == 1:
@@ -511,9 +507,11 @@ class vectorize:  # NumPy's name
         arrays = [a if a.shape == shape else broadcast_to(a, shape=shape) for a in arrays]
         results = []
         for at in np.ndindex(shape):
-            each, named = list(args), dict(kwargs)
+            each: list[Any] = list(args)
+            named = dict(kwargs)
             for k, a in zip(keys, arrays, strict=True):
-                (each if isinstance(k, int) else named)[k] = index(a, spec=at) if at else a
+                where_to: Any = each if isinstance(k, int) else named
+                where_to[k] = index(a, spec=at) if at else a
             results.append(self.pyfunc(*each, **named))
         return self._collect(results, shape)
 

@@ -35,7 +35,7 @@ def _convolve_shape(x: Aval, y: Aval, *, mode: str) -> Aval:
     return Aval((*lead, _length(x.shape[-1], y.shape[-1], mode)), promote(x, y))
 
 
-def _convolve_eval(x: np.ndarray, y: np.ndarray, *, mode: str) -> np.ndarray:
+def _convolve_eval(x: np.ndarray, y: np.ndarray, *, mode: Any) -> np.ndarray:
     if x.ndim == y.ndim == 1:
         return np.convolve(x, y, mode)
     if mode == "full":

@@ -10,7 +10,6 @@ import numpy as np
 from wengert.core.aval import ANY, Aval
 from wengert.core.op import Op, Sample
 from wengert.core.tensor import Array
-from wengert.graph.program import Vars
 from wengert.ops.basis import fit, fit_tangent, neg, reduce_sum, reshape, scale
 from wengert.ops.elementwise import div, mul
 from wengert.ops.index import index
@@ -53,7 +52,7 @@ def _roots_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array, *, lead: i
     return fit_tangent(reduce_sum(scale(dxs[0], _sensitivity(xs[0], out)), axes=(1,)), out)
 
 
-def _roots_vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array, *, lead: int) -> tuple[Array]:
+def _roots_vjp(ct: Array, ins: Any, xs: Sequence[Array], out: Array, *, lead: int) -> tuple[Array]:
     ct = reshape(ct, shape=(ct.shape[0], 1))
     return (fit(reduce_sum(scale(ct, _sensitivity(xs[0], out)), axes=(0,)), ins[0]),)
 

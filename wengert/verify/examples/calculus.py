@@ -65,6 +65,8 @@ example("convolve", lambda np, x: np.convolve(x, [1, 2, 3], "same"), (4,))
 example("cross", lambda np, x, y: np.cross(x, y), (4, 3), (3,), complex=True)
 example("cross", lambda np, x, y: np.cross(x, y, axisa=0, axisb=1, axisc=0), (3, 4), (4, 3))
 example("cross", lambda np, x, y: np.cross(x, y, axis=0), (3, 2), (3, 2))
+example("kaiser", lambda np, b: ours(np, b).kaiser(7, b), (), domain=(1.0, 3.0))
+example("kaiser", lambda np, b: ours(np, b).kaiser(4, b), (), domain=(1.0, 3.0))
 
 # ── polynomials ───────────────────────────────────────────────────────────────
 
