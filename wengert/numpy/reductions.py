@@ -15,11 +15,9 @@ from wengert.core.op import Op
 from wengert.core.tensor import Array, Tensor
 from wengert.numpy.arrays import astype, axes_of, axis_of, kept, lift, writes_out
 from wengert.numpy.traced import value_of, when_traced
-from wengert.numpy.ufuncs import add
 from wengert.ops import reduce as ops
 from wengert.ops import scan
-from wengert.ops.basis import add as add_op
-from wengert.ops.basis import broadcast_to, cast, conj, real, real_dtype, reduce_sum, reshape
+from wengert.ops.basis import add, broadcast_to, cast, conj, real, real_dtype, reduce_sum, reshape
 from wengert.ops.dtype import truncate
 from wengert.ops.elementwise import div, mul, sqrt, square, sub
 from wengert.ops.logic import isnan
@@ -98,21 +96,7 @@ def sum(
 ) -> Array:
     """`numpy.sum`."""
     total = reduced(reduce_sum, masked(typed(lift(a), dtype), where, 0), axis, keepdims)
-    return writes_out(total if _is(initial, 0) else add_op(total, initial), out)
-
-
-@add.method
-def reduce(
-    array: Any,
-    axis: Any = 0,
-    dtype: Any = None,
-    out: Any = None,
-    keepdims: bool = False,
-    initial: Any = 0,
-    where: Any = True,
-) -> Array:
-    """`numpy.add.reduce`."""
-    return sum(array, axis, dtype, out, keepdims, initial, where)
+    return writes_out(total if _is(initial, 0) else add(total, initial), out)
 
 
 @when_traced("prod")
@@ -244,16 +228,15 @@ def _lowest(dtype: np.dtype, sign: int, initial: Any) -> Any:
     return dtype.type(bounds.min if sign > 0 else bounds.max)
 
 
-def extremum(
-    op: Op, sign: int, a: Any, axis: Any, out: Any, keepdims: bool, initial: Any, where: Any
-) -> Array:
+def extremum(op: Op, sign: int, a: Any, axis: Any, out: Any, keepdims: bool, initial: Any, where: Any) -> Array:
     """The largest (`sign=1`) or smallest (-1) element; `initial` ties as one more element would."""
     x = lift(a)
     if initial is None:
         if where is not True:
             name = "maximum" if sign > 0 else "minimum"
             raise ValueError(
-                f"reduction operation '{name}' does not have an identity, so to use a where mask one has to specify 'initial'"
+                f"reduction operation '{name}' does not have an identity,"
+                " so to use a where mask one has to specify 'initial'"
             )
         return writes_out(reduced(op, x, axis, keepdims), out)
     start = typed(lift(initial), x.dtype)
@@ -302,9 +285,7 @@ def nanmin(
 def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Array:
     """`numpy.ptp`."""
     x = lift(a)
-    return writes_out(
-        sub(reduced(ops.reduce_max, x, axis, keepdims), reduced(ops.reduce_min, x, axis, keepdims)), out
-    )
+    return writes_out(sub(reduced(ops.reduce_max, x, axis, keepdims), reduced(ops.reduce_min, x, axis, keepdims)), out)
 
 
 # ── means ─────────────────────────────────────────────────────────────────────
@@ -352,9 +333,7 @@ def _corrected(ddof: Any, correction: Any) -> Any:
     return correction
 
 
-def spread(
-    x: Array, axis: Any, ddof: Any, keepdims: bool, where: Any, centre: Any, *, strict: bool = False
-) -> Array:
+def spread(x: Array, axis: Any, ddof: Any, keepdims: bool, where: Any, centre: Any, *, strict: bool = False) -> Array:
     """The variance with a mask or a given mean; `strict` makes it NaN where no degree of freedom is left."""
     middle = average_of(x, axis, True, where) if centre is None else lift(centre)
     deviation = sub(x, middle)

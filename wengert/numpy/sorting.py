@@ -81,7 +81,7 @@ def argpartition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", or
     """`numpy.argpartition`."""
     _kind(None, order, None)
     x, axis = along(lift(a), axis)
-    return ops.argpartition(x, kth=_kth(kth, x.shape[axis]), axis=axis, kind=kind)
+    return ops.argpartition(x, kth=_kth(kth, x.shape[axis]), axis=axis)
 
 
 @when_traced("lexsort", constant=PLACE)

@@ -60,9 +60,7 @@ def weights_for(a: Array, weights: Any, axis: Any) -> Array:
 
 
 @when_traced("average")
-def average(
-    a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False
-) -> Any:
+def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False) -> Any:
     """`numpy.average`, differentiable in the weights too."""
     x = lift(a)
     axes = axes_of(axis, x.ndim)
@@ -73,7 +71,7 @@ def average(
         w = weights_for(x, weights, axis)
         dtype = result_type(x, w, *([np.float64] if x.dtype.kind in "iub" else []))
         x, w = astype(x, dtype), astype(w, dtype)
-        total = reduce_sum(w, axes=axes) if w.shape == x.shape else reduce_sum(broadcast_to(w, shape=kept_inverse(x, w, axes)), axes=axes)
+        total = reduce_sum(w, axes=axes)  # w has the averaged axes in full
         if np.any(raw(total) == 0):
             raise ZeroDivisionError("Weights sum to zero, can't be normalized")
         mean = div(reduce_sum(mul(x, w), axes=axes), total)
@@ -83,11 +81,6 @@ def average(
         mean = keep(mean, x.shape, axes)
         total = keep(total, x.shape, axes) if returned else total
     return (mean, total) if returned else mean
-
-
-def kept_inverse(x: Array, w: Array, axes: Axes) -> tuple[int, ...]:
-    """w's shape with the averaged axes in full, and the others of length one."""
-    return tuple(d if i in axes else 1 for i, d in enumerate(x.shape))
 
 
 # ── medians ───────────────────────────────────────────────────────────────────
@@ -163,7 +156,9 @@ def quantile_of(
     if q.ndim > 2:
         raise ValueError("q must be a scalar or 1d")
     if not np.all((known >= 0) & (known <= 1)):
-        raise ValueError("Percentiles must be in the range [0, 100]" if percent else "Quantiles must be in the range [0, 1]")
+        raise ValueError(
+            "Percentiles must be in the range [0, 100]" if percent else "Quantiles must be in the range [0, 1]"
+        )
     if method not in ops.METHODS:
         raise ValueError(f"{method!r} is not a valid method. Use one of: {', '.join(ops.METHODS)}")
     axes = axes_of(axis, x.ndim)
@@ -184,7 +179,9 @@ def quantile_of(
     last = rows.ndim - 1
     if q.ndim and last:
         found = transpose(found, axes=(last, *range(last)))
-    return writes_out(reshape(found, shape=(*q.shape, *(kept_shape(x.shape, axes) if keepdims else rows.shape[:-1]))), out)
+    return writes_out(
+        reshape(found, shape=(*q.shape, *(kept_shape(x.shape, axes) if keepdims else rows.shape[:-1]))), out
+    )
 
 
 def _quantile_function(name: str, skip_nan: bool, percent: bool) -> Any:

@@ -19,7 +19,6 @@ from wengert.core.errors import ShapeError
 from wengert.core.op import Op, Rule, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array
-from wengert.graph.program import Vars
 from wengert.ops.basis import (
     all_batched,
     cast,
@@ -47,7 +46,7 @@ Axes = tuple[int, ...]
 # ── helpers ───────────────────────────────────────────────────────────────────
 
 
-def count_of(shape: Sequence[int], axes: Axes) -> int:
+def count_of(shape: Sequence[int], axes: Sequence[int]) -> int:
     """How many elements a reduction over `axes` puts together."""
     return math.prod(shape[a] for a in axes)
 
@@ -117,9 +116,7 @@ def _constant_reduction(name: str, fn: Rule, dtype: Any, reason: str) -> Op:
     return op
 
 
-reduce_any = _constant_reduction(
-    "reduce_any", lambda x, *, axes: np.logical_or.reduce(x, axis=axes), bool, "a boolean"
-)
+reduce_any = _constant_reduction("reduce_any", lambda x, *, axes: np.logical_or.reduce(x, axis=axes), bool, "a boolean")
 reduce_all = _constant_reduction(
     "reduce_all", lambda x, *, axes: np.logical_and.reduce(x, axis=axes), bool, "a boolean"
 )
@@ -189,7 +186,7 @@ def _extremum(name: str, ufunc: np.ufunc, *, nan: bool) -> Op:
         mask, count = ties(xs[0], out, axes)
         return div(reduce_sum(where(mask, dxs[0], 0.0), axes=axes), count)
 
-    def vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array, *, axes: Axes) -> tuple[Array]:
+    def vjp(ct: Array, ins: Any, xs: Sequence[Array], out: Array, *, axes: Axes) -> tuple[Array]:
         (x,) = xs
         mask, count = ties(x, out, axes)
         return (fit(where(mask, keep(div(ct, count), x.shape, axes), 0.0), ins[0]),)

@@ -123,7 +123,7 @@ def _solve_rows(a: np.ndarray, y: np.ndarray) -> None:
     """Overwrite each column of `y` by forward substitution with the bidiagonal matrix of ones and -a."""
     from scipy.linalg.blas import get_blas_funcs
 
-    n, rows = a.shape
+    n = len(a)
     (solve,) = get_blas_funcs(("tbsv",), (y,))
     band = np.zeros((2, n), y.dtype, order="F")
     for r, at in enumerate(np.ndindex(y.shape[1:])):
@@ -197,7 +197,7 @@ def _cumprod_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array, *, axis:
 
 
 def _cumprod_vjp(
-    ct: Array, ins: Vars, xs: Sequence[Array], out: Array, *, axis: int, reverse: bool = False
+    ct: Array, ins: Any, xs: Sequence[Array], out: Array, *, axis: int, reverse: bool = False
 ) -> tuple[Array | None, ...]:
     back = recurrence(shifted(xs[0], axis, not reverse, 0.0), ct, axis=axis, reverse=not reverse)
     return (fit(scale(back, shifted(out, axis, reverse, 1.0)), ins[0]),)
@@ -262,13 +262,11 @@ def _running_extremum(name: str, ufunc: np.ufunc) -> Op:
 
     def jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array, *, axis: int, reverse: bool = False) -> Array:
         attained, continues, count = runs(xs[0], out, axis=axis, reverse=reverse)
-        total = recurrence(
-            cast(continues, dtype=out.dtype), where(attained, dxs[0], 0.0), axis=axis, reverse=reverse
-        )
+        total = recurrence(cast(continues, dtype=out.dtype), where(attained, dxs[0], 0.0), axis=axis, reverse=reverse)
         return div(total, cast(count, dtype=out.dtype))
 
     def vjp(
-        ct: Array, ins: Vars, xs: Sequence[Array], out: Array, *, axis: int, reverse: bool = False
+        ct: Array, ins: Any, xs: Sequence[Array], out: Array, *, axis: int, reverse: bool = False
     ) -> tuple[Array | None, ...]:
         attained, continues, count = runs(xs[0], out, axis=axis, reverse=reverse)
         onward = shifted(cast(continues, dtype=ct.dtype), axis, not reverse, 0.0)

@@ -58,18 +58,16 @@ argsort = piecewise_constant(
 
 argpartition = piecewise_constant(
     "argpartition",
-    lambda x, *, kth, axis, kind="introselect": np.argpartition(x, kth, axis=axis, kind=kind),
+    lambda x, *, kth, axis: np.argpartition(x, kth, axis=axis),
     ORDER,
     shape=_order_shape("argpartition"),
-    batch=lambda xs, batched, size, *, kth, axis, kind="introselect": argpartition(
-        xs[0], kth=kth, axis=axis + 1, kind=kind
-    ),
+    batch=lambda xs, batched, size, *, kth, axis: argpartition(xs[0], kth=kth, axis=axis + 1),
     samples=(Sample((5,), kth=(2,), axis=0), Sample((3, 4), kth=(0, 1), axis=0)),
 )
 
 
 def _partition_order(x: Array, *, kth: tuple[int, ...], axis: int) -> np.ndarray:
-    """A permutation that gives what `numpy.partition` gives, whose order within the parts may not be `argpartition`'s."""
+    """A permutation that gives what `numpy.partition` gives; within the parts `argpartition` may have another order."""
     want = np.partition(x, kth, axis=axis)
     order = np.argpartition(x, kth, axis=axis)
     if not np.array_equal(np.take_along_axis(x, order, axis), want, equal_nan=is_inexact(x.dtype)):
@@ -120,9 +118,7 @@ def _searchsorted_batch(xs: Sequence[Array], batched: Sequence[bool], size: int,
     if not batched[0]:
         return searchsorted(a, v, side=side)
     # NumPy searches one sorted array at a time.
-    rows = [
-        searchsorted(index(a, spec=i), index(v, spec=i) if batched[1] else v, side=side) for i in range(size)
-    ]
+    rows = [searchsorted(index(a, spec=i), index(v, spec=i) if batched[1] else v, side=side) for i in range(size)]
     return stack(*rows, axis=0)
 
 

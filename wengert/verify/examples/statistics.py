@@ -17,7 +17,9 @@ PLANE = (-2.0, 2.0)
 def between(method):
     """Quantiles of five elements, away from where the slope in q jumps."""
     alpha, beta = CONTINUOUS[method]
-    return lambda rng, shape: (rng.integers(0, 4, shape) + rng.uniform(0.2, 0.8, shape) + 1 - alpha) / (6 - alpha - beta)
+    return lambda rng, shape: (
+        (rng.integers(0, 4, shape) + rng.uniform(0.2, 0.8, shape) + 1 - alpha) / (6 - alpha - beta)
+    )
 
 
 # ── average ───────────────────────────────────────────────────────────────────
@@ -50,7 +52,7 @@ example("nanmedian", lambda np, x: np.nanmedian(x + HOLES), (3, 4))
 example("nanmedian", lambda np, x: np.nanmedian(x + HOLES, axis=0), (3, 4))
 example("nanmedian", lambda np, x: np.nanmedian(x + HOLES, axis=(0, 1), keepdims=True), (3, 4))
 
-JUMPING = "inverted_cdf averaged_inverted_cdf closest_observation lower higher midpoint nearest".split()
+JUMPING = ["inverted_cdf", "averaged_inverted_cdf", "closest_observation", "lower", "higher", "midpoint", "nearest"]
 for _method in CONTINUOUS:
     example(
         "quantile",
@@ -60,10 +62,23 @@ for _method in CONTINUOUS:
         domain=(PLANE, between(_method)),
     )
     example("quantile", lambda np, x, m=_method: np.quantile(x, QS, axis=0, method=m, keepdims=True), (6, 2))
-    example("nanquantile", lambda np, x, q, m=_method: np.nanquantile(x + HOLES, q, axis=1, method=m), (3, 4), (), domain=(PLANE, UNIT))
+    example(
+        "nanquantile",
+        lambda np, x, q, m=_method: np.nanquantile(x + HOLES, q, axis=1, method=m),
+        (3, 4),
+        (),
+        domain=(PLANE, UNIT),
+    )
 for _method in JUMPING:
     example("quantile", lambda np, x, m=_method: np.quantile(x, QS, axis=-1, method=m), (3, 5))
-    example("quantile", lambda np, x, q, m=_method: np.quantile(x, q, method=m), (3, 5), (2,), domain=(PLANE, UNIT), diff=(0,))
+    example(
+        "quantile",
+        lambda np, x, q, m=_method: np.quantile(x, q, method=m),
+        (3, 5),
+        (2,),
+        domain=(PLANE, UNIT),
+        diff=(0,),
+    )
     example("nanquantile", lambda np, x, m=_method: np.nanquantile(x + HOLES, QS, axis=0, method=m), (3, 4))
 example("quantile", lambda np, x: np.quantile(x, 0.3), (4, 5))
 example("quantile", lambda np, x: np.quantile(x, [0.3, 0.9], axis=(0, 2), keepdims=True), (2, 3, 4))
@@ -93,7 +108,13 @@ example("cov", lambda np, x: np.cov(x), (5,), complex=True)
 example("cov", lambda np, x, y: np.cov(x, y, ddof=0), (5,), (5,), complex=True)
 example("cov", lambda np, x, y: np.cov(x, y, rowvar=False, bias=True), (5, 2), (5, 1))
 example("cov", lambda np, x, w: np.cov(x, aweights=w), (2, 5), (5,), domain=(PLANE, POSITIVE))
-example("cov", lambda np, x, w: np.cov(x, aweights=w, fweights=[1, 2, 1, 3, 1], ddof=0), (2, 5), (5,), domain=(PLANE, POSITIVE))
+example(
+    "cov",
+    lambda np, x, w: np.cov(x, aweights=w, fweights=[1, 2, 1, 3, 1], ddof=0),
+    (2, 5),
+    (5,),
+    domain=(PLANE, POSITIVE),
+)
 example("cov", lambda np, x: np.cov(x, fweights=[1, 2, 1, 3, 1]), (2, 5))
 example("corrcoef", lambda np, x: np.corrcoef(x), (3, 5), complex=True)
 example("corrcoef", lambda np, x, y: np.corrcoef(x, y), (5,), (5,))
