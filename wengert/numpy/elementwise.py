@@ -41,10 +41,6 @@ def elementwise_constant(name: str, op: Op, function: Callable[..., Any]) -> Non
 # ── clip ──────────────────────────────────────────────────────────────────────
 
 
-def _clip(x: Array, low: Array, high: Array) -> Array:
-    return selection.minimum(selection.maximum(x, low), high)
-
-
 @when_traced("clip")
 def clip(
     a: Any,
@@ -63,16 +59,19 @@ def clip(
         raise TypeError(f"clip() missing 1 required positional argument: '{'a_min' if a_min is _MISSING else 'a_max'}'")
     elif min is not _MISSING or max is not _MISSING:
         raise ValueError("Passing `min` or `max` keyword argument when `a_min` and `a_max` are provided is forbidden.")
+    a = lift(a)
     if a_min is None:
-        name, xs = ("positive", (a,)) if a_max is None else ("minimum", (a, a_max))
+        bounded, xs = (POSITIVE, (a,)) if a_max is None else (MINIMUM, (a, a_max))
     else:
-        name, xs = ("maximum", (a, a_min)) if a_max is None else ("clip", (a, a_min, a_max))
-    ours = _CLIP if name == "clip" else NAMES[name].function
-    return ours(lift(xs[0]), *xs[1:], out=out, **options) if out is not None or options else ours(lift(xs[0]), *xs[1:])
+        bounded, xs = (MAXIMUM, (a, a_min)) if a_max is None else (CLIP, (a, a_min, a_max))
+    if out is None and not options:
+        return bounded.op(*map(operand, xs))
+    return bounded.with_options(*xs, out=out, **options)
 
 
 _clip_ufunc = np._core.umath.clip  # pyright: ignore[reportAttributeAccessIssue]  # what ndarray.clip calls
-_CLIP = UFUNCS[_clip_ufunc] = Ufunc(_clip_ufunc, _clip)
+CLIP = UFUNCS[_clip_ufunc] = Ufunc(_clip_ufunc, selection.clip)
+POSITIVE, MAXIMUM, MINIMUM = (NAMES[name].function for name in ("positive", "maximum", "minimum"))
 
 # ── rounding ──────────────────────────────────────────────────────────────────
 

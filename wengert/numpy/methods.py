@@ -45,6 +45,8 @@ def reflected(op: Callable[..., Any]) -> Callable[..., Any]:
 
     def method(a: Tensor, b: Any) -> Any:
         b = coerce(b)
+        if type(b) is complex and a.dtype == np.float64:
+            b = np.complex128(b)  # 1j * np.float64(2) is Python's complex, which is no array
         return b if b is NotImplemented else op(b, a)
 
     return method
@@ -99,7 +101,7 @@ def power(a: Tensor, b: Any) -> Any:
         case float() if b == 0.5:
             return elementwise.sqrt(a)
         case int() | float() if b == 1:
-            return basis.add(a, 0)
+            return elementwise.positive(a)
         case int() | float() if b == -1:
             return elementwise.reciprocal(a)
     return _power(a, b)
@@ -145,7 +147,7 @@ def attach_operators() -> None:
         setattr(Tensor, f"__{name}__", served_operator(function))
     Tensor.__hash__ = object.__hash__  # type: ignore[method-assign]  # lost when __eq__ is set
     Tensor.__neg__ = lambda self: basis.neg(self)  # type: ignore[attr-defined]
-    Tensor.__pos__ = lambda self: basis.add(self, 0)  # type: ignore[attr-defined]
+    Tensor.__pos__ = lambda self: elementwise.positive(self)  # type: ignore[attr-defined]
     Tensor.__abs__ = lambda self: elementwise.abs_(self)  # type: ignore[attr-defined]
     Tensor.__invert__ = served("invert")  # type: ignore[attr-defined]
 

@@ -96,9 +96,8 @@ def reduce(
         result = halves(u.op, in_front(x, axes))
     else:
         mask = True if where is True else in_front(broadcast_to(lift(where), shape=x.shape), axes)
-        result = left_to_right(
-            u.op, in_front(x, axes), initial if where is True or initial is not None else identity, mask
-        )
+        start = identity if initial is None and where is not True else initial
+        result = left_to_right(u.op, in_front(x, axes), start, mask)
         initial = None
     if initial is not None:
         result = u.op(operand(initial), result)

@@ -377,11 +377,29 @@ hypot = binary(
     accepts=FLOAT,
     note="at the origin the subgradient 0 is taken",
 )
+inversion = binary(
+    "inversion",
+    lambda x, y: strong_zero(np.true_divide(np.true_divide(x, np.hypot(x, y)), np.hypot(x, y)), x),
+    lambda r: _inversion_slope(r.out, inversion(r.y, r.x)),
+    lambda r: mul(-2, mul(r.out, inversion(r.y, r.x))),
+    ("x", "y", "out"),
+    ("x", "y", "out"),
+    domain=AWAY,
+    accepts=FLOAT,
+    note="x / (x² + y²), without squares that overflow. At the origin it and all its derivatives are taken as 0",
+)
+
+
+def _inversion_slope(u: Array, v: Array) -> Array:
+    """∂u/∂x = v² - u² where u = x / (x² + y²) and v = y / (x² + y²)."""
+    return mul(sub(v, u), add(v, u))
+
+
 arctan2 = binary(
     "arctan2",
     np.arctan2,
-    lambda r: unscale(direction(r.y, r.x), hypot(r.x, r.y)),  # not x / (x² + y²), whose squares overflow
-    lambda r: neg(unscale(direction(r.x, r.y), hypot(r.x, r.y))),
+    lambda r: inversion(r.y, r.x),
+    lambda r: neg(inversion(r.x, r.y)),
     ("x", "y"),
     ("x", "y"),
     domain=AWAY,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from wengert.core.op import Op, Sample
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
 from wengert.ops.basis import batch_elementwise, broadcast_shapes, fit, fit_tangent, real_dtype
-from wengert.ops.family import binary, piecewise_constant
+from wengert.ops.family import binary, elementwise, piecewise_constant
 
 # ── where ─────────────────────────────────────────────────────────────────────
 
@@ -89,3 +90,39 @@ minimum = _extremum("minimum", np.minimum, smaller_share, f"{_TIES}, and so do o
 fmax = _extremum("fmax", np.fmax, larger_number_share, _TIES)
 
 fmin = _extremum("fmin", np.fmin, smaller_number_share, _TIES)
+
+# ── clip ──────────────────────────────────────────────────────────────────────
+
+
+def _clip_eval(x: Array, low: Array, high: Array) -> Array:
+    return np.minimum(np.maximum(x, low), high)
+
+
+def _clip_share(name: str, fn: Any) -> Op:
+    return piecewise_constant(
+        name, fn, "it jumps at the bounds only", samples=[Sample((3, 4), (3, 1), (4,)), Sample((), (2,), ())]
+    )
+
+
+inside_share = _clip_share("inside_share", lambda x, low, high: _share(x, low) * _share(high, np.maximum(x, low)))
+low_share = _clip_share("low_share", lambda x, low, high: _share(low, x) * _share(high, np.maximum(x, low)))
+high_share = _clip_share("high_share", lambda x, low, high: _share(np.maximum(x, low), high))
+
+clip = elementwise(
+    "clip",
+    _clip_eval,
+    [
+        lambda r: inside_share(r.x, r.y, r.z),
+        lambda r: low_share(r.x, r.y, r.z),
+        lambda r: high_share(r.x, r.y, r.z),
+    ],
+    [("x", "y", "z")] * 3,
+    samples=[
+        Sample((3, 4), (3, 1), (4,), domain=((-2.0, 2.0), (-1.0, -0.2), (0.2, 1.0))),
+        Sample((3, 4), -0.5, 0.5),
+        Sample((), (2,), 1.0, domain=((-2.0, 2.0), (-1.0, -0.2), (0.2, 1.0))),
+        Sample((0,), 0, 1),
+        Sample((3, 4), (), (), domain=((-2.0, 2.0), (0.5, 1.0), (-1.0, -0.5))),
+    ],
+    note="minimum(maximum(x, low), high): a value at a bound and that bound share the derivative equally",
+)
