@@ -357,19 +357,17 @@ add = Op(
 
 
 def _scale_eval(x: Array, slope: Array) -> Array:
-    product = x * slope
-    if type(product) is np.ndarray and product.ndim == 1:  # the check below, without a call
-        norm = product.dot(product)
-        if norm == norm:
-            return product
-    return strong_zero(product, x)
+    return strong_zero(x * slope, x)
 
 
 def times(ct: Array, slope: Array) -> Array:
     """`scale(ct, slope)`, past the dispatch where both are plain: for the hottest pullbacks."""
     if type(ct) is Tensor or type(slope) is Tensor:
         return scale(ct, slope)
-    return _scale_eval(ct, slope)
+    product = ct * slope
+    if type(product) is np.ndarray and product.ndim == 1 and (norm := product.dot(product)) == norm:
+        return product
+    return strong_zero(product, ct)
 
 
 def strong_zero(product: Array, x: Array) -> Array:

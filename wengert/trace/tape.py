@@ -10,7 +10,10 @@ Memory  A tape holds its equations, and the values that ops declare in `saves` a
 
 from __future__ import annotations
 
+import dis
+import operator
 import sys
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -250,6 +253,57 @@ NO_PARAMS: dict[str, Any] = {}
 NUMBERS = frozenset({float, int, bool, complex, np.float64, np.float32, np.complex128, np.int64})
 
 
+LARGE = 1 << 18  # bytes from which a fresh buffer costs page faults; NumPy elides temporaries from here on
+BINARY_OP = dis.opmap["BINARY_OP"]
+UFUNC_OF = {operator.add: np.add, operator.sub: np.subtract, operator.mul: np.multiply, operator.truediv: np.true_divide}
+
+
+class _Probe:
+    def __mul__(self, other: Any) -> int:
+        return sys.getrefcount(self)
+
+
+def _count_of_a_temporary() -> int:
+    """References to the left operand within its operator when nobody else holds it; 0 where that cannot be told."""
+    held = _Probe()
+    temporary: Any = _Probe() * None
+    return temporary if temporary < held * None else 0
+
+
+TEMPORARY = _count_of_a_temporary()
+
+
+def into_dying(evaluate: Any, x: np.ndarray, b: Any, frame: FrameType) -> np.ndarray:
+    """`evaluate(x, b)`, written over `x`, the value of a temporary Tensor, if nothing else holds it: NumPy's own
+    elision of temporaries. The caller's instruction must be the operator itself, since only then is
+    an operand with one reference sure to die."""
+    fits = b.dtype == x.dtype and b.shape in ((), x.shape) if type(b) is np.ndarray else type(b) in (float, int)
+    if (
+        fits
+        and x.base is None
+        and x.flags.writeable
+        and x.dtype.kind in "fc"
+        and sys.getrefcount(x) <= ALONE_AS_ARGUMENT
+        and frame.f_code.co_code[frame.f_lasti] == BINARY_OP
+    ):
+        return UFUNC_OF[evaluate](x, b, out=x)
+    return evaluate(x, b)
+
+
+def _count_as_argument() -> int:
+    def callee(_: Any, x: np.ndarray) -> int:
+        return sys.getrefcount(x)
+
+    def caller(a: Tensor) -> int:
+        x = a._value
+        return callee(None, x)
+
+    return caller(Tensor(np.zeros(1), None, CONSTANTS))
+
+
+ALONE_AS_ARGUMENT = _count_as_argument()
+
+
 def recording_operator(op: Op, coerce: Any) -> Any:
     """The method `Tensor.__op__` of a binary op without parameters; `coerce` makes a foreign operand
     an array, or returns NotImplemented, so that Python asks the other type.
@@ -258,12 +312,13 @@ def recording_operator(op: Op, coerce: Any) -> Any:
     an ndarray, or a Tensor of that tape. It is handled here in a single Python frame, at
     half the cost of `op(a, b)`, which takes everything else.
     """
-    evaluate, getframe = op.eval, sys._getframe
+    evaluate, getframe, getrefcount = op.eval, sys._getframe, sys.getrefcount
     keeps = {
         mask: (0 not in op.dropped(mask, 2)[0], 1 not in op.dropped(mask, 2)[0], op.dropped(mask, 2)[2])
         for mask in (1, 3)
     }
     (saves_x, saves_y, saves_out), both = keeps[1], keeps[3]
+    largest = float("inf") if saves_x or evaluate not in UFUNC_OF else LARGE
 
     def method(a: Tensor, b: Any) -> Any:
         tape = a._trace
@@ -281,7 +336,10 @@ def recording_operator(op: Op, coerce: Any) -> Any:
             xs = (x if both[0] else None, y if both[1] else None)
             saved = out if both[2] else None
         elif kind is np.ndarray or kind in NUMBERS:
-            out = evaluate(x, b)
+            if x.nbytes < largest or getrefcount(a) != TEMPORARY:
+                out = evaluate(x, b)
+            else:
+                out = into_dying(evaluate, x, b, getframe(1))
             ins = (a._node, None)
             if saves_y:
                 if kind is np.ndarray and b is not tape.guarded:
