@@ -150,6 +150,15 @@ def test_lengths_and_offsets(n, m, mode):
             np.testing.assert_allclose(outs[0], want, rtol=1e-13, atol=1e-14)
 
 
+def test_what_is_cut_away_from_a_convolution_leaves_no_nan():
+    x, k = np.array([np.inf, 1.0, 2.0, 3.0]), np.array([1.0, 4.0])
+    for mode, keep in (("full", slice(2, None)), ("valid", slice(1, None))):
+        gx, gk = gradients(lambda x, k, mode=mode, keep=keep: np.convolve(x, k, mode)[keep], x, k)
+        assert np.isfinite(gx).all()
+        assert np.isfinite(gk).all()
+        np.testing.assert_array_equal(gk, [2 + 3, 1 + 2 + (3 if mode == "full" else 0)])
+
+
 def test_empty_sequences_are_rejected():
     for f in (np.convolve, np.correlate):
         with pytest.raises(ValueError):

@@ -1,8 +1,12 @@
-"""Discrete convolution along the last axis; other axes broadcast."""
+"""Discrete convolution along the last axis; other axes broadcast.
+
+In a pullback the cotangent is strong: a zero of it annihilates infinities and NaNs (see `contract`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +17,7 @@ from wengert.core.source import describe, here
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
 from wengert.ops.basis import add, broadcast_shapes, fit, fit_tangent, reshape
+from wengert.ops.contract import Strong, strong_product
 from wengert.ops.shape import flip
 
 # ── convolve ──────────────────────────────────────────────────────────────────
@@ -22,7 +27,7 @@ def _length(n: int, m: int, mode: str) -> int:
     return n + m - 1 if mode == "full" else n - m + 1
 
 
-def _convolve_shape(x: Aval, y: Aval, *, mode: str) -> Aval:
+def _convolve_shape(x: Aval, y: Aval, *, mode: str, strong: Strong | None = None) -> Aval:
     if x.ndim < 1 or y.ndim < 1 or 0 in (x.shape[-1], y.shape[-1]) or (mode == "valid" and x.shape[-1] < y.shape[-1]):
         raise ShapeError(
             "convolve",
@@ -35,7 +40,13 @@ def _convolve_shape(x: Aval, y: Aval, *, mode: str) -> Aval:
     return Aval((*lead, _length(x.shape[-1], y.shape[-1], mode)), promote(x, y))
 
 
-def _convolve_eval(x: np.ndarray, y: np.ndarray, *, mode: Any) -> np.ndarray:
+def _convolve_eval(x: np.ndarray, y: np.ndarray, *, mode: Any, strong: Strong | None = None) -> np.ndarray:
+    if strong is None:
+        return _convolved(x, y, mode)
+    return strong_product(lambda a, b: _convolved(a, b, mode), x, y, strong)
+
+
+def _convolved(x: np.ndarray, y: np.ndarray, mode: Any) -> np.ndarray:
     if x.ndim == y.ndim == 1:
         return np.convolve(x, y, mode)
     if mode == "full":
@@ -51,35 +62,39 @@ def _last(x: Array) -> Array:
     return flip(x, axes=(len(x.shape) - 1,))
 
 
-def _convolve_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array, *, mode: str) -> Array:
-    dx = None if dxs[0] is None else convolve(dxs[0], xs[1], mode=mode)
-    dy = None if dxs[1] is None else convolve(xs[0], dxs[1], mode=mode)
+def _convolve_jvp(
+    xs: Sequence[Array], dxs: Sequence[Array], out: Array, *, mode: str, strong: Strong | None = None
+) -> Array:
+    sx, sy = strong or (False, False)
+    dx = None if dxs[0] is None else convolve(dxs[0], xs[1], mode=mode, strong=(True, sy))
+    dy = None if dxs[1] is None else convolve(xs[0], dxs[1], mode=mode, strong=(sx, True))
     return fit_tangent(dx if dy is None else dy if dx is None else add(dx, dy), out)
 
 
-def _convolve_vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array, *, mode: str) -> tuple[Array | None, ...]:
+def _convolve_vjp(
+    ct: Array, ins: Vars, xs: Sequence[Array], out: Array, *, mode: str, strong: Strong | None = None
+) -> tuple[Array | None, ...]:
+    sx, sy = strong or (False, False)
     x, y = ins
     dx = dy = None
-    if mode == "full":
-        if x is not None:
-            dx = fit(convolve(ct, _last(xs[1]), mode="valid"), x)
-        if y is not None:
-            dy = fit(convolve(ct, _last(xs[0]), mode="valid"), y)
-    else:
-        if x is not None:
-            dx = fit(convolve(ct, _last(xs[1]), mode="full"), x)
-        if y is not None:
-            dy = fit(convolve(_last(xs[0]), ct, mode="valid"), y)
+    if x is not None:
+        dx = fit(convolve(ct, _last(xs[1]), mode="valid" if mode == "full" else "full", strong=(True, sy)), x)
+    if y is not None and mode == "full":
+        dy = fit(convolve(ct, _last(xs[0]), mode="valid", strong=(True, sx)), y)
+    elif y is not None:
+        dy = fit(convolve(_last(xs[0]), ct, mode="valid", strong=(sx, True)), y)
     return dx, dy
 
 
-def _convolve_batch(xs: Sequence[Array], batched: Sequence[bool], size: int, *, mode: str) -> Array:
+def _convolve_batch(
+    xs: Sequence[Array], batched: Sequence[bool], size: int, *, mode: str, strong: Strong | None = None
+) -> Array:
     rank = max(x.ndim - b for x, b in zip(xs, batched, strict=True))
     aligned = [
         reshape(x, shape=(size, *(1,) * (rank - x.ndim + 1), *x.shape[1:])) if b else x
         for x, b in zip(xs, batched, strict=True)
     ]
-    return convolve(*aligned, mode=mode)
+    return convolve(*aligned, mode=mode, strong=strong)
 
 
 convolve = Op(
@@ -101,6 +116,8 @@ convolve = Op(
         Sample((3,), (2, 1, 5), mode="full"),
         Sample((2, 4), (3, 1, 2), mode="valid"),
         Sample((0, 4), (3,), mode="full"),
+        Sample((4,), (3,), mode="full", strong=(True, False)),
+        Sample((4,), (3,), mode="valid", strong=(False, True)),
     ),
     rejects=(
         Sample((0,), (2,), mode="full", raises=ShapeError),
