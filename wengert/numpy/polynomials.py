@@ -115,18 +115,20 @@ def polydiv(u: Any, v: Any) -> tuple[Array, Array]:
     steps = m - n + 1
     if steps <= 0:
         return np.zeros(1, a.dtype), index(a, spec=slice(_negligible(a), None))
+    batched = value_of(a) is None or value_of(b) is None
     inverse = div(1.0, index(b, spec=0))
-    tail = index(b, spec=slice(1, None))
-    quotient = []
+    quotient, done = [], []
     rest = a
-    for _ in range(steps):  # each step takes the leading term away, which is then zero
+    for _ in range(steps):
         q = mul(inverse, index(rest, spec=0))
         quotient.append(q)
-        head = sub(index(rest, spec=slice(1, n + 1)), mul(q, tail))
-        rest = joined([head, index(rest, spec=slice(n + 1, None))])
-    if n == 0:
-        return stack(*quotient, axis=0), np.zeros(1, a.dtype)
-    return stack(*quotient, axis=0), index(rest, spec=slice(_negligible(rest), None))
+        head = sub(index(rest, spec=slice(0, n + 1)), mul(q, b))
+        done.append(index(head, spec=slice(0, 1)))  # zero but for rounding, which decides NumPy's length
+        rest = joined([index(head, spec=slice(1, None)), index(rest, spec=slice(n + 1, None))])
+    if batched:
+        return stack(*quotient, axis=0), rest if n else np.zeros(1, a.dtype)
+    whole = joined([*done, rest])
+    return stack(*quotient, axis=0), index(whole, spec=slice(_negligible(whole), None))
 
 
 def _negligible(r: Array) -> int:

@@ -184,9 +184,9 @@ def _as_dtype(y: Array, like: Array) -> Array:
 
 
 @when_traced("where")
-def where(condition: Any, *xy: Any, x: Any = None, y: Any = None) -> Any:
+def where(condition: Any, *xy: Any) -> Any:
     """`numpy.where`: x where the condition is true, else y; with the condition alone, `nonzero`."""
-    if not xy and x is None and y is None:
+    if not xy:
         return nonzero(condition)
     if len(xy) != 2:
         raise ValueError("either both or neither of x and y should be given")

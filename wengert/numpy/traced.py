@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 from wengert.core.aval import is_inexact
 from wengert.core.errors import ConcretizationError, DTypeError, NotDifferentiable
 from wengert.core.source import describe, here
-from wengert.core.tensor import Array, Tensor
+from wengert.core.tensor import Array, Tensor, carries
 from wengert.numpy.arrays import has_tensor
-from wengert.numpy.protocols import carries, concrete, lost
 from wengert.numpy.registry import NAMES, enter, theirs
+from wengert.numpy.values import concrete, lost
 
 F = TypeVar("F", bound=Callable[..., Any])
 
