@@ -190,17 +190,19 @@ def _step(x: Array, axis: int, h: Any, at_end: bool) -> Array:
     return div(sub(at(x, axis, b), at(x, axis, a)), h)
 
 
+def _ratio(c: float, h: Any) -> Any:
+    return div(c, h) if type(h) is Tensor else c / h
+
+
 def _even_ends(x: Array, h: Any, axis: int, edge_order: int) -> tuple[Array, Array]:
     if edge_order == 1:
         return _step(x, axis, h, False), _step(x, axis, h, True)
-    first = weighted(
-        x, axis, _FIRST, [div(np.float64(c), h) if type(h) is Tensor else c / h for c in (-1.5, 2.0, -0.5)]
-    )
+    first = weighted(x, axis, _FIRST, [_ratio(c, h) for c in (-1.5, 2.0, -0.5)])
     last = weighted(
         x,
         axis,
         _last_three(x.shape[axis]),
-        [div(np.float64(c), h) if type(h) is Tensor else c / h for c in (0.5, -2.0, 1.5)],
+        [_ratio(c, h) for c in (0.5, -2.0, 1.5)],
     )
     return first, last
 
@@ -419,3 +421,15 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
     else:
         parts = [sub(mul(p[1], q[2]), mul(p[2], q[1])), sub(mul(p[2], q[0]), mul(p[0], q[2])), third]
     return stack(*parts, axis=axis_of(axisc, third.ndim + 1))
+
+
+@when_traced("linalg.cross")
+def linalg_cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Array:
+    """`numpy.linalg.cross`: vectors of 3 components alone."""
+    x, y = lift(x1), lift(x2)
+    if x.shape[axis] != 3 or y.shape[axis] != 3:
+        raise ValueError(
+            "Both input arrays must be (arrays of) 3-dimensional vectors,"
+            f" but they are {x.shape[axis]} and {y.shape[axis]} dimensional instead."
+        )
+    return cross(x, y, axis=axis)

@@ -46,7 +46,7 @@ def mask_of(condition: Any) -> Array:
 
 def indices_of(indices: Any, *, lists: bool = True) -> Array:
     """An index array. As NumPy does, floats in an array are refused, and in a list (`lists`) cut to integers."""
-    i = lift(indices)
+    i: Any = lift(indices)
     if lists and i.dtype.kind == "f" and isinstance(indices, (list, tuple, float)) and type(i) is not Tensor:
         return np.asarray(i).astype(np.intp)[()]
     if i.dtype.kind == "f" and i.size == 0:
@@ -295,7 +295,7 @@ def _conditions(x: Array, condlist: Any, n_functions: int) -> list[Array]:
         condlist = [condlist]  # a single condition
     elif type(condlist) is Tensor and condlist.ndim == x.ndim == 1:
         condlist = [condlist]
-    masks = [mask_of(c) for c in condlist]
+    masks: list[Any] = [mask_of(c) for c in condlist]
     n = len(masks)
     if n == n_functions - 1:
         otherwise: Array = np.ones(x.shape, bool)

@@ -65,6 +65,8 @@ example("convolve", lambda np, x: np.convolve(x, [1, 2, 3], "same"), (4,))
 example("cross", lambda np, x, y: np.cross(x, y), (4, 3), (3,), complex=True)
 example("cross", lambda np, x, y: np.cross(x, y, axisa=0, axisb=1, axisc=0), (3, 4), (4, 3))
 example("cross", lambda np, x, y: np.cross(x, y, axis=0), (3, 2), (3, 2))
+example("linalg.cross", lambda np, x, y: np.linalg.cross(x, y), (4, 3), (3,), complex=True)
+example("linalg.cross", lambda np, x, y: np.linalg.cross(x, y, axis=0), (3, 2), (3, 2))
 example("kaiser", lambda np, b: ours(np, b).kaiser(7, b), (), domain=(1.0, 3.0))
 example("kaiser", lambda np, b: ours(np, b).kaiser(4, b), (), domain=(1.0, 3.0))
 
@@ -94,3 +96,16 @@ example("poly", lambda np, z: np.poly(z), (4,), complex=True)
 example("poly", lambda np, z: np.poly(np.where([1, 0], z + 1j, z - 1j)), (1,), batch=False)
 example("roots", lambda np, p: np.roots(p), (4,), domain=near(-2.0, 0.5, 1.5), batch=False)
 example("roots", lambda np, p: np.roots(p), (4,), domain=near(1j, -1j, 1.5), complex=True)
+
+FIT_X = numpy.linspace(-1.0, 2.0, 7)
+example(
+    "poly",
+    lambda np, a: np.poly(a).real,
+    (3, 3),
+    domain=lambda rng, shape: numpy.diag([1.0, 2.5, -1.0]) + rng.uniform(-0.3, 0.3, size=shape),
+)
+example("polyfit", lambda np, y: np.polyfit(FIT_X, y, 2), (7,))
+example("polyfit", lambda np, y: np.polyfit(FIT_X, y, 1), (7, 2))
+example("polyfit", lambda np, x, y, w: np.polyfit(x, y, 2, w=w), (7,), (7,), (7,), domain=(increasing, ANY, AWAY))
+example("polyfit", lambda np, x, y: np.polyfit(x, y, 1, cov=True), (7,), (7,), domain=(increasing, ANY))
+example("polyfit", lambda np, x, y: np.polyfit(x, y, 2, cov="unscaled")[1], (7,), (7,), domain=(increasing, ANY))
