@@ -284,7 +284,7 @@ log1p = unary("log1p", np.log1p, lambda r: reciprocal(add(r.x, 1)), ("x",), doma
 
 
 def _logistic_eval(x: Array, y: Array) -> Array:
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         out = 1 / (1 + np.exp(np.subtract(y, x)))
     tie = np.isinf(x) & np.equal(x, y)
     return np.where(tie, np.full((), 0.5, out.dtype), out)[()] if tie.any() else out
