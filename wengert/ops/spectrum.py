@@ -114,18 +114,22 @@ def gaps(w: Array) -> Array:
 # ── eigh ──────────────────────────────────────────────────────────────────────
 
 
-def _eigh_shape(a: Aval) -> tuple[Aval, Aval]:
+def _eigh_shape(a: Aval, *, lower: bool = True) -> tuple[Aval, Aval]:
     lead, dtype = matrix_of("eigh", a)[0], common(a.dtype)
     return Aval((*lead, a.shape[-1]), real_of(dtype)), Aval((*lead, *a.shape[-2:]), dtype)
 
 
-def _eigh_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Sequence[Array]) -> tuple[Array, Array]:
+def _eigh_jvp(
+    xs: Sequence[Array], dxs: Sequence[Array], out: Sequence[Array], *, lower: bool = True
+) -> tuple[Array, Array]:
     w, v = out
     e = mm(h(v), hermitian(dxs[0]), v)
     return real(diag(e)), mm(v, mul(gaps(w), e))
 
 
-def _eigh_vjp(ct: Sequence[Array | None], ins: Vars, xs: Sequence[Array], out: Sequence[Array]) -> tuple[Array]:
+def _eigh_vjp(
+    ct: Sequence[Array | None], ins: Vars, xs: Sequence[Array], out: Sequence[Array], *, lower: bool = True
+) -> tuple[Array]:
     w, v = out
     ct_w, ct_v = ct
     inner = None if ct_v is None else mul(gaps(w), mm(t(v), ct_v))
@@ -140,16 +144,20 @@ eigh = Op(
     name="eigh",
     accepts=INEXACT,
     shape=_eigh_shape,
-    eval=lambda a: tuple(np.linalg.eigh(hermitian_part(a))),
+    eval=lambda a, *, lower=True: tuple(np.linalg.eigh(hermitian_part(a), "L" if lower else "U")),
     jvp=_eigh_jvp,
     vjp=_eigh_vjp,
     saves=("out",),
-    batch=lambda xs, batched, size: eigh(xs[0]),
+    batch=lambda xs, batched, size, *, lower=True: eigh(xs[0], lower=lower),
     multi=True,
-    samples=tuple(Sample(s, domain=positive_definite, real_only=True) for s in ((3, 3), (2, 3, 3), (1, 1), (0, 0))),
+    samples=(
+        *(Sample(s, domain=positive_definite, real_only=True) for s in ((3, 3), (2, 3, 3), (1, 1), (0, 0))),
+        Sample((3, 3), lower=False, domain=positive_definite, real_only=True),
+    ),
     rejects=(Sample((3, 2), raises=ShapeError),),
-    note="a function of the Hermitian part. A complex eigenvector's tangent is orthogonal to it (its phase stands"
-    " still); within a degenerate eigenspace eigenvectors stand still",
+    note="a function of the Hermitian part; `lower` says which triangle LAPACK sees, and so the signs of vectors."
+    " A complex eigenvector's tangent is orthogonal to it (its phase stands still); within a degenerate eigenspace"
+    " eigenvectors stand still",
     source="Giles (2008), section 3.1",
 )
 
