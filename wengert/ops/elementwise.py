@@ -15,7 +15,7 @@ import numpy as np
 from wengert.core.aval import FLOAT, INEXACT, INT
 from wengert.core.op import Op, Sample
 from wengert.core.tensor import Array
-from wengert.graph.program import Vars
+from wengert.graph.program import Var, Vars
 from wengert.ops.basis import (
     BINARY_SAMPLES,
     add,
@@ -175,7 +175,7 @@ def _phase_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array) -> Array:
     return fit_tangent(mul(mul(out, 1j), turn), out)
 
 
-def _phase_vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array) -> tuple[Array | None, ...]:
+def _phase_vjp(ct: Array, ins: Sequence[Var], xs: Sequence[Array], out: Array) -> tuple[Array]:
     turn = unscale(imag(mul(out, ct)), abs_(xs[0]))
     return (fit(mul(mul(conj(out), 1j), turn), ins[0]),)
 
