@@ -200,8 +200,11 @@ class Tensor:
         if view is None:
             self._bind(new if same_layout(raw(new), old) else self._laid_out(new, old))
             return
-        if view.op.put is None:
-            raise ValueError(f"assignment destination is read-only (a {view.op.name} view)")
+        seen: View | None = view
+        while seen is not None:
+            if seen.op.put is None:
+                raise ValueError(f"assignment destination is read-only (a {seen.op.name} view)")
+            seen = seen.base._view
         self._bind(new)
         view.base._write(view.op.put(view.base, self, **view.params))
         if not same_layout(raw(new), old):

@@ -67,8 +67,8 @@ def _converted(x: Any, dtype: Any, copy: Any, order: str | None, ndmin: int = 0)
             x = arranged(x, order)
     missing = ndmin - x.ndim
     if missing > 0:
-        x = own(basis.reshape(x, shape=(1,) * missing + tuple(x.shape)))
-    return x
+        x = moved(basis.reshape, x, shape=(1,) * missing + tuple(x.shape))
+    return own(x) if copy else x
 
 
 @functools.wraps(np.array)
@@ -131,7 +131,7 @@ def ascontiguousarray(a: Any, dtype: Any = None, *, like: Any = None) -> Array:
 @when_traced("asfortranarray")
 def asfortranarray(a: Any, dtype: Any = None, *, like: Any = None) -> Array:
     """`numpy.asfortranarray`."""
-    return _converted(a, dtype, None, "F")
+    return _converted(a, dtype, None, "F", 1)
 
 
 @when_traced("asarray_chkfinite")

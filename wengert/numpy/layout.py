@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.tensor import CONSTANTS, Array, Tensor, raw
-from wengert.ops.basis import reshape
-from wengert.ops.shape import in_order, is_compact
+from wengert.ops.shape import contiguous, in_order, is_compact
 
 
 def example(x: Array) -> np.ndarray:
@@ -80,4 +79,4 @@ def as_array(x: Any) -> Array:
     """A scalar as an array without axes, which can be written in place; an array as it is."""
     if type(x) is Tensor and isinstance(raw(x), np.ndarray):
         return x
-    return reshape(x, shape=()) if type(x) is Tensor else np.asarray(x)
+    return contiguous(x) if type(x) is Tensor else np.asarray(x)

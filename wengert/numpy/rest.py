@@ -16,6 +16,7 @@ from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor, carries, raw
 from wengert.core.tree import leaves
 from wengert.numpy.arrays import astype, has_tensor, lift, operand
+from wengert.numpy.layout import example
 from wengert.numpy.registry import NAMES, enter, theirs, values
 from wengert.ops.elementwise import div, mul
 
@@ -154,13 +155,20 @@ def _root(x: Tensor) -> Tensor:
     return x
 
 
+def _seen(x: Tensor) -> np.ndarray:
+    """What `x` shows of its root's memory; under vmap, of one example's."""
+    if x._view is None:
+        return example(x)
+    return x._view.op.eval(_seen(x._view.base), **x._view.params)  # a cell that was written holds a value of its own
+
+
 def _sharing(name: str, original: Any) -> Any:
     @functools.wraps(original)
     def function(a: Any, b: Any, *args: Any, **kwargs: Any) -> bool:
         if type(a) is Tensor or type(b) is Tensor:
             if type(a) is not type(b) or _root(a) is not _root(b):
                 return False
-            a, b = raw(a), raw(b)
+            a, b = (raw(a), raw(b)) if a is b else (_seen(a), _seen(b))
         return original(a, b, *args, **kwargs)
 
     return function

@@ -208,7 +208,7 @@ def is_compact(x: Array, axes: Sequence[int]) -> bool:
 def laid_out(x: Array, like: np.ndarray) -> Array:
     """`x` in the memory layout of `like`, an ndarray of x's shape behind any batch axes."""
     if not isinstance(raw(x), np.ndarray):
-        x = reshape(x, shape=())  # a scalar becomes an array without axes
+        x = contiguous(x)  # a scalar becomes an array without axes
     n = x.ndim
     steps = like.strides[like.ndim - n :]
     axes = sorted(range(n), key=lambda i: -abs(steps[i]))

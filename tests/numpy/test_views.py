@@ -1,0 +1,191 @@
+"""In-place writes and views: Tensors see each other's writes exactly where ndarrays do."""
+
+import operator
+
+import numpy as np
+import pytest
+
+import wengert as wg
+import wengert.numpy as wnp
+from wengert.core.errors import WengertError
+from wengert.core.tensor import Tensor
+from wengert.transforms.batch import batch_flat
+from wengert.transforms.forward import jvp_flat
+from wengert.transforms.reverse import vjp_flat
+from wengert.verify.rules import directional, dot, random_like
+
+# ── random programs ───────────────────────────────────────────────────────────
+
+
+class Program:
+    """A random program of views and writes. What it does depends on its seed and on shapes alone.
+
+    Run on ndarrays it is NumPy's answer, run on Tensors ours. `heap` holds its variables, some of them
+    names of one array, many of them views of others.
+    """
+
+    def __init__(self, seed, steps=14):
+        self.seed, self.steps = seed, steps
+
+    def __call__(self, x, y):
+        self.rng = np.random.default_rng(self.seed)
+        self.heap = [x * 1.0, y * 1.0]
+        self.refused = []
+        for _ in range(self.steps):
+            kind = self.rng.choice(["view", "view", "write", "write", "name", "new"])
+            getattr(self, kind)()
+        return [v * 1.0 for v in self.heap]
+
+    def pick(self):
+        return int(self.rng.integers(len(self.heap)))
+
+    def name(self):
+        self.heap.append(self.heap[self.pick()])
+
+    def new(self):
+        v = self.heap[self.pick()]
+        made = [
+            lambda: np.sin(v),
+            lambda: v.copy(),
+            lambda: v.copy("F"),
+            lambda: np.copy(v),
+            lambda: v.flatten(),
+            lambda: v.astype(v.dtype),
+            lambda: np.asfortranarray(v) if isinstance(v, np.ndarray) else wnp.asfortranarray(v),
+            lambda: np.ascontiguousarray(v) if isinstance(v, (np.ndarray, np.generic)) else wnp.ascontiguousarray(v),
+            lambda: np.concatenate([np.ravel(v), np.ravel(self.heap[0])[:2]]),
+            lambda: np.tile(v, 1),
+            lambda: np.roll(v, 1),
+            lambda: np.zeros_like(v),
+            lambda: np.stack([v, v])[0],
+        ]
+        self.heap.append(made[self.rng.integers(len(made))]())
+
+    def view(self):
+        v, rng = self.heap[self.pick()], self.rng
+        n = v.ndim
+        axes = [int(i) for i in rng.permutation(n)]
+        views = [
+            lambda: v[...],
+            lambda: v.T,
+            lambda: np.transpose(v, axes),
+            lambda: np.ravel(v, order=rng.choice(["C", "F", "K", "A"])),
+            lambda: v.reshape(-1),
+            lambda: np.reshape(v, (-1, 2) if v.size % 2 == 0 else (1, -1), order=rng.choice(["C", "F", "A"])),
+            lambda: np.flip(v),
+            lambda: np.expand_dims(v, 0),
+            lambda: np.squeeze(v),
+            lambda: np.atleast_2d(v),
+            lambda: np.broadcast_to(v, (2, *v.shape)),
+            lambda: v[None, ..., None],
+            lambda: v.real,
+        ]
+        if n:
+            i = int(rng.integers(n))
+            start, step = int(rng.integers(0, 2)), int(rng.choice([1, 1, 2, -1]))
+            key = (slice(None),) * i + (slice(start, None, step) if step > 0 else slice(None, None, step),)
+            views += [
+                lambda: v[key],
+                lambda: v[key],
+                lambda: v[..., : max(1, v.shape[-1] - 1)],
+                lambda: v[tuple([slice(None)] * i + [int(rng.integers(v.shape[i]))])] if v.size else v[...],
+                lambda: np.split(v, [1], axis=i)[1],
+                lambda: np.array_split(v, 2, axis=i)[0],
+                lambda: np.moveaxis(v, i, 0),
+            ]
+        if n > 1:
+            views += [lambda: np.diagonal(v), lambda: np.swapaxes(v, 0, -1), lambda: np.rot90(v), lambda: v.mT]
+        self.heap.append(views[rng.integers(len(views))]())
+
+    def value(self, v):
+        """Something that broadcasts to v."""
+        rng = self.rng
+        other = self.heap[self.pick()]
+        match rng.integers(4):
+            case 0:
+                return float(rng.normal())
+            case 1:
+                return rng.normal(size=v.shape)
+            case 2 if other.shape == v.shape:
+                return other
+            case _:
+                return np.sum(other) * 0.25
+
+    def write(self):
+        k, rng = self.pick(), self.rng
+        v = self.heap[k]
+        value = self.value(v)
+        kind = rng.integers(9)
+        try:
+            if kind == 0:
+                self.heap[k] = operator.iadd(v, value)
+            elif kind == 1:
+                self.heap[k] = operator.imul(v, 0.5)
+            elif v.shape == () and not _is_array(v):
+                pass  # a NumPy scalar cannot be written
+            elif kind == 2:
+                v[...] = value
+            elif kind == 3:
+                np.add(v, value, out=v)
+            elif kind == 4 and v.ndim:
+                v[:1] += 0.5
+            elif kind == 5 and v.size:
+                v.flat[0] = 0.75
+            elif kind == 6 and v.ndim and v.shape[0]:
+                v[[0]] = v[[-1]] * 0.5
+            elif kind == 7:
+                np.copyto(v, value)
+            elif kind == 8 and v.ndim:
+                v[v > 0.5] = 0.25
+        except ValueError as error:
+            assert "read-only" in str(error)
+            self.refused.append(k)
+
+
+def _is_array(v):
+    return isinstance(v, np.ndarray) or (isinstance(v, Tensor) and isinstance(wg.core.tensor.raw(v), np.ndarray))
+
+
+def layout(v):
+    """What decides where NumPy makes views: contiguity."""
+    return v.flags.c_contiguous, v.flags.f_contiguous
+
+
+START = [((3, 4), (4,)), ((2, 2, 3), (2, 3)), ((4,), ()), ((4, 2), (2, 4))]
+SEEDS = range(120)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_programs_agree_with_numpy(seed):
+    rng = np.random.default_rng(1000 + seed)
+    primals = [np.asarray(rng.normal(size=s)) for s in START[seed % len(START)]]
+    tangents = [random_like(rng, p) for p in primals]
+    theirs = Program(seed)
+    want = theirs(*primals)
+    facts = (
+        theirs.refused,
+        [layout(np.asarray(v)) for v in theirs.heap],
+        [[bool(np.shares_memory(v, w)) for w in theirs.heap] for v in theirs.heap],
+    )
+    ours = Program(seed)
+
+    def run(*args):
+        out = ours(*args)
+        assert ours.refused == facts[0]
+        assert [v.shape for v in ours.heap] == [v.shape for v in theirs.heap]
+        assert [layout(np.asarray(wg.core.tensor.raw(v))) for v in ours.heap] == facts[1]
+        assert [[bool(wnp.shares_memory(v, w)) for w in ours.heap] for v in ours.heap] == facts[2]
+        return out
+
+    slopes = directional(lambda t: theirs(*(p + t * v for p, v in zip(primals, tangents, strict=True))), 1e-4)
+    values, dots = jvp_flat(run, primals, tangents)
+    for got, w in zip(values, want, strict=True):
+        np.testing.assert_allclose(got, w, rtol=1e-12, atol=1e-14)
+    dots = [np.zeros_like(s) if d is None else d for d, s in zip(dots, slopes, strict=True)]
+    for got, w in zip(dots, slopes, strict=True):
+        np.testing.assert_allclose(got, w, rtol=1e-6, atol=1e-7)
+    values, pullback, _ = vjp_flat(run, primals)
+    for got, w in zip(values, want, strict=True):
+        np.testing.assert_allclose(got, w, rtol=1e-12, atol=1e-14)
+    us = [random_like(rng, np.asarray(w)) for w in want]
+    np.testing.assert_allclose(dot(pullback(us), tangents), dot(us, dots), rtol=1e-9, atol=1e-10)
