@@ -145,26 +145,28 @@ argmin = _index_reduction("argmin", np.argmin)
 # ── reduce_max, reduce_min, and without NaN: reduce_fmax, reduce_fmin ─────────
 
 
-def _attained_eval(x: Array, out: Array, *, axes: Axes, nan: bool) -> np.ndarray:
+def _share_eval(x: Array, out: Array, *, axes: Axes, nan: bool) -> np.ndarray:
     out = np.reshape(out, kept_shape(np.shape(x), axes))
     mask = x == out
     if nan and is_inexact(x.dtype) and np.isnan(out).any():
         mask = mask | np.isnan(x)  # no other slice has a NaN
-    return mask
+    share = mask.astype(np.result_type(real_dtype(x.dtype), np.float16))
+    count = np.add.reduce(share, axis=axes, keepdims=True)
+    return share / count if count.size and count.max() > 1 else share
 
 
-def _attained_batch(xs: Sequence[Array], batched: Sequence[bool], size: int, *, axes: Axes, nan: bool) -> Array:
+def _share_batch(xs: Sequence[Array], batched: Sequence[bool], size: int, *, axes: Axes, nan: bool) -> Array:
     x, out = all_batched(xs, batched, size)
-    return attained(x, out, axes=tuple(a + 1 for a in axes), nan=nan)
+    return extremum_share(x, out, axes=tuple(a + 1 for a in axes), nan=nan)
 
 
-attained = piecewise_constant(
-    "attained",
-    _attained_eval,
-    "a boolean: which elements equal the extremum",
+extremum_share = piecewise_constant(
+    "extremum_share",
+    _share_eval,
+    "it jumps where two elements change order, and is constant elsewhere",
     arity=2,
-    shape=lambda x, out, *, axes, nan: x.with_dtype(bool),
-    batch=_attained_batch,
+    shape=lambda x, out, *, axes, nan: x.with_dtype(np.result_type(real_dtype(x.dtype), np.float16)),
+    batch=_share_batch,
     samples=(
         Sample((3, 4), (3,), axes=(1,), nan=True),
         Sample((2, 3, 4), (3,), axes=(0, 2), nan=False),
@@ -177,19 +179,13 @@ def _extremum(name: str, ufunc: np.ufunc, *, nan: bool) -> Op:
     """`nan`: a NaN is the extremum of its slice, and takes the derivative; otherwise NaNs do not take part."""
     op: Op
 
-    def ties(x: Array, out: Array, axes: Axes) -> tuple[Array, Array]:
-        mask = attained(x, out, axes=axes, nan=nan)
-        # A slice of NaNs alone has no tie, and its extremum no derivative: any count will do.
-        return mask, cast(at_least(count_nonzero(mask, axes=axes), least=1), dtype=out.dtype)
-
     def jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array, *, axes: Axes) -> Array:
-        mask, count = ties(xs[0], out, axes)
-        return div(reduce_sum(where(mask, dxs[0], 0.0), axes=axes), count)
+        # The product is strong in the share: what is not the extremum has no part in the derivative.
+        return reduce_sum(scale(extremum_share(xs[0], out, axes=axes, nan=nan), dxs[0]), axes=axes)
 
     def vjp(ct: Array, ins: Any, xs: Sequence[Array], out: Array, *, axes: Axes) -> tuple[Array]:
-        (x,) = xs
-        mask, count = ties(x, out, axes)
-        return (fit(where(mask, keep(div(ct, count), x.shape, axes), 0.0), ins[0]),)
+        share = extremum_share(xs[0], out, axes=axes, nan=nan)
+        return (fit(scale(share, keep(ct, ins[0].shape, axes)), ins[0]),)
 
     op = Op(
         name=name,
@@ -267,7 +263,11 @@ def _mean_eval(x: Array, *, axes: Axes) -> Any:
     n = count_of(x.shape, axes)
     if n == 0 or x.dtype.itemsize == 2:  # NumPy's warning; NumPy's wider accumulator
         return np.mean(x, axis=axes)
-    return np.add.reduce(x, axis=axes) / n
+    total = np.add.reduce(x, axis=axes)
+    # NumPy's own division, by an integer of full width: equal to the last bit.
+    if isinstance(total, np.ndarray):
+        return np.true_divide(total, np.intp(n), out=total, casting="unsafe") if axes else total
+    return total.dtype.type(total / np.intp(n))
 
 
 reduce_mean = linear(
@@ -296,11 +296,14 @@ def _var_eval(x: Array, *, axes: Axes, ddof: float) -> Any:
     return np.var(x, axis=axes, ddof=ddof)
 
 
-def _var_slope(x: Array, axes: Axes, ddof: float) -> Array:
-    # Deviations sum to zero, so that the mean's own derivative drops out.
-    with np.errstate(all="ignore"):
-        weight = np.float64(2) / _freedom(x.shape, axes, ddof)
-    return mul(float(weight), conj(centred(x, axes)) if x.dtype.kind == "c" else centred(x, axes))
+def _deviation(x: Array, axes: Axes) -> Array:
+    """∂(Σ|x - mean|²/2)/∂x. Deviations sum to zero, so that the mean's own derivative drops out."""
+    return conj(centred(x, axes)) if x.dtype.kind == "c" else centred(x, axes)
+
+
+def _var_weight(shape: Sequence[int], axes: Axes, ddof: float) -> float:
+    freedom = _freedom(shape, axes, ddof)
+    return 2 / freedom if freedom else math.inf
 
 
 def _real(x: Array) -> Array:
@@ -314,15 +317,25 @@ _MOMENT_SAMPLES = (
     Sample((0, 3), axes=(1,), ddof=0),
 )
 
+
+def _var_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array, *, axes: Axes, ddof: float) -> Array:
+    total = reduce_sum(_real(scale(dxs[0], _deviation(xs[0], axes))), axes=axes)
+    return mul(_var_weight(xs[0].shape, axes, ddof), total)
+
+
+def _var_vjp(ct: Array, ins: Any, xs: Sequence[Array], out: Array, *, axes: Axes, ddof: float) -> tuple[Array]:
+    (x,) = xs
+    factor = mul(_var_weight(x.shape, axes, ddof), ct)
+    return (fit(scale(keep(factor, x.shape, axes), _deviation(x, axes)), ins[0]),)
+
+
 reduce_var = Op(
     name="reduce_var",
     accepts=INEXACT,
     shape=_reduced_shape("reduce_var", real_dtype),
     eval=_var_eval,
-    jvp=lambda xs, dxs, out, *, axes, ddof: reduce_sum(_real(scale(dxs[0], _var_slope(xs[0], axes, ddof))), axes=axes),
-    vjp=lambda ct, ins, xs, out, *, axes, ddof: (
-        fit(scale(keep(ct, ins[0].shape, axes), _var_slope(xs[0], axes, ddof)), ins[0]),
-    ),
+    jvp=_var_jvp,
+    vjp=_var_vjp,
     saves=(0,),
     batch=_reduced_batch(lambda: reduce_var),
     samples=_MOMENT_SAMPLES,
@@ -331,14 +344,26 @@ reduce_var = Op(
 )
 
 
-def _std_slope(x: Array, out: Array, axes: Axes, ddof: float) -> Array:
-    positive = truncate(keep(out, x.shape, axes), dtype=np.dtype(bool))
-    scaled = mul(keep(out, x.shape, axes), float(_freedom(x.shape, axes, ddof)))
+def _over_std(y: Array, out: Array, freedom: float) -> Array:
+    """y / (freedom · std), and zero where the standard deviation is zero."""
+    positive = truncate(out, dtype=np.dtype(bool))
+    return where(positive, div(y, where(positive, mul(float(freedom), out), 1.0)), 0.0)
+
+
+def _std_deviation(x: Array, axes: Axes) -> Array:
     # Centred twice: the rounding of the mean of equal elements would have a direction of its own.
-    deviation = centred(centred(x, axes), axes)
-    if x.dtype.kind == "c":
-        deviation = conj(deviation)
-    return where(positive, div(deviation, where(positive, scaled, 1.0)), 0.0)
+    return _deviation(centred(x, axes), axes)
+
+
+def _std_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array, *, axes: Axes, ddof: float) -> Array:
+    total = reduce_sum(_real(scale(dxs[0], _std_deviation(xs[0], axes))), axes=axes)
+    return _over_std(total, out, _freedom(xs[0].shape, axes, ddof))
+
+
+def _std_vjp(ct: Array, ins: Any, xs: Sequence[Array], out: Array, *, axes: Axes, ddof: float) -> tuple[Array]:
+    (x,) = xs
+    factor = _over_std(ct, out, _freedom(x.shape, axes, ddof))
+    return (fit(scale(keep(factor, x.shape, axes), _std_deviation(x, axes)), ins[0]),)
 
 
 reduce_std = Op(
@@ -346,12 +371,8 @@ reduce_std = Op(
     accepts=INEXACT,
     shape=_reduced_shape("reduce_std", real_dtype),
     eval=lambda x, *, axes, ddof: np.std(x, axis=axes, ddof=ddof),
-    jvp=lambda xs, dxs, out, *, axes, ddof: reduce_sum(
-        _real(scale(dxs[0], _std_slope(xs[0], out, axes, ddof))), axes=axes
-    ),
-    vjp=lambda ct, ins, xs, out, *, axes, ddof: (
-        fit(scale(keep(ct, ins[0].shape, axes), _std_slope(xs[0], out, axes, ddof)), ins[0]),
-    ),
+    jvp=_std_jvp,
+    vjp=_std_vjp,
     saves=(0, "out"),
     batch=_reduced_batch(lambda: reduce_std),
     samples=_MOMENT_SAMPLES,
