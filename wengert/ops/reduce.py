@@ -16,12 +16,11 @@ import numpy as np
 
 from wengert.core.aval import ANY, FLOAT, INEXACT, INT, Aval, is_inexact
 from wengert.core.errors import ShapeError
-from wengert.core.op import Op, Rule, Sample
+from wengert.core.op import Constant, Op, Rule, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array
 from wengert.ops.basis import (
     all_batched,
-    cast,
     check_axes,
     conj,
     expand_to,
@@ -145,33 +144,39 @@ argmin = _index_reduction("argmin", np.argmin)
 # ── reduce_max, reduce_min, and without NaN: reduce_fmax, reduce_fmin ─────────
 
 
-def _share_eval(x: Array, out: Array, *, axes: Axes, nan: bool) -> np.ndarray:
-    out = np.reshape(out, kept_shape(np.shape(x), axes))
-    mask = x == out
+def _ties_eval(x: Array, out: Array, *, axes: Axes, nan: bool) -> tuple[np.ndarray, Any]:
+    mask = x == np.reshape(out, kept_shape(x.shape, axes))
     if nan and is_inexact(x.dtype) and np.isnan(out).any():
         mask = mask | np.isnan(x)  # no other slice has a NaN
-    share = mask.astype(np.result_type(real_dtype(x.dtype), np.float16))
-    count = np.add.reduce(share, axis=axes, keepdims=True)
-    return share / count if count.size and count.max() > 1 else share
+    # A slice of NaNs alone may have no tie, and its extremum no derivative: any count will do.
+    return mask, np.maximum(_count_eval(mask, axes=axes), 1).astype(_count_dtype(x.dtype))
 
 
-def _share_batch(xs: Sequence[Array], batched: Sequence[bool], size: int, *, axes: Axes, nan: bool) -> Array:
+def _count_dtype(dtype: np.dtype) -> np.dtype:
+    return np.result_type(real_dtype(dtype), np.float16)
+
+
+def _ties_batch(xs: Sequence[Array], batched: Sequence[bool], size: int, *, axes: Axes, nan: bool) -> Any:
     x, out = all_batched(xs, batched, size)
-    return extremum_share(x, out, axes=tuple(a + 1 for a in axes), nan=nan)
+    return ties(x, out, axes=tuple(a + 1 for a in axes), nan=nan)
 
 
-extremum_share = piecewise_constant(
-    "extremum_share",
-    _share_eval,
-    "it jumps where two elements change order, and is constant elsewhere",
-    arity=2,
-    shape=lambda x, out, *, axes, nan: x.with_dtype(np.result_type(real_dtype(x.dtype), np.float16)),
-    batch=_share_batch,
+ties = Op(
+    name="ties",
+    accepts=ANY,
+    multi=True,
+    shape=lambda x, out, *, axes, nan: (x.with_dtype(bool), out.with_dtype(_count_dtype(x.dtype))),
+    eval=_ties_eval,
+    jvp=Constant("places and counts"),
+    vjp=Constant("places and counts"),
+    saves=(),
+    batch=_ties_batch,
     samples=(
         Sample((3, 4), (3,), axes=(1,), nan=True),
         Sample((2, 3, 4), (3,), axes=(0, 2), nan=False),
         Sample(np.array([1.0, np.nan, np.nan]), np.array(np.nan), axes=(0,), nan=True),
     ),
+    note="which elements equal the extremum, and how many do",
 )
 
 
@@ -180,12 +185,13 @@ def _extremum(name: str, ufunc: np.ufunc, *, nan: bool) -> Op:
     op: Op
 
     def jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array, *, axes: Axes) -> Array:
-        # The product is strong in the share: what is not the extremum has no part in the derivative.
-        return reduce_sum(scale(extremum_share(xs[0], out, axes=axes, nan=nan), dxs[0]), axes=axes)
+        mask, count = ties(xs[0], out, axes=axes, nan=nan)
+        return div(reduce_sum(where(mask, dxs[0], 0.0), axes=axes), count)
 
     def vjp(ct: Array, ins: Any, xs: Sequence[Array], out: Array, *, axes: Axes) -> tuple[Array]:
-        share = extremum_share(xs[0], out, axes=axes, nan=nan)
-        return (fit(scale(share, keep(ct, ins[0].shape, axes)), ins[0]),)
+        (x,) = xs
+        mask, count = ties(x, out, axes=axes, nan=nan)
+        return (fit(where(mask, keep(div(ct, count), x.shape, axes), 0.0), ins[0]),)
 
     op = Op(
         name=name,
