@@ -40,7 +40,7 @@ def product_without(x, *left_out):
 def test_prod_through_zeros(zeros):
     x = X[zeros]
     n = len(x)
-    f = lambda x: reduce.reduce_prod(x, axes=(0,))  # noqa: E731
+    f = lambda x: reduce.reduce_prod(x, axes=(0,))
     np.testing.assert_array_equal(gradient(f, x), [product_without(x, i) for i in range(n)])
     hessian = np.stack([hessian_vector(f, x, e) for e in np.eye(n)])
     want = [[0.0 if i == j else product_without(x, i, j) for j in range(n)] for i in range(n)]
@@ -60,10 +60,10 @@ def test_cumprod_through_zeros(zeros, reverse):
             return 0.0
         return np.prod([x[k] for k in members if k not in left_out])
 
-    f = lambda x: scan.cumprod(x, axis=0, reverse=reverse)  # noqa: E731
+    f = lambda x: scan.cumprod(x, axis=0, reverse=reverse)
     for e, i in zip(np.eye(n), range(n), strict=True):
         np.testing.assert_allclose(gradient(f, x, e), [entry(i, j) for j in range(n)], rtol=1e-15)
-        weighted = lambda x, e=e: reduce_sum(mul(f(x), e), axes=(0,))  # noqa: E731
+        weighted = lambda x, e=e: reduce_sum(mul(f(x), e), axes=(0,))
         for j in range(n):
             want = [0.0 if j == k else entry(i, j, k) for k in range(n)]
             np.testing.assert_allclose(hessian_vector(weighted, x, np.eye(n)[j]), want, rtol=1e-15)
@@ -137,14 +137,14 @@ def test_what_is_not_selected_gets_nothing_even_of_an_infinite_cotangent(op):
 
 @pytest.mark.parametrize("x", [np.zeros(3), np.full(3, 0.1), np.full(5, 1e8 + 0.3), np.full(3, 0.1 + 0.2j)])
 def test_standard_deviation_of_equal_elements_has_subgradient_zero(x):
-    f = lambda x: reduce.reduce_std(x, axes=(0,), ddof=0)  # noqa: E731
+    f = lambda x: reduce.reduce_std(x, axes=(0,), ddof=0)
     np.testing.assert_allclose(gradient(f, x), 0, atol=1e-7)
     v = np.arange(1.0, len(x) + 1).astype(x.dtype)
     np.testing.assert_allclose(jvp_flat(lambda x: [f(x)], [x], [v])[1][0], 0, atol=1e-6)
 
 
 def test_standard_deviation_of_zeros_has_no_nan_at_second_order():
-    f = lambda x: reduce.reduce_std(x, axes=(0,), ddof=0)  # noqa: E731
+    f = lambda x: reduce.reduce_std(x, axes=(0,), ddof=0)
     np.testing.assert_array_equal(hessian_vector(f, np.zeros(3), np.array([1.0, 2.0, 3.0])), 0)
 
 
@@ -155,7 +155,7 @@ def test_variance_without_degrees_of_freedom_is_nan_as_in_numpy():
 
 def test_logsumexp():
     x = np.array([[1000.0, 999.0, -np.inf], [-np.inf, -np.inf, -np.inf], [1.0, 2.0, 3.0]])
-    f = lambda x: reduce.reduce_logsumexp(x, axes=(1,))  # noqa: E731
+    f = lambda x: reduce.reduce_logsumexp(x, axes=(1,))
     np.testing.assert_allclose(f(x), scipy.special.logsumexp(x, axis=1))
     want = np.vstack([scipy.special.softmax(x[0]), np.zeros(3), scipy.special.softmax(x[2])])
     np.testing.assert_allclose(gradient(f, x), want)
