@@ -56,8 +56,10 @@ where = Op(
 def _share(x: Array, y: Array) -> Array:
     """x's share in the larger of x and y: 1, 0, and 1/2 at a tie or where either is NaN."""
     dtype = real_dtype(np.result_type(x, y, np.float16))
-    ahead = np.subtract(np.greater(x, y), np.less(x, y), dtype=dtype)
-    return (ahead + 1) * 0.5
+    ahead, behind = np.greater(x, y), np.less(x, y)
+    if np.count_nonzero(ahead) + np.count_nonzero(behind) == np.size(ahead):  # no ties, and half the work
+        return ahead.astype(dtype)
+    return (np.subtract(ahead, behind, dtype=dtype) + 1) * 0.5
 
 
 def _number_share(share: Array, x: Array, y: Array) -> Array:
