@@ -23,7 +23,8 @@ def keep_mask(seed: int, rate: float, shape: tuple[int, ...]) -> np.ndarray:
 
 def _dropout_eval(x: Array, *, seed: int, rate: float, shape: tuple[int, ...]) -> Array:
     mask = keep_mask(seed, rate, shape)
-    kept = x * mask
+    with np.errstate(invalid="ignore"):  # an infinity that is dropped
+        kept = x * mask
     if rate < 1:
         kept *= x.dtype.type(1 / (1 - rate))
     return strong_zero(kept, mask)
