@@ -133,7 +133,7 @@ class Program:
                 v.flat[0] = 0.75
             elif kind == 6 and v.ndim and v.shape[0]:
                 v[[0]] = v[[-1]] * 0.5
-            elif kind == 7:
+            elif kind == 7 and value is not v:  # NumPy lets a read-only array be copied to itself
                 np.copyto(v, value)
             elif kind == 8 and v.ndim:
                 v[v > 0.5] = 0.25

@@ -266,15 +266,10 @@ def tile(A: Any, reps: Any) -> Array:
     counts = (1,) * (x.ndim - len(counts)) + counts
     shape = (1,) * (len(counts) - x.ndim) + tuple(x.shape)
     if all(c == 1 for c in counts):
-        return reshape_copy(x, shape)
+        return own(basis.reshape(copied(x), shape=shape))
     x = basis.reshape(x, shape=tuple(d for n in shape for d in (1, n)))
     x = basis.broadcast_to(x, shape=tuple(d for c, n in zip(counts, shape, strict=True) for d in (c, n)))
     return basis.reshape(x, shape=tuple(c * n for c, n in zip(counts, shape, strict=True)))
-
-
-def reshape_copy(x: Array, shape: tuple[int, ...]) -> Array:
-    """A copy of `x` in another shape."""
-    return own(basis.reshape(copied(x, "C") if type(x) is Tensor else x.copy(), shape=shape))
 
 
 @when_traced("repeat")
@@ -303,7 +298,7 @@ def resize(a: Any, new_shape: Any) -> Array:
         return np.zeros(shape, x.dtype)
     if size > x.size:
         x = tile(x, -(-size // x.size))
-    return reshape_copy(index(x, spec=(slice(size),)), shape)
+    return own(basis.reshape(copied(index(x, spec=(slice(size),)), "C"), shape=shape))
 
 
 # ── leaving out and putting in ────────────────────────────────────────────────

@@ -6,12 +6,13 @@ A Tensor's value is laid out as NumPy would lay out the array it stands for, so 
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
 from wengert.core.tensor import CONSTANTS, Array, Tensor, raw
-from wengert.ops.shape import contiguous, in_order, is_compact
+from wengert.ops.shape import contiguous, in_order, is_compact, memory_order
 
 
 def example(x: Array) -> np.ndarray:
@@ -48,9 +49,21 @@ def axes_of_order(x: Array, order: str | None) -> tuple[int, ...]:
         case "A":
             return axes_of_order(x, "F" if is_fortran(x) else "C")
         case "K" | None:
-            steps = strides(x)
-            return tuple(sorted(range(n), key=lambda i: -abs(steps[i])))
+            return tuple(memory_order(strides(x)))
     raise ValueError(f"order must be one of 'C', 'F', 'A', or 'K' (got {order!r})")
+
+
+def reading_axes(x: Array, order: str | None) -> tuple[int, ...]:
+    """As `axes_of_order`, for reading elements: an axis of stride 0 keeps its place (NumPy's iterator)."""
+    if order not in ("K", None):
+        return axes_of_order(x, order)
+    steps = strides(x)
+
+    def compare(i: int, j: int) -> int:
+        a, b = abs(steps[i]), abs(steps[j])
+        return i - j if a == b or not a or not b else b - a
+
+    return tuple(sorted(range(x.ndim), key=functools.cmp_to_key(compare)))
 
 
 def arranged(x: Array, order: str | None) -> Array:
@@ -59,8 +72,10 @@ def arranged(x: Array, order: str | None) -> Array:
     return x if is_compact(x, axes) else in_order(x, axes)
 
 
-def copied(x: Tensor, order: str | None = "K") -> Array:
+def copied(x: Array, order: str | None = "K") -> Array:
     """A cell of its own with the value and derivative of `x`, in memory as NumPy's copy would be."""
+    if type(x) is not Tensor:
+        return np.array(x, order=order, copy=True)  # type: ignore[call-overload]
     x._sync()
     if x._trace is CONSTANTS:
         return Tensor(np.array(x._value, order=order, copy=True), None, CONSTANTS)  # type: ignore[call-overload]

@@ -12,7 +12,7 @@ from wengert.core.errors import NotDifferentiable
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor, raw, view
 from wengert.numpy.arrays import astype, axes_of, axis_of, has_tensor, lift, shape_of, writes_out
-from wengert.numpy.layout import as_array, axes_of_order, copied, is_fortran, own
+from wengert.numpy.layout import arranged, as_array, copied, is_c, is_fortran, own, reading_axes
 from wengert.numpy.registry import constant, refuse
 from wengert.numpy.traced import when_traced, write_elements
 from wengert.numpy.values import concrete
@@ -61,10 +61,12 @@ def _reshape_fortran(x: Array, shape: tuple[int, ...]) -> Array:
 def ravel(a: Any, order: str = "C") -> Array:
     """`numpy.ravel`: a view where the elements lie in that order already."""
     x = as_array(lift(a))
-    axes = axes_of_order(x, order)
+    axes = reading_axes(x, order)
     if axes != tuple(range(x.ndim)):
         x = moved(basis.transpose, x, axes=axes)
-    return moved(basis.reshape, x, shape=(x.size,))
+    if is_c(x):
+        return moved(basis.reshape, x, shape=(x.size,))
+    return own(basis.reshape(arranged(x, "C"), shape=(x.size,)))
 
 
 @when_traced("squeeze")

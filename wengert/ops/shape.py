@@ -209,10 +209,13 @@ def laid_out(x: Array, like: np.ndarray) -> Array:
     """`x` in the memory layout of `like`, an ndarray of x's shape behind any batch axes."""
     if not isinstance(raw(x), np.ndarray):
         x = contiguous(x)  # a scalar becomes an array without axes
-    n = x.ndim
-    steps = like.strides[like.ndim - n :]
-    axes = sorted(range(n), key=lambda i: -abs(steps[i]))
+    axes = memory_order(like.strides[like.ndim - x.ndim :])
     return x if is_compact(x, axes) else in_order(x, axes)
+
+
+def memory_order(strides: Sequence[int]) -> list[int]:
+    """Axes by falling stride: how NumPy's order="K" lays out a copy."""
+    return sorted(range(len(strides)), key=lambda i: -abs(strides[i]))
 
 
 # ── pad_constant ──────────────────────────────────────────────────────────────
