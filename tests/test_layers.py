@@ -20,7 +20,7 @@ RANKS = {
     "verify": 8,
     "demo": 7,
     "cli": 9,
-    "__main__": 9,
+    "__main__": 10,
 }
 
 
