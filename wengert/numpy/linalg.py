@@ -37,7 +37,7 @@ from wengert.ops.factor import qr as qr_op
 from wengert.ops.index import index
 from wengert.ops.matrix import columns, h, t, tril, triu
 from wengert.ops.norm import norm2, norm_p
-from wengert.ops.reduce import count_nonzero, reduce_max, reduce_min
+from wengert.ops.reduce import count_nonzero, reduce_any, reduce_max, reduce_min
 from wengert.ops.select import where
 from wengert.ops.shape import concatenate
 from wengert.ops.spectrum import eig as eig_op
@@ -379,8 +379,7 @@ def matrix(x: Array, ord: Any, axes: tuple[int, int]) -> Array:
     row, column = axes
     if ord in (2, -2, "nuc"):
         moved = transpose(x, axes=(*(i for i in range(x.ndim) if i not in axes), row, column))
-        # |s| is s, with the subgradient 0 for singular values of zero.
-        s = abs_(svd_op(moved)[1])
+        s = safe_svdvals(moved)
         last = (s.ndim - 1,)
         return reduce_sum(s, axes=last) if ord == "nuc" else largest(s, last) if ord == 2 else reduce_min(s, axes=last)
     if ord not in (1, -1, math.inf, -math.inf):
@@ -389,6 +388,15 @@ def matrix(x: Array, ord: Any, axes: tuple[int, int]) -> Array:
     sums = reduce_sum(abs_(x), axes=(summed,))
     rest = (left - (left > summed),)
     return largest(sums, rest) if ord > 0 else reduce_min(sums, axes=rest)
+
+
+def safe_svdvals(x: Array) -> Array:
+    """Singular values, with the subgradient 0 for those of value zero, and no derivative at all of a zero matrix."""
+    m, n = x.shape[-2:]
+    nonzero = reduce_any(x, axes=(x.ndim - 2, x.ndim - 1))
+    stand_in = np.diag(np.arange(1.0, 1 + max(m, n)))[:m, :n].astype(x.dtype)  # with vectors that have a derivative
+    s = svd_op(where(reshape(nonzero, shape=(*nonzero.shape, 1, 1)), x, stand_in))[1]
+    return where(reshape(nonzero, shape=(*nonzero.shape, 1)), abs_(s), 0.0)
 
 
 @when_traced("linalg.matrix_norm")

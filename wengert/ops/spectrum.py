@@ -1,11 +1,11 @@
 """Spectra of (stacks of) matrices: eigenvalues and singular values with their vectors.
 
-Vectors are unique up to a gauge: signs, phases, a basis of a degenerate space. A function that
-does not depend on the gauge has the derivative given here. Where LAPACK leaves the gauge open,
-the tangent that does not move along it is taken.
-
-Values closer than rounding count as equal, and their vectors as not rotating into each
-other: gauge-invariant functions lose nothing by that, and others are undefined there.
+Gauge   Vectors are unique up to signs and phases. A function that does not depend on them has the derivative
+        given here. Where LAPACK leaves a phase open, the tangent that does not move along it is taken.
+Degenerate values  Eigenvalues have a derivative where eigenvectors are not used. Vectors that belong to equal
+        values have none, and using one gives NaN: a zero would be silently wrong for V f(Λ) Vᴴ, whose
+        derivative is finite but cannot be found through V (as in JAX and PyTorch). Values closer than
+        rounding count as equal.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from wengert.core.errors import ShapeError
 from wengert.core.op import Op, Sample
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
-from wengert.ops.basis import add, batch_elementwise, broadcast_shapes, fit, imag, neg, real, reduce_sum, reshape
-from wengert.ops.elementwise import mul, square, sub
+from wengert.ops.basis import add, batch_elementwise, broadcast_shapes, fit, imag, neg, real, reduce_sum, reshape, scale
+from wengert.ops.elementwise import mul, square, sub, unscale
 from wengert.ops.family import elementwise, piecewise_constant
 from wengert.ops.matrix import (
     add_diag,
@@ -41,7 +41,6 @@ from wengert.ops.matrix import (
     positive_definite,
     real_of,
     regular,
-    rows,
     spread,
     t,
     widths,
@@ -63,33 +62,41 @@ inverse_or_zero = elementwise(
 )
 
 
-def _gaps_eval(x: Array, y: Array) -> np.ndarray:
+def _gaps_eval(x: Array, y: Array, *, same: bool = False) -> np.ndarray:
     gap = x[..., None, :] - y[..., :, None]
     size = np.maximum(np.abs(x).max(-1, initial=0), np.abs(y).max(-1, initial=0))[..., None, None]
     apart = np.abs(gap) > size * (x.shape[-1] * np.finfo(gap.dtype).eps)
-    return np.divide(1, gap, out=np.zeros_like(gap), where=apart)
+    out = np.divide(1, gap, out=np.full_like(gap, np.inf), where=apart)
+    if same:
+        i = np.arange(x.shape[-1])
+        out[..., i, i] = 0
+    return out
 
 
-def _gaps_vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array) -> tuple[Array | None, ...]:
+def _gaps_vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array, *, same: bool = False) -> tuple[Array | None, ...]:
     n = len(out.shape)
-    slope = mul(ct, square(out))
+    slope = scale(ct, square(out))
     return (
         None if ins[0] is None else fit(neg(reduce_sum(slope, axes=(n - 2,))), ins[0]),
         None if ins[1] is None else fit(reduce_sum(slope, axes=(n - 1,)), ins[1]),
     )
 
 
-def _gaps_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array) -> Array:
+def _gaps_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array, *, same: bool = False) -> Array:
     dx, dy = dxs
-    across = None if dx is None else neg(columns(square(out), dx))
-    down = None if dy is None else rows(square(out), dy)
-    return down if across is None else across if down is None else add(across, down)
+    across = None if dx is None else neg(reshape(dx, shape=(*dx.shape[:-1], 1, dx.shape[-1])))
+    down = None if dy is None else reshape(dy, shape=(*dy.shape, 1))
+    return scale(down if across is None else across if down is None else add(across, down), square(out))
+
+
+def _apart(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return np.arange(1.0, 1 + shape[-1]) + 0.1 * rng.normal(size=shape)
 
 
 inverse_gaps = Op(
     name="inverse_gaps",
     accepts=INEXACT,
-    shape=lambda x, y: Aval(
+    shape=lambda x, y, *, same=False: Aval(
         (*broadcast_shapes("inverse_gaps", x.shape[:-1], y.shape[:-1]), y.shape[-1], x.shape[-1]),
         common(x.dtype, y.dtype),
     ),
@@ -101,14 +108,15 @@ inverse_gaps = Op(
     samples=(
         Sample((3,), (3,), domain=((0.0, 1.0), (2.0, 3.0))),
         Sample((2, 3), (2, 3), domain=((0.0, 1.0), (2.0, 3.0))),
+        Sample((3,), (3,), same=True, domain=(_apart, _apart)),
     ),
-    note="Fᵢⱼ = 1/(xⱼ - yᵢ), and 0 with all derivatives where the gap is no more than rounding",
+    note="1/(xⱼ - yᵢ), infinite where the gap is no more than rounding; `same`: x is y, and the diagonal zero",
 )
 
 
 def gaps(w: Array) -> Array:
-    """F of a spectrum with itself: zero on the diagonal and between degenerate values."""
-    return inverse_gaps(w, w)
+    """F of a spectrum with itself."""
+    return inverse_gaps(w, w, same=True)
 
 
 # ── eigh ──────────────────────────────────────────────────────────────────────
@@ -124,7 +132,7 @@ def _eigh_jvp(
 ) -> tuple[Array, Array]:
     w, v = out
     e = mm(h(v), hermitian(dxs[0]), v)
-    return real(diag(e)), mm(v, mul(gaps(w), e))
+    return real(diag(e)), mm(v, scale(e, gaps(w)))
 
 
 def _eigh_vjp(
@@ -132,7 +140,7 @@ def _eigh_vjp(
 ) -> tuple[Array]:
     w, v = out
     ct_w, ct_v = ct
-    inner = None if ct_v is None else mul(gaps(w), mm(t(v), ct_v))
+    inner = None if ct_v is None else scale(mm(t(v), ct_v), gaps(w))
     if inner is None:
         total = mm(columns(c(v), ct_w), t(v))
     else:
@@ -156,8 +164,8 @@ eigh = Op(
     ),
     rejects=(Sample((3, 2), raises=ShapeError),),
     note="a function of the Hermitian part; `lower` says which triangle LAPACK sees, and so the signs of vectors."
-    " A complex eigenvector's tangent is orthogonal to it (its phase stands still); within a degenerate eigenspace"
-    " eigenvectors stand still",
+    " A complex eigenvector's tangent is orthogonal to it (its phase stands still); those of equal"
+    " eigenvalues have no derivative (NaN)",
     source="Giles (2008), section 3.1",
 )
 
@@ -197,7 +205,7 @@ def _columns_sum(x: Array) -> Array:
 def _eig_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Sequence[Array]) -> tuple[Array, Array]:
     w, v = out
     e = solve(v, mm(dxs[0], v))
-    u = mm(v, mul(gaps(w), e))
+    u = mm(v, scale(e, gaps(w)))
     mask = largest_entries(v)
     length = real(_columns_sum(mul(c(v), u)))
     turn = mul(imag(_columns_sum(where(mask, u, 0.0))), _pivots(mask, v))
@@ -219,7 +227,7 @@ def _eig_vjp(ct: Sequence[Array | None], ins: Vars, xs: Sequence[Array], out: Se
         turn = mul(mul(imag(along), _pivots(mask, v)), -1j)
         ct_u = add(ct_v, neg(columns(c(v), real(along))))
         ct_u = add(ct_u, where(mask, reshape(turn, shape=(*turn.shape[:-1], 1, turn.shape[-1])), 0.0))
-        inner = mul(gaps(w), mm(t(v), ct_u))
+        inner = scale(mm(t(v), ct_u), gaps(w))
     if ct_w is not None:
         inner = diag_matrix(ct_w) if inner is None else add_diag(inner, ct_w)
     return (fit(mm(solve(t(v), inner), t(v)), ins[0]),)
@@ -268,9 +276,13 @@ def _thin(out: Sequence[Array]) -> tuple[Array, Array, Array, Array | None, Arra
     return u, s, vh, u_rest, vh_rest
 
 
-def _svd_gaps(s: Array) -> Array:
-    """1/(sⱼ² - sᵢ²) as a product, which resolves gaps that the squares would not."""
-    return mul(inverse_gaps(s, s), inverse_gaps(s, neg(s)))
+def _columns_over(x: Array, s: Array) -> Array:
+    """X diag(s)⁻¹, strong in X."""
+    return unscale(x, reshape(s, shape=(*s.shape[:-1], 1, s.shape[-1])))
+
+
+def _skew(x: Array) -> Array:
+    return mul(0.5, sub(x, h(x)))
 
 
 def _svd_jvp(
@@ -278,20 +290,16 @@ def _svd_jvp(
 ) -> tuple[Array, Array, Array]:
     (da,) = dxs
     u, s, vh, u_rest, vh_rest = _thin(out)
-    f, r = _svd_gaps(s), inverse_or_zero(s)
     p = mm(h(u), da, h(vh))
-    ph = h(p)
-    turn_u = mul(f, add(columns(p, s), rows(ph, s)))
-    turn_v = mul(f, add(rows(p, s), columns(ph, s)))
-    if p.dtype.kind == "c":  # phases: half of the turn to either side
-        half = diag_matrix(mul(mul(imag(diag(p)), r), 0.5j))
-        turn_u, turn_v = add(turn_u, half), sub(turn_v, half)
-    du, dvh = mm(u, turn_u), mm(h(turn_v), vh)
+    # Both bases turn together where Pᴴ = P, and against each other where Pᴴ = -P (phases included).
+    both = scale(hermitian(p), gaps(s))
+    apart = scale(_skew(p), inverse_gaps(s, neg(s)))
+    du, dvh = mm(u, add(both, apart)), mm(h(sub(both, apart)), vh)
     if u.shape[-2] > u.shape[-1]:
-        du = add(du, complement(u, columns(mm(da, h(vh)), r)))
+        du = add(du, _columns_over(complement(u, mm(da, h(vh))), s))
     if vh.shape[-1] > vh.shape[-2]:
-        dvh = add(dvh, h(complement(h(vh), columns(mm(h(da), u), r))))
-    core = mm(columns(u, r), vh) if u_rest is not None or vh_rest is not None else None
+        dvh = add(dvh, h(_columns_over(complement(h(vh), mm(h(da), u)), s)))
+    core = mm(_columns_over(u, s), vh) if u_rest is not None or vh_rest is not None else None
     if u_rest is not None:
         du = concatenate(du, minus(mm(core, mm(h(da), u_rest))), axis=len(du.shape) - 1, sizes=widths(u, u_rest, -1))
     if vh_rest is not None:
@@ -307,35 +315,30 @@ def _svd_vjp(
     ct_u, ct_s, ct_vh = ct
     k = s.shape[-1]
     head, rest, every = slice(k), slice(k, None), slice(None)
-    f, r = _svd_gaps(s), inverse_or_zero(s)
     uc, vc = c(u), c(vh)
     inner = None if ct_s is None else diag_matrix(ct_s)
-    phase = None
+    turn_u = turn_v = None
     terms = []
     if ct_u is not None:
         if u_rest is not None:
             cross = mm(c(u_rest), h(block(ct_u, every, rest)), uc)
-            terms.append(minus(mm(columns(cross, r), vc)))
+            terms.append(minus(mm(_columns_over(cross, s), vc)))
             ct_u = block(ct_u, every, head)
-        phase = mm(t(u), ct_u)
-        turn = mul(f, phase)
-        inner = _plus(inner, columns(add(turn, h(turn)), s))
+        turn_u = mm(t(u), ct_u)
         if u.shape[-2] > k:
-            terms.append(mm(co_complement(u, columns(ct_u, r)), vc))
+            terms.append(mm(_columns_over(co_complement(u, ct_u), s), vc))
     if ct_vh is not None:
         if vh_rest is not None:
             cross = mm(vc, h(block(ct_vh, rest, every)), c(vh_rest))
-            terms.append(minus(mm(columns(uc, r), cross)))
+            terms.append(minus(mm(_columns_over(uc, s), cross)))
             ct_vh = block(ct_vh, head, every)
-        phase_v = mm(vc, h(ct_vh))
-        turn = mul(f, phase_v)
-        inner = _plus(inner, rows(add(turn, h(turn)), s))
-        phase = neg(phase_v) if phase is None else sub(phase, phase_v)
+        turn_v = mm(vc, h(ct_vh))
         if vh.shape[-1] > k:
-            scaled = rows(ct_vh, r)
-            terms.append(mm(uc, sub(scaled, mm(mm(scaled, t(vh)), vc))))
-    if phase is not None and u.dtype.kind == "c":
-        inner = add_diag(inner, mul(mul(imag(diag(phase)), r), 0.5j))
+            terms.append(mm(uc, t(_columns_over(t(sub(ct_vh, mm(mm(ct_vh, t(vh)), vc))), s))))
+    if turn_u is not None or turn_v is not None:
+        both = turn_u if turn_v is None else turn_v if turn_u is None else add(turn_u, turn_v)
+        apart = turn_u if turn_v is None else neg(turn_v) if turn_u is None else sub(turn_u, turn_v)
+        inner = _plus(inner, add(hermitian(scale(both, gaps(s))), scale(_skew(apart), inverse_gaps(s, neg(s)))))
     total = mm(uc, inner, vc)
     for term in terms:
         total = add(total, term)
@@ -364,9 +367,8 @@ svd = Op(
         Sample((2, 2, 3), full=True, domain=regular, real_only=True),
     ),
     rejects=(Sample((3,), raises=ShapeError),),
-    note="pairs of complex singular vectors move without turning their common phase; vectors within a degenerate space,"
-    " and those of singular value zero, do not rotate into each other; `full` bases of the complements move"
-    " orthogonally to themselves",
+    note="pairs of complex singular vectors move without turning their common phase; `full` bases of the complements"
+    " move orthogonally to themselves; vectors of equal values, or of the value zero, have no derivative (NaN)",
     source="Townsend (2016), Differentiating the singular value decomposition; Wan & Zhang (2019), arXiv:1909.02659",
 )
 
