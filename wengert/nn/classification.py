@@ -44,11 +44,13 @@ def _check_labels(name: str, x: Array, labels: Array, ignore_index: int) -> None
             fix="check `axis`: the classes are axis 1 unless given",
             at=describe(here(2)),
         )
-    if type(labels) is Tensor:
+    if type(labels) is Tensor or not labels.size:
         return
-    wrong = (labels != ignore_index) & ((labels < 0) | (labels >= classes))
-    if np.any(wrong):
-        raise IndexError(f"{name}: label {int(labels[wrong].flat[0])} is not one of {classes} classes")
+    if labels.min() >= 0 and labels.max() < classes:
+        return
+    wrong = np.asarray((labels != ignore_index) & ((labels < 0) | (labels >= classes)))
+    if wrong.any():
+        raise IndexError(f"{name}: label {int(np.asarray(labels)[wrong].flat[0])} is not one of {classes} classes")
 
 
 def _known(labels: Array, ignore_index: int) -> tuple[Array, Array | None]:

@@ -60,24 +60,33 @@ def _total(x: Array, axes: Axes) -> Array:
     return reshape(reduce_sum(x, axes=axes), shape=shape)
 
 
-def _shifted(x: np.ndarray, axes: Axes) -> np.ndarray:
-    """`x` less its maximum over `axes`; rows of -inf stay so."""
-    top = np.maximum.reduce(x, axis=axes, keepdims=True, initial=-np.inf)
-    if np.isneginf(top).any():
-        top = np.where(np.isneginf(top), x.dtype.type(0), top)
-    return np.asarray(x - top)
+def _exponentials(x: np.ndarray, axes: Axes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`x` less its maximum over `axes`, the exponentials of that, and their sum (at least 1, of length one).
+
+    In a slice of nothing but -inf the differences are -inf, their exponentials 0, and the sum 1.
+    """
+    if not x.size:
+        x = np.asarray(x)
+        return x, x, np.ones(tuple(1 if i in axes else d for i, d in enumerate(x.shape)), x.dtype)
+    with np.errstate(invalid="ignore"):
+        top = np.maximum.reduce(x, axis=axes, keepdims=True)
+        shifted = np.asarray(x - top)
+    p = np.asarray(np.exp(shifted))
+    total = np.asarray(np.add.reduce(p, axis=axes, keepdims=True))
+    flat = total.reshape(-1)
+    if (norm := flat.dot(flat)) == norm:  # no NaN: the common case, found in one short read
+        return shifted, p, total
+    masked = np.isneginf(top)
+    shifted = np.where(masked, x, shifted)
+    return shifted, np.where(masked, x.dtype.type(0), p), np.where(masked, x.dtype.type(1), total)
 
 
 # ── softmax ───────────────────────────────────────────────────────────────────
 
 
 def _softmax_eval(x: Array, *, axes: Axes) -> Array:
-    p = _shifted(x, axes)
-    np.exp(p, out=p)
-    total = np.add.reduce(p, axis=axes, keepdims=True)
-    if not np.all(total):
-        total = np.where(total == 0, p.dtype.type(1), total)
-    p /= total
+    _, p, total = _exponentials(x, axes)
+    p = p / total if p is x else np.divide(p, total, out=p)
     return p if p.ndim else p[()]
 
 
@@ -104,11 +113,8 @@ softmax = Op(
 
 
 def _log_softmax_eval(x: Array, *, axes: Axes) -> Array:
-    out = _shifted(x, axes)
-    total = np.add.reduce(np.exp(out), axis=axes, keepdims=True)
-    if not np.all(total):
-        total = np.where(total == 0, out.dtype.type(1), total)
-    out -= np.log(total)
+    shifted, _, total = _exponentials(x, axes)
+    out = shifted - np.log(total)
     return out if out.ndim else out[()]
 
 
@@ -167,21 +173,13 @@ def _entropy_shape(x: Aval, labels: Aval) -> tuple[Aval, Aval]:
 
 def _entropy_eval(x: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     shape, classes = np.shape(labels), x.shape[-1]
-    x = np.reshape(x, (-1, classes)) if x.size else np.reshape(x, (int(np.prod(shape)), classes))
     at = np.reshape(labels, -1)
-    rows = np.arange(len(at))
-    shifted = _shifted(x, (1,))
-    picked = shifted[rows, at]
-    p = np.exp(shifted, out=shifted)
-    total = np.add.reduce(p, axis=1)
-    with np.errstate(divide="ignore"):
-        loss = np.log(total)
-    loss -= picked
-    if not np.all(total):
-        total = np.where(total == 0, p.dtype.type(1), total)
-        loss = np.where(np.isneginf(picked), p.dtype.type(np.inf), loss)
-    p /= total[:, None]
-    return loss.reshape(shape)[()], p.reshape(*shape, classes)
+    rows = x.reshape(len(at), classes)
+    shifted, p, total = _exponentials(rows, (1,))
+    total = total.reshape(-1)
+    loss = np.log(total)
+    loss -= shifted[np.arange(len(at)), at]
+    return loss.reshape(shape)[()], np.divide(p, total[:, None]).reshape(*shape, classes)
 
 
 def _entropy_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Any) -> tuple[Array, Array]:
