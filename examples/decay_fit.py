@@ -53,7 +53,8 @@ def main():
     print(f"least_squares: {by_rows.nfev} evaluations, BFGS: {by_gradient.nfev}")
     for name, value, s, truth in zip(("A", "k", "B", "l"), by_rows.x, standard_errors, true, strict=True):
         print(f"  {name} = {value:7.4f} ± {s:.4f}   (true {truth})")
-    assert np.allclose(by_rows.x, by_gradient.x, rtol=1e-3)
+    print(f"minimum {by_rows.cost:.8f} and {by_gradient.fun:.8f} (the order of the two terms is arbitrary)")
+    assert abs(by_rows.cost - by_gradient.fun) < 1e-6
     assert np.all(np.abs(by_rows.x - true) < 5 * standard_errors)
 
 

@@ -1,7 +1,7 @@
 """Molecular dynamics of a Lennard-Jones cluster: forces by `GradientTape`, normal modes from a Hessian.
 
-The tape is TensorFlow's: watch, compute, ask for the gradient. The velocity Verlet integrator keeps the energy to within
-the square of its step if, and only if, the forces are the exact gradient of the potential.
+The tape is TensorFlow's: watch, compute, ask for the gradient. The velocity Verlet integrator keeps the energy
+to within the square of its step if, and only if, the forces are the exact gradient of the potential.
 """
 
 import numpy as np

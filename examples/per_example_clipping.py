@@ -51,7 +51,7 @@ def main():
     looped = time.perf_counter() - start
     error = np.abs(together["w"] - one_by_one).max()
     print(
-        f"{n} gradients: {batched * 1e3:.1f} ms together, {looped * 1e3:.1f} ms in a loop, largest deviation {error:.1e}"
+        f"{n} gradients: {batched * 1e3:.1f} ms at once, {looped * 1e3:.1f} ms in a loop, largest deviation {error:.1e}"
     )
     assert error < 1e-12
 
