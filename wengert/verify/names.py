@@ -42,6 +42,21 @@ def dtypes_of(example: Example) -> list[str]:
     return ["float64", "complex128"] if example.complex else ["float64"]
 
 
+TESTED_WITH = "2.4.0"  # on an older NumPy, examples of names and keywords that it lacks do not apply
+
+
+def unavailable(example: Example) -> str:
+    """Why an example cannot run with the installed NumPy; empty if it can."""
+    if np.lib.NumpyVersion(np.__version__) >= TESTED_WITH:
+        return ""
+    try:
+        run = call(example, np)
+        run.all_outs(*run.primals)
+    except (AttributeError, TypeError) as error:
+        return f"NumPy {np.__version__}: {error}"
+    return ""
+
+
 def check_value(example: Example, dtype: str) -> None:
     theirs, ours = call(example, np, dtype), call(example, wnp, dtype)
     want = theirs.all_outs(*theirs.primals)
