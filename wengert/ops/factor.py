@@ -176,21 +176,36 @@ qr = Op(
 # ── lu ────────────────────────────────────────────────────────────────────────
 
 
+def _order_eval(pivots: Array) -> np.ndarray:
+    order = np.empty(pivots.shape, np.intp)
+    for i in np.ndindex(*pivots.shape[:-1]):
+        row = np.arange(pivots.shape[-1])
+        for k, p in enumerate(pivots[i]):
+            row[[k, p]] = row[[p, k]]
+        order[i] = row
+    return order
+
+
+row_order = piecewise_constant(
+    "row_order",
+    _order_eval,
+    "a permutation",
+    shape=lambda pivots: pivots.with_dtype(np.intp),
+    batch=lambda xs, batched, size: row_order(xs[0]),
+    samples=[Sample(np.array([2, 1, 2]))],
+)
+
+
 def _lu_eval(a: Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     from scipy.linalg.lapack import get_lapack_funcs
 
     a = np.asarray(a, common(a.dtype))
     packed, pivots = np.empty_like(a), np.empty(a.shape[:-1], np.int32)
-    order = np.empty(a.shape[:-1], np.intp)
     (getrf,) = get_lapack_funcs(("getrf",), (a,))
     for i in np.ndindex(*a.shape[:-2]):
         if a.shape[-1]:
             packed[i], pivots[i], _ = getrf(a[i])
-        row = np.arange(a.shape[-1])
-        for k, p in enumerate(pivots[i]):
-            row[[k, p]] = row[[p, k]]
-        order[i] = row
-    return packed, pivots, order
+    return packed, pivots, _order_eval(pivots)
 
 
 def _lu_shape(a: Aval) -> tuple[Aval, Aval, Aval]:
@@ -253,4 +268,4 @@ lu = Op(
     source="de Hoog, Anderssen & Lukas (2011), Differentiation of matrix functionals using triangular factorization",
 )
 
-__all__ = ["cholesky", "lu", "permutation_matrix", "qr"]
+__all__ = ["cholesky", "lu", "permutation_matrix", "qr", "row_order"]

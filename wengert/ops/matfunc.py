@@ -21,17 +21,35 @@ from wengert.core.op import Op, Sample
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
 from wengert.ops.basis import add, fit, fit_tangent
-from wengert.ops.matrix import anything, block, common, matrix_of, minus, mm, native, positive_definite, spread, t
+from wengert.ops.elementwise import sub
+from wengert.ops.matrix import (
+    anything,
+    block,
+    c,
+    co_complement,
+    common,
+    complement,
+    h,
+    matrix_of,
+    minus,
+    mm,
+    native,
+    positive_definite,
+    regular,
+    spread,
+    t,
+)
 from wengert.ops.shape import concatenate
+from wengert.ops.solve import solve
 
 MATHIAS = "Mathias (1996), SIAM J. Matrix Anal. Appl. 17(3); Higham (2008), theorem 3.6"
 
 
-def _blocks(a: Array, b: Array, c: Array, d: Array) -> Array:
+def _blocks(a: Array, b: Array, low: Array, d: Array) -> Array:
     """[[A, B], [C, D]] of equal squares."""
     n, last = a.shape[-1], len(a.shape) - 1
     top = concatenate(a, b, axis=last, sizes=(n, n))
-    bottom = concatenate(c, d, axis=last, sizes=(n, n))
+    bottom = concatenate(low, d, axis=last, sizes=(n, n))
     return concatenate(top, bottom, axis=last - 1, sizes=(n, n))
 
 
@@ -205,4 +223,57 @@ sylvester = Op(
     note="X with A X + X B = Q",
 )
 
-__all__ = ["expm", "expm_frechet", "logm", "logm_frechet", "sqrtm", "sqrtm_frechet", "sylvester"]
+# ── polar decomposition ───────────────────────────────────────────────────────
+
+
+def _polar_eval(a: Array) -> np.ndarray:
+    u, _, vh = np.linalg.svd(a, full_matrices=False)
+    return u @ vh
+
+
+def _right_divided(x: Array, p: Array) -> Array:
+    """X P⁻¹."""
+    return t(solve(t(p), t(x)))
+
+
+def _polar_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array) -> Array:
+    (a,), (da,) = xs, dxs
+    p = mm(h(out), a)
+    turn = mm(h(out), da)
+    total = mm(out, sylvester(p, p, sub(turn, h(turn))))
+    return add(total, _right_divided(complement(out, da), p)) if a.shape[-2] > a.shape[-1] else total
+
+
+def _polar_vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array) -> tuple[Array]:
+    (a,) = xs
+    p = mm(h(out), a)
+    turn = sylvester(t(p), t(p), mm(t(out), ct))
+    total = mm(c(out), sub(turn, h(turn)))
+    if a.shape[-2] > a.shape[-1]:
+        total = add(total, _right_divided(co_complement(out, ct), t(p)))
+    return (fit(total, ins[0]),)
+
+
+def _polar_shape(a: Aval) -> Aval:
+    _, m, n = matrix_of("polar_factor", a, square=False)
+    if m < n:
+        raise ShapeError("polar_factor", got=str(a), want="at least as many rows as columns", fix="transpose it")
+    return a.with_dtype(common(a.dtype))
+
+
+polar_factor = Op(
+    name="polar_factor",
+    accepts=INEXACT,
+    shape=_polar_shape,
+    eval=_polar_eval,
+    jvp=_polar_jvp,
+    vjp=_polar_vjp,
+    saves=(0, "out"),
+    batch=lambda xs, batched, size: polar_factor(xs[0]),
+    samples=tuple(Sample(s, domain=regular) for s in ((3, 3), (4, 2), (2, 3, 2))),
+    rejects=(Sample((2, 3), raises=ShapeError),),
+    note="U of A = U P, for full column rank; equal singular values are no obstacle",
+    source="Higham (2008), Functions of Matrices, section 8.1",
+)
+
+__all__ = ["expm", "expm_frechet", "logm", "logm_frechet", "polar_factor", "sqrtm", "sqrtm_frechet", "sylvester"]

@@ -122,13 +122,24 @@ def gaps(w: Array) -> Array:
 # ── eigh ──────────────────────────────────────────────────────────────────────
 
 
-def _eigh_shape(a: Aval, *, lower: bool = True) -> tuple[Aval, Aval]:
+def _eigh_shape(a: Aval, *, lower: bool = True, driver: str = "evd") -> tuple[Aval, Aval]:
     lead, dtype = matrix_of("eigh", a)[0], common(a.dtype)
     return Aval((*lead, a.shape[-1]), real_of(dtype)), Aval((*lead, *a.shape[-2:]), dtype)
 
 
+def _eigh_eval(a: Array, *, lower: bool = True, driver: str = "evd") -> tuple[np.ndarray, np.ndarray]:
+    a = hermitian_part(a)
+    if driver == "evd" or not a.size:
+        return tuple(np.linalg.eigh(a, "L" if lower else "U"))
+    from scipy.linalg import eigh as scipy_eigh
+
+    pairs = [scipy_eigh(a[i], lower=lower, driver=driver) for i in np.ndindex(*a.shape[:-2])]
+    w, v = (np.stack(x) for x in zip(*pairs, strict=True))
+    return w.reshape(a.shape[:-1]), v.reshape(a.shape)
+
+
 def _eigh_jvp(
-    xs: Sequence[Array], dxs: Sequence[Array], out: Sequence[Array], *, lower: bool = True
+    xs: Sequence[Array], dxs: Sequence[Array], out: Sequence[Array], *, lower: bool = True, driver: str = "evd"
 ) -> tuple[Array, Array]:
     w, v = out
     e = mm(h(v), hermitian(dxs[0]), v)
@@ -136,7 +147,13 @@ def _eigh_jvp(
 
 
 def _eigh_vjp(
-    ct: Sequence[Array | None], ins: Vars, xs: Sequence[Array], out: Sequence[Array], *, lower: bool = True
+    ct: Sequence[Array | None],
+    ins: Vars,
+    xs: Sequence[Array],
+    out: Sequence[Array],
+    *,
+    lower: bool = True,
+    driver: str = "evd",
 ) -> tuple[Array]:
     w, v = out
     ct_w, ct_v = ct
@@ -152,18 +169,18 @@ eigh = Op(
     name="eigh",
     accepts=INEXACT,
     shape=_eigh_shape,
-    eval=lambda a, *, lower=True: tuple(np.linalg.eigh(hermitian_part(a), "L" if lower else "U")),
+    eval=_eigh_eval,
     jvp=_eigh_jvp,
     vjp=_eigh_vjp,
     saves=("out",),
-    batch=lambda xs, batched, size, *, lower=True: eigh(xs[0], lower=lower),
+    batch=lambda xs, batched, size, **params: eigh(xs[0], **params),
     multi=True,
     samples=(
         *(Sample(s, domain=positive_definite, real_only=True) for s in ((3, 3), (2, 3, 3), (1, 1), (0, 0))),
         Sample((3, 3), lower=False, domain=positive_definite, real_only=True),
     ),
     rejects=(Sample((3, 2), raises=ShapeError),),
-    note="a function of the Hermitian part; `lower` says which triangle LAPACK sees, and so the signs of vectors."
+    note="a function of the Hermitian part; `lower` and `driver` are LAPACK's, and decide the signs of vectors."
     " A complex eigenvector's tangent is orthogonal to it (its phase stands still); those of equal"
     " eigenvalues have no derivative (NaN)",
     source="Giles (2008), section 3.1",
