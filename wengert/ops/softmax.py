@@ -171,15 +171,19 @@ def _entropy_shape(x: Aval, labels: Aval) -> tuple[Aval, Aval]:
     return x.with_shape(labels.shape), x
 
 
+FEW = 64  # up to so many classes, reductions run faster down the columns of a transposed copy
+
+
 def _entropy_eval(x: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     shape, classes = np.shape(labels), x.shape[-1]
     at = np.reshape(labels, -1)
-    rows = x.reshape(len(at), classes)
-    shifted, p, total = _exponentials(rows, (1,))
-    total = total.reshape(-1)
-    loss = np.log(total)
-    loss -= shifted[np.arange(len(at)), at]
-    return loss.reshape(shape)[()], np.divide(p, total[:, None]).reshape(*shape, classes)
+    columns = x.reshape(len(at), classes).T
+    if classes <= FEW:
+        columns = np.ascontiguousarray(columns)
+    shifted, p, total = _exponentials(columns, (0,))
+    loss = np.log(total[0])
+    loss -= shifted[at, np.arange(len(at))]
+    return loss.reshape(shape)[()], np.divide(p, total).T.reshape(*shape, classes)
 
 
 def _entropy_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Any) -> tuple[Array, Array]:
@@ -231,9 +235,10 @@ cross_entropy = Op(
 def _adjoint_eval(ct: Array, p: np.ndarray, labels: np.ndarray) -> np.ndarray:
     column = np.reshape(ct, (*np.shape(ct), 1))
     out = np.asarray(strong_zero(p * column, column))
-    flat = out.reshape(-1, out.shape[-1]) if out.size else out
-    if out.size:
-        flat[np.arange(len(flat)), np.reshape(labels, -1)] -= np.reshape(ct, -1)
+    if out.ndim != 2:
+        out = np.ascontiguousarray(out)  # so that the next line is a view
+    flat = out.reshape(np.size(labels), out.shape[-1])
+    flat[np.arange(len(flat)), np.reshape(labels, -1)] -= np.reshape(ct, -1)
     return out
 
 
