@@ -71,7 +71,8 @@ def gelu(x: Any, approximate: str = "none") -> Array:
     """x·Φ(x) with the normal distribution function; `approximate="tanh"` for the usual approximation."""
     if approximate not in ("none", "tanh"):
         raise ValueError(f"approximate={approximate!r}: want 'none' or 'tanh'")
-    return (ops.gelu if approximate == "none" else ops.gelu_tanh)(inexact(x))
+    x = inexact(x)
+    return ops.gelu(x)[0] if approximate == "none" else ops.gelu_tanh(x)
 
 
 def silu(x: Any) -> Array:

@@ -117,10 +117,10 @@ def real_transform(x: Array, n: int | None, axis: int, norm: str) -> Array:
 
 def half_inverse(x: Array, n: int | None, axis: int, norm: str) -> Array:
     """`irfft` with crop or pad of the half spectrum."""
-    n = 2 * (x.shape[axis] - 1) if n is None else operator.index(n)
-    if n < 1:
-        raise ValueError(f"Invalid number of FFT data points ({n}) specified.")
-    return irfft_op(fitted(x, axis, n // 2 + 1), n=n, axis=axis, norm=norm)
+    length = 2 * (x.shape[axis] - 1) if n is None else operator.index(n)
+    if length < 1:
+        raise ValueError(f"Invalid number of FFT data points ({length}) specified.")
+    return irfft_op(fitted(x, axis, length // 2 + 1), n=length, axis=axis, norm=norm)
 
 
 # ── one axis ──────────────────────────────────────────────────────────────────

@@ -16,7 +16,8 @@ import numpy as np
 from wengert.core.aval import FLOAT, INEXACT
 from wengert.core.op import Op, Sample
 from wengert.core.tensor import Array
-from wengert.ops.basis import add, arithmetic_shape, batch_elementwise, fit, fit_tangent, neg, strong_zero
+from wengert.graph.program import Vars
+from wengert.ops.basis import add, arithmetic_shape, batch_elementwise, fit, fit_tangent, neg, scale, strong_zero
 from wengert.ops.elementwise import exp, mul, square, sub, tanh
 from wengert.ops.family import SHAPES_1, elementwise, piecewise_constant, unary
 from wengert.ops.select import where
@@ -206,24 +207,47 @@ def _normal_cdf(x: Array) -> Array:
     return ndtr(x)
 
 
-def _density(x: Array) -> Array:
-    return np.exp(-0.5 * x * x) * x.dtype.type(RSQRT_2PI)
-
-
-gelu_slope = unary(
-    "gelu_slope",
-    lambda x: _normal_cdf(x) + x * _density(x),
-    lambda r: mul(mul(RSQRT_2PI, exp(mul(-0.5, square(r.x)))), sub(2, square(r.x))),
-    ("x",),
+normal_density = unary(
+    "normal_density",
+    lambda x: np.exp(-0.5 * x * x) * x.dtype.type(RSQRT_2PI),
+    lambda r: neg(mul(r.x, r.out)),
+    ("x", "out"),
     accepts=FLOAT,
 )
-gelu = unary(
-    "gelu",
-    lambda x: x * _normal_cdf(x),
-    lambda r: gelu_slope(r.x),
-    ("x",),
+
+
+def _gelu_eval(x: Array) -> tuple[Array, Array]:
+    cdf = _normal_cdf(x)
+    return x * cdf, cdf
+
+
+def _gelu_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Any) -> tuple[Array, Array]:
+    density = normal_density(xs[0])
+    return scale(dxs[0], add(out[1], scale(xs[0], density))), scale(dxs[0], density)
+
+
+def _gelu_vjp(ct: Any, ins: Vars, xs: Sequence[Array], out: Any) -> tuple[Array]:
+    density = normal_density(xs[0])
+    parts = []
+    if ct[0] is not None:
+        parts.append(scale(ct[0], add(out[1], scale(xs[0], density))))
+    if ct[1] is not None:
+        parts.append(scale(ct[1], density))
+    return (parts[0] if len(parts) == 1 else add(*parts),)
+
+
+gelu = Op(
+    name="gelu",
     accepts=FLOAT,
-    note="x·Φ(x), with the normal distribution function itself: accurate in the negative tail",
+    multi=True,
+    shape=lambda x: (x, x),
+    eval=_gelu_eval,
+    jvp=_gelu_jvp,
+    vjp=_gelu_vjp,
+    saves=(0, "out"),
+    batch=lambda xs, batched, size: gelu(xs[0]),
+    samples=tuple(Sample(s) for s in SHAPES_1),
+    note="(x·Φ(x), Φ(x)): the normal distribution function, by far the most expensive part, is kept for the pullback",
 )
 
 CUBIC = 0.044715

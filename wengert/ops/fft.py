@@ -21,7 +21,7 @@ from wengert.core.op import Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array
 from wengert.graph.program import Var
-from wengert.ops.basis import check_axes, conj, fit, linear, scale
+from wengert.ops.basis import check_axes, conj, fit, linear, real_dtype, scale
 
 SWAPPED = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
 
@@ -82,7 +82,7 @@ fft = linear(
 
 def _bins(n: int, interior: float, ndim: int, axis: int, dtype: np.dtype) -> np.ndarray:
     """1 for the bins of a length-n half spectrum that are their own mirror image, `interior` for the rest."""
-    weights = np.ones(n // 2 + 1, np.empty(0, dtype).real.dtype)
+    weights = np.ones(n // 2 + 1, real_dtype(dtype))
     weights[1 : (n + 1) // 2] = interior
     return weights.reshape((-1, *(1,) * (ndim - 1 - axis)))
 
@@ -129,7 +129,7 @@ def _irfft_shape(x: Aval, *, n: int, axis: int, norm: str) -> Aval:
             fix="crop or pad the spectrum",
             at=describe(here(2)),
         )
-    real = np.result_type(np.empty(0, x.dtype).real.dtype, 1.0)
+    real = np.result_type(real_dtype(x.dtype), 1.0)
     return Aval((*x.shape[:axis], n, *x.shape[axis + 1 :]), real)
 
 
