@@ -92,11 +92,17 @@ def _flag(mask: Array, x: Array, value: float = 1.0) -> Array:
     return mask * x.dtype.type(value)
 
 
+def _leaky_eval(x: Array, *, slope: float) -> Array:
+    if slope == 0:
+        return np.maximum(x, 0)  # 0·inf would be NaN
+    return (np.maximum if slope <= 1 else np.minimum)(x, x * slope)  # several times faster than np.where
+
+
 leaky_relu = linear_by_parts(
     "leaky_relu",
-    lambda x, *, slope: np.where(x > 0, x, x * x.dtype.type(slope))[()],
+    _leaky_eval,
     lambda x, *, slope: _flag(x > 0, x, 1 - slope) + x.dtype.type(slope),
-    ({"slope": 0.01}, {"slope": -0.5}, {"slope": 2.0}),
+    ({"slope": 0.01}, {"slope": -0.5}, {"slope": 2.0}, {"slope": 0.0}),
     "at 0 the slope of the negative side is taken",
 )
 hard_tanh = linear_by_parts(
@@ -188,10 +194,16 @@ silu = unary("silu", lambda x: x * _sigmoid_eval(x), lambda r: _silu_slope(r.x),
 
 # ── elu ───────────────────────────────────────────────────────────────────────
 
+
+def _elu_slope(x: Array, alpha: float) -> Array:
+    slope = exp(neg(relu(neg(x))))  # 1 on the positive side
+    return slope if alpha == 1 else where(is_positive(x), 1.0, mul(alpha, slope))
+
+
 elu = elementwise(
     "elu",
     lambda x, *, alpha: np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0)),
-    [lambda r, *, alpha: where(is_positive(r.x), 1.0, mul(alpha, exp(neg(relu(neg(r.x))))))],
+    [lambda r, *, alpha: _elu_slope(r.x, alpha)],
     [("x",)],
     accepts=FLOAT,
     samples=[Sample(s, alpha=a) for a in (1.0, 0.5) for s in SHAPES_1],
