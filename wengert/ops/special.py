@@ -27,6 +27,9 @@ from wengert.ops.family import Point, Slope, elementwise, piecewise_constant
 
 SPECIAL: dict[str, Op] = {}  #: SciPy's name of a ufunc (private ones with their underscore) → op
 
+COMPOSED: dict[str, Callable[..., Any]] = {}  #: as `SPECIAL`, for ufuncs served by a function of several ops
+ARGUMENTS: dict[str, dict[str, Refuse | Constant | None]] = {}  #: name → argument → why it has no derivative
+
 PI, SQRT_PI, SQRT_2PI = math.pi, math.sqrt(math.pi), math.sqrt(2 * math.pi)
 
 ORDER = Refuse(
@@ -92,6 +95,7 @@ def special(
         op = elementwise(name, ufunc, partials, saves, samples=samples, accepts=kind, note=note, source=source)
     if fn is None:
         SPECIAL[name] = op
+        ARGUMENTS[name] = {a: None if callable(s) else s for a, s in zip(arguments.split(), slopes, strict=True)}
     return op
 
 

@@ -24,6 +24,8 @@ from wengert.ops.elementwise import div, mul, pow_, sign, sqrt, square, sub
 from wengert.ops.family import elementwise_shape
 from wengert.ops.select import where
 from wengert.ops.special import (
+    ARGUMENTS,
+    COMPOSED,
     INTEGER,
     ORDER,
     PARAMETER,
@@ -62,7 +64,7 @@ iv = _cylinder("iv", 1)
 kv = _cylinder("kv", 1, -1)
 hankel1 = _cylinder("hankel1", -1)
 hankel2 = _cylinder("hankel2", -1)
-SPECIAL["jn"] = jv
+SPECIAL["jn"], ARGUMENTS["jn"] = jv, ARGUMENTS["jv"]
 
 yn = special("yn", "n x", INTEGER, lambda n, x: _neighbours(yv, n, x, -1), domain=([0, 1, 3], RIGHT))
 kn = special("kn", "n x", INTEGER, lambda n, x: _neighbours(kv, n, x, 1, -1), domain=([0, 1, 3], RIGHT))
@@ -143,7 +145,7 @@ def _scaled(name: str, plus: float, part: Callable[[Array], Array]) -> Op:
         samples=tuple(make_samples((ORDERS, RIGHT), {})),
         note="not holomorphic: the factor exp(-|Re z|) or exp(-|Im z|) is differentiated as a real function",
     )
-    SPECIAL[name] = op
+    SPECIAL[name], ARGUMENTS[name] = op, {"v": ORDER, "z": None}
     return op
 
 
@@ -165,6 +167,7 @@ def _spherical(name: str, plus: float, sign_: float = 1.0) -> Any:
         return div(total, scale(add(mul(2.0, n), 1.0), sign_))
 
     op = special(f"_{name}", "n z", INTEGER, slope, domain=([0, 1, 4], RIGHT))
+    COMPOSED[f"_{name}_d"] = slope
     return op
 
 
@@ -196,7 +199,7 @@ def _airye_slope(z: Array, out: Sequence[Array]) -> tuple[Array, ...]:
     )
 
 
-_positive = predicate("is_positive", lambda x: np.greater(np.real(x), 0), accepts=ANY)
+_positive = predicate("has_positive_real_part", lambda x: np.greater(np.real(x), 0), accepts=ANY)
 
 airye = special("airye", "z", _airye_slope, domain=(RIGHT,), complex=False)
 itairy = special(

@@ -11,7 +11,8 @@ import math
 import numpy as np
 import scipy.special as sp
 
-from wengert.core.aval import FLOAT
+from wengert.core.aval import FLOAT, Aval
+from wengert.core.op import Sample
 from wengert.core.tensor import Array
 from wengert.ops.basis import add, neg, scale
 from wengert.ops.elementwise import (
@@ -290,3 +291,22 @@ radian = special(
 # ── rounding ──────────────────────────────────────────────────────────────────
 
 SPECIAL["round"] = piecewise_constant("special_round", sp.round, "constant between half-integers", accepts=FLOAT)
+
+# ── log Σ b exp(a) ────────────────────────────────────────────────────────────
+
+
+def _finite_max(x: np.ndarray, *, axes: tuple[int, ...]) -> np.ndarray:
+    top = np.max(np.real(x), axis=axes, keepdims=True, initial=-np.inf)
+    return np.where(np.isfinite(top), top, 0).astype(np.real(x).dtype, copy=False)
+
+
+finite_max = piecewise_constant(
+    "finite_max",
+    _finite_max,
+    "a shift that the result does not depend on",
+    shape=lambda x, *, axes: Aval(
+        tuple(1 if i in axes else d for i, d in enumerate(x.shape)), np.zeros((), x.dtype).real.dtype
+    ),
+    batch=lambda xs, batched, size, *, axes: finite_max(xs[0], axes=tuple(a + 1 for a in axes)),
+    samples=(Sample((3, 4), axes=(0,)), Sample((3, 4), axes=(0, 1)), Sample((2, 0), axes=(1,))),
+)

@@ -217,6 +217,18 @@ poch = special(
 )
 factorial = special("_factorial", "n", lambda n, out: mul(out, psi(add(n, 1))), domain=(POSITIVE,))
 
+# Where `comb`, `perm` and `factorial` count something.
+countable = predicate(
+    "countable",
+    lambda n, k: np.less_equal(k, n) & np.greater_equal(n, 0) & np.greater_equal(k, 0),
+    (0.0, 4.0),
+    (0.0, 4.0),
+)
+is_negative = predicate("is_negative", lambda n: np.less(n, 0))
+nothing_chosen = predicate(
+    "nothing_chosen", lambda n, k: np.equal(k, 0) & np.greater_equal(n, 0), (0.0, 4.0), (0.0, 4.0)
+)
+
 # ── zeta ──────────────────────────────────────────────────────────────────────
 
 TERMS, CORRECTIONS = 20, 14

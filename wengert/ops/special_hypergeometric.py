@@ -11,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import scipy.special as sp
+
 from wengert.core.op import Refuse
 from wengert.core.tensor import Array
 from wengert.ops.basis import add, neg, scale
 from wengert.ops.elementwise import div, exp, mul, square, sub
 from wengert.ops.select import where
-from wengert.ops.special import INTEGER, ORDER, PARAMETER, is_zero, special
+from wengert.ops.special import INTEGER, ORDER, PARAMETER, in_double, is_zero, special
 
 INSIDE, UNIT = (-0.8, 0.8), (0.1, 0.9)
 DEGREES, DEGREES_REAL = [0, 1, 4], [0.0, 3.0, 2.5]
@@ -150,3 +153,32 @@ lpmv = special(
     domain=([0.0, 1.0, 2.0], [2.0, 1.0, 3.5], INSIDE),
     note="infinite or NaN slope at ±1",
 )
+
+
+def _lpmv_angle(m: np.ndarray, n: np.ndarray, theta: np.ndarray) -> np.ndarray:
+    """P_n^m(cos θ), with (1 - x²)^(m/2) read as sinᵐ θ."""
+    return sp.lpmv(m, n, np.cos(theta)) * np.where((m % 2 == 1) & (np.sin(theta) < 0), -1, 1)
+
+
+# Its derivative is regular at the poles, as that of lpmv is not.
+lpmv_angle = special(
+    "lpmv_angle",
+    "m n theta",
+    INTEGER,
+    INTEGER,
+    lambda m, n, theta: _angle_slope(m, n, theta),
+    fn=in_double(
+        lambda m, n, theta: sp.lpmv(m, n, np.cos(theta)) * np.where((m % 2 == 1) & (np.sin(theta) < 0), -1, 1)
+    ),
+    domain=([0, 1, 2], [2, 1, 3], (-2.5, 2.5)),
+)
+
+
+def _angle_slope(m: Array, n: Array, theta: Array) -> Array:
+    """dP_n^m(cos θ)/dθ = (P_n^(m+1) - (n + m)(n - m + 1) P_n^(m-1)) / 2, with Condon and Shortley's phase."""
+    flat = is_zero(m)
+    below = lpmv_angle(where(flat, 1, sub(m, 1)), n, theta)
+    weight = mul(add(n, m), add(sub(n, m), 1))
+    # P_n^(-1) = -P_n^1 / (n (n + 1))
+    below = where(flat, neg(below), scale(below, mul(weight, 1.0)))
+    return scale(sub(lpmv_angle(add(m, 1), n, theta), below), 0.5)
