@@ -8,7 +8,7 @@ import pytest
 import wengert as wg
 import wengert.numpy as wnp
 from wengert.core.errors import WengertError
-from wengert.core.tensor import Tensor
+from wengert.core.tensor import Tensor, constant, is_scalar
 from wengert.transforms.batch import batch_flat
 from wengert.transforms.forward import jvp_flat
 from wengert.transforms.reverse import vjp_flat
@@ -24,8 +24,8 @@ class Program:
     names of one array, many of them views of others.
     """
 
-    def __init__(self, seed, steps=14):
-        self.seed, self.steps = seed, steps
+    def __init__(self, seed, steps=14, masks=True):
+        self.seed, self.steps, self.masks = seed, steps, masks
 
     def __call__(self, x, y):
         self.rng = np.random.default_rng(self.seed)
@@ -80,6 +80,8 @@ class Program:
             lambda: v[None, ..., None],
             lambda: v.real,
         ]
+        if v.dtype.kind == "c":
+            views += [lambda: v.real, lambda: v.imag, lambda: v.imag]
         if n:
             i = int(rng.integers(n))
             start, step = int(rng.integers(0, 2)), int(rng.choice([1, 1, 2, -1]))
@@ -115,6 +117,8 @@ class Program:
         k, rng = self.pick(), self.rng
         v = self.heap[k]
         value = self.value(v)
+        if v.dtype.kind != "c" and value is not v:
+            value = value.real
         kind = rng.integers(9)
         try:
             if kind == 0:
@@ -135,15 +139,15 @@ class Program:
                 v[[0]] = v[[-1]] * 0.5
             elif kind == 7 and value is not v:  # NumPy lets a read-only array be copied to itself
                 np.copyto(v, value)
-            elif kind == 8 and v.ndim:
-                v[v > 0.5] = 0.25
+            elif kind == 8 and v.ndim and self.masks:
+                v[v.real > 0.5] = 0.25
         except ValueError as error:
             assert "read-only" in str(error)
             self.refused.append(k)
 
 
 def _is_array(v):
-    return isinstance(v, np.ndarray) or (isinstance(v, Tensor) and isinstance(wg.core.tensor.raw(v), np.ndarray))
+    return isinstance(v, np.ndarray) or (isinstance(v, Tensor) and not is_scalar(v))
 
 
 def layout(v):
@@ -155,10 +159,11 @@ START = [((3, 4), (4,)), ((2, 2, 3), (2, 3)), ((4,), ()), ((4, 2), (2, 4))]
 SEEDS = range(120)
 
 
+@pytest.mark.parametrize("dtype", [float, complex])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_random_programs_agree_with_numpy(seed):
+def test_random_programs_agree_with_numpy(seed, dtype):
     rng = np.random.default_rng(1000 + seed)
-    primals = [np.asarray(rng.normal(size=s)) for s in START[seed % len(START)]]
+    primals = [random_like(rng, np.zeros(s, dtype)) for s in START[seed % len(START)]]
     tangents = [random_like(rng, p) for p in primals]
     theirs = Program(seed)
     want = theirs(*primals)
@@ -189,3 +194,23 @@ def test_random_programs_agree_with_numpy(seed):
         np.testing.assert_allclose(got, w, rtol=1e-12, atol=1e-14)
     us = [random_like(rng, np.asarray(w)) for w in want]
     np.testing.assert_allclose(dot(pullback(us), tangents), dot(us, dots), rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_programs_under_vmap(seed):
+    rng = np.random.default_rng(2000 + seed)
+    size = 3
+    args = [rng.normal(size=(size, *s)) for s in START[seed % len(START)]]
+    want = [Program(seed, masks=False)(*(np.asarray(a[b]) for a in args)) for b in range(size)]
+    flags = [True, bool(seed % 2) or args[1].ndim == 1]
+    if not flags[1]:
+        want = [Program(seed, masks=False)(np.asarray(args[0][b]), np.asarray(args[1][0])) for b in range(size)]
+    outs, batched = batch_flat(
+        Program(seed, masks=False),
+        [a if f else constant(a[0]) for a, f in zip(args, flags, strict=True)],
+        flags,
+        size,
+    )
+    for k, (out, is_batched) in enumerate(zip(outs, batched, strict=True)):
+        got = np.asarray(out) if is_batched else np.stack([np.asarray(out)] * size)
+        np.testing.assert_allclose(got, np.stack([row[k] for row in want]), rtol=1e-12, atol=1e-14)

@@ -198,7 +198,10 @@ class Tensor:
         self._sync()
         view, old = self._view, raw(self)
         if view is None:
-            self._bind(new if same_layout(raw(new), old) else self._laid_out(new, old))
+            laid = new if same_layout(raw(new), old) else self._laid_out(new, old)
+            self._bind(laid)
+            if laid is not new and type(laid) is Tensor:
+                self._view = laid._view
             return
         seen: View | None = view
         while seen is not None:
@@ -232,9 +235,20 @@ def constant(value: Any) -> Any:
 def view(op: Op, x: Tensor, **params: Any) -> Array:
     """Apply a view op to a Tensor, and tie the result to `x` where NumPy would share memory."""
     out = op(x, **params)
-    if type(out) is Tensor and np.may_share_memory(raw(out), raw(x)):
+    if type(out) is Tensor and np.may_share_memory(raw(out), raw(x)) and not is_scalar(x):
         out._view = View(x, op, params)
     return out
+
+
+def is_scalar(x: Tensor) -> bool:
+    """Whether `x` stands for a NumPy scalar, which cannot be written, and not for an array without axes.
+
+    Under vmap, whose values have a batch axis, it does unless it is a view.
+    """
+    if x.ndim:
+        return False
+    bottom = raw(x)
+    return not isinstance(bottom, np.ndarray) or (bottom.ndim > 0 and x._view is None)
 
 
 def raw(x: Array) -> Any:

@@ -68,7 +68,7 @@ def _converted(x: Any, dtype: Any, copy: Any, order: str | None, ndmin: int = 0)
     missing = ndmin - x.ndim
     if missing > 0:
         x = moved(basis.reshape, x, shape=(1,) * missing + tuple(x.shape))
-    return own(x) if copy else x
+    return own(x) if copy and missing > 0 else x
 
 
 @functools.wraps(np.array)

@@ -13,6 +13,7 @@ from wengert.core.errors import DTypeError, NotDifferentiable
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor, view
 from wengert.numpy.arrays import has_tensor, lift
+from wengert.numpy.layout import as_array
 from wengert.numpy.values import concrete
 from wengert.ops.index import ARRAY, index, index_put
 from wengert.trace.tape import write_in_place
@@ -85,7 +86,13 @@ def getitem(x: Tensor, key: Any) -> Array:
     spec, arrays, unique = parse(key, x.ndim)
     if arrays:
         return index(x, *arrays, spec=spec, unique=unique)
-    return view(index, x, spec=spec)
+    if type(spec) is int and x.ndim == 1 or type(spec) is tuple and _names_element(spec, x.ndim):
+        return index(x, spec=spec)  # a scalar, which no later write changes
+    return view(index, x if x.ndim else as_array(x), spec=spec)
+
+
+def _names_element(spec: tuple[Any, ...], ndim: int) -> bool:
+    return len(spec) == ndim and all(type(e) is int for e in spec)
 
 
 def setitem(x: Tensor, key: Any, value: Any) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.tensor import CONSTANTS, Array, Tensor, raw
-from wengert.ops.shape import contiguous, in_order, is_compact, memory_order
+from wengert.core.tensor import CONSTANTS, Array, Tensor, is_scalar, raw, view
+from wengert.ops.basis import reshape
+from wengert.ops.shape import contiguous, in_order, is_compact, laid_out, memory_order
 
 
 def example(x: Array) -> np.ndarray:
@@ -79,7 +80,8 @@ def copied(x: Array, order: str | None = "K") -> Array:
     x._sync()
     if x._trace is CONSTANTS:
         return Tensor(np.array(x._value, order=order, copy=True), None, CONSTANTS)  # type: ignore[call-overload]
-    return own(arranged(x, order))
+    copy = own(arranged(x, order))
+    return copy if x.ndim or is_scalar(x) else as_array(copy)
 
 
 def own(x: Array) -> Array:
@@ -92,6 +94,15 @@ def own(x: Array) -> Array:
 
 def as_array(x: Any) -> Array:
     """A scalar as an array without axes, which can be written in place; an array as it is."""
-    if type(x) is Tensor and isinstance(raw(x), np.ndarray):
+    if type(x) is not Tensor:
+        return np.asarray(x)
+    if not is_scalar(x):
         return x
-    return contiguous(x) if type(x) is Tensor else np.asarray(x)
+    x = own(contiguous(x))
+    return view(reshape, own(reshape(x, shape=(1,))), shape=()) if is_scalar(x) else x  # under vmap a view is an array
+
+
+def conformed(new: Array, old: np.ndarray) -> Array:
+    """What is written over a cell, in memory as the cell's value `old` was."""
+    x = laid_out(new, old)
+    return x if x.ndim else as_array(x)

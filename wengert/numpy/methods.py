@@ -16,15 +16,14 @@ import numpy as np
 from wengert.core.errors import DTypeError
 from wengert.core.op import Op
 from wengert.core.source import describe, here
-from wengert.core.tensor import Array, Tensor, raw, view
+from wengert.core.tensor import Array, Tensor, is_scalar, raw, view
 from wengert.numpy import indexing, protocols
 from wengert.numpy.arrays import ARRAYS, astype, lift, shape_of
-from wengert.numpy.layout import copied
+from wengert.numpy.layout import conformed, copied
 from wengert.numpy.values import concrete
 from wengert.numpy.registry import NAMES
 from wengert.ops import basis, elementwise
 from wengert.ops.basis import conj, fit_tangent, imag, real, reshape, transpose
-from wengert.ops.shape import laid_out
 from wengert.trace.tape import NUMBERS, recording_operator
 
 OPERANDS = ARRAYS | NUMBERS
@@ -77,7 +76,7 @@ def in_place(symbol: str, forward: Callable[..., Any]) -> Callable[..., Any]:
 
     def method(self: Tensor, other: Any) -> Any:
         new = forward(self, other)
-        if new is NotImplemented or not self.shape and not isinstance(raw(self), np.ndarray):
+        if new is NotImplemented or is_scalar(self):
             return new
         if not np.can_cast(new.dtype, self.dtype, "same_kind"):
             raise DTypeError(
@@ -332,7 +331,7 @@ def array_namespace(self: Tensor, *, api_version: str | None = None) -> Any:
 
 def attach() -> None:
     """Give Tensor its operators, methods and protocols."""
-    Tensor._laid_out = staticmethod(laid_out)
+    Tensor._laid_out = staticmethod(conformed)
     attach_operators()
     attach_methods()
     protocols.attach()

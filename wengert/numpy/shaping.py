@@ -200,6 +200,8 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Array:
 def flip(m: Any, axis: Any = None) -> Array:
     """`numpy.flip`."""
     x = lift(m)
+    if not x.ndim:
+        return index(x, spec=())  # NumPy's m[()], a scalar
     return moved(ops.flip, x, axes=axes_of(axis, x.ndim))
 
 
@@ -244,7 +246,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Array:
     """`numpy.roll`."""
     x = lift(a)
     if axis is None:
-        return basis.reshape(roll(basis.reshape(x, shape=(x.size,)), shift, 0), shape=x.shape)
+        return as_array(basis.reshape(roll(basis.reshape(x, shape=(x.size,)), shift, 0), shape=x.shape))
     pairs = np.broadcast(concrete(shift) if type(shift) is Tensor else shift, axis)
     if pairs.ndim > 1:
         raise ValueError("'shift' and 'axis' should be scalars or 1D sequences")

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.aval import ANY, INEXACT, Aval, promote
+from wengert.core.aval import ANY, FLOAT, INEXACT, Aval, promote
 from wengert.core.errors import ShapeError
 from wengert.core.op import Op, Rule, Sample
 from wengert.core.source import describe, here
@@ -282,7 +282,7 @@ real = linear(
     eval=np.real,
     transpose=lambda ct, var: fit(ct, var),
     batch=lambda xs, batched, size: real(xs[0]),
-    put=lambda x, y: add(cast(y, dtype=x.dtype), add(x, cast(neg(real(x)), dtype=x.dtype))),
+    put=lambda x, y: from_parts(y, imag(x)),
     samples=(Sample((3,)), Sample(()), Sample((0, 2))),
 )
 
@@ -294,8 +294,44 @@ imag = linear(
     # Re(ct · Im(v)) = Re(-i ct · v)
     transpose=lambda ct, var: fit(scale(ct, -1j), var) if var.dtype.kind == "c" else scale(ct, 0.0),
     batch=lambda xs, batched, size: imag(xs[0]),
-    put=lambda x, y: add(x, scale(add(y, neg(imag(x))), 1j)),
+    put=lambda x, y: from_parts(real(x), y),
     samples=(Sample((3,)), Sample(()), Sample((0, 2))),
+)
+
+
+def _parts_shape(x: Aval, y: Aval) -> Aval:
+    return Aval(broadcast_shapes("from_parts", x.shape, y.shape), np.result_type(promote(x, y), np.complex64))
+
+
+def _parts_eval(x: Array, y: Array) -> Array:
+    out = np.empty(np.broadcast_shapes(np.shape(x), np.shape(y)), np.result_type(x, y, np.complex64))
+    out.real, out.imag = x, y
+    return out if out.ndim else out[()]
+
+
+def _parts_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array) -> Array:
+    dx, dy = (np.zeros((), real_dtype(out.dtype)) if d is None else d for d in dxs)
+    return fit_tangent(from_parts(dx, dy), out)
+
+
+def _parts_vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array) -> tuple[Array | None, ...]:
+    x, y = ins
+    # Re(ct · (dx + i dy)) = Re(ct) dx - Im(ct) dy
+    return None if x is None else fit(real(ct), x), None if y is None else fit(neg(imag(ct)), y)
+
+
+from_parts = Op(
+    name="from_parts",
+    accepts=FLOAT,
+    shape=_parts_shape,
+    eval=_parts_eval,
+    jvp=_parts_jvp,
+    vjp=_parts_vjp,
+    saves=(),
+    batch=batch_elementwise(lambda: from_parts),
+    samples=(Sample((3, 4), (3, 4)), Sample((), ()), Sample((0, 2), (0, 2)), Sample((2, 1), (3,))),
+    rejects=(Sample((3,), (4,), raises=ShapeError),),
+    note="x + iy without arithmetic, so that an infinite part does not make the other one NaN",
 )
 
 conj = linear(

@@ -194,15 +194,18 @@ def in_order(x: Array, axes: Sequence[int]) -> Array:
 
 
 def is_compact(x: Array, axes: Sequence[int]) -> bool:
-    """Whether `x` already is as `in_order(x, axes)` would make it."""
+    """Whether `x` (under vmap, each example) already is as `in_order(x, axes)` would make it."""
     bottom = raw(x)
     if not isinstance(bottom, np.ndarray):
         return True
     lead = bottom.ndim - x.ndim  # batch axes
-    steps = [bottom.strides[lead + i] for i in axes if bottom.shape[lead + i] > 1]
-    reach = sum(s * (d - 1) for s, d in zip(bottom.strides, bottom.shape, strict=True)) // bottom.itemsize
-    ordered = min(steps, default=0) >= 0 and steps == sorted(steps, reverse=True)
-    return not bottom.size or (ordered and bottom.size == 1 + reach)
+    dims, strides = bottom.shape[lead:], bottom.strides[lead:]
+    expected = bottom.itemsize
+    for i in reversed(axes):
+        if dims[i] > 1 and strides[i] != expected:
+            return 0 in dims
+        expected *= dims[i]
+    return True
 
 
 def laid_out(x: Array, like: np.ndarray) -> Array:
