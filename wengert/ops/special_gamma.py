@@ -218,16 +218,12 @@ poch = special(
 factorial = special("_factorial", "n", lambda n, out: mul(out, psi(add(n, 1))), domain=(POSITIVE,))
 
 # Where `comb`, `perm` and `factorial` count something.
+_ANY = (0.0, 4.0)
 countable = predicate(
-    "countable",
-    lambda n, k: np.less_equal(k, n) & np.greater_equal(n, 0) & np.greater_equal(k, 0),
-    (0.0, 4.0),
-    (0.0, 4.0),
+    "countable", lambda n, k: np.less_equal(k, n) & np.greater_equal(n, 0) & np.greater_equal(k, 0), _ANY, _ANY
 )
 is_negative = predicate("is_negative", lambda n: np.less(n, 0))
-nothing_chosen = predicate(
-    "nothing_chosen", lambda n, k: np.equal(k, 0) & np.greater_equal(n, 0), (0.0, 4.0), (0.0, 4.0)
-)
+nothing_chosen = predicate("nothing_chosen", lambda n, k: np.equal(k, 0) & np.greater_equal(n, 0), _ANY, _ANY)
 
 # ── zeta ──────────────────────────────────────────────────────────────────────
 

@@ -21,6 +21,7 @@ from wengert.numpy.traced import value_of
 from wengert.ops import special_bessel
 from wengert.ops.basis import add, reduce_sum, reshape, scale
 from wengert.ops.elementwise import abs_, cos, div, exp, log, mul, sign, sub
+from wengert.ops.logic import isneginf
 from wengert.ops.reduce import reduce_logsumexp
 from wengert.ops.select import where
 from wengert.ops.special import COMPOSED, PI, is_zero
@@ -84,7 +85,7 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, r
         axes = axes_of(axis, x.ndim)
         out = reduce_logsumexp(x, axes=axes)
         out = kept(out, x.shape, axes) if keepdims else out
-        return (out, sign(exp(out))) if return_sign else out
+        return (out, astype(where(isneginf(out), 0.0, 1.0), out.dtype)) if return_sign else out
     if b is not None:
         b = lift(b)
         dtype = result_type(x, b)
