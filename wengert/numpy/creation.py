@@ -16,7 +16,7 @@ import numpy as np
 
 from wengert.core.tensor import Array, Tensor, active
 from wengert.core.tensor import constant as cell
-from wengert.numpy.arrays import astype, has_tensor, lift, stack_nested
+from wengert.numpy.arrays import astype, has_tensor, lift, operand, result_type, stack_nested
 from wengert.numpy.layout import arranged, as_array, copied, example, own
 from wengert.numpy.registry import constant, enter, refuse, theirs, values
 from wengert.numpy.shaping import moveaxis, moved, sizes_of
@@ -277,9 +277,9 @@ def linspace(
 ) -> Any:
     """`numpy.linspace`, differentiable in `start` and `stop`."""
     num = _count(num)
-    x, y = lift(start), lift(stop)
-    inner = np.result_type(x.dtype, y.dtype, 1.0)
-    x, y = astype(x, inner), astype(y, inner)
+    inner = result_type(operand(start), operand(stop))
+    inner = inner if inner.kind in "fc" else np.dtype(float)
+    x, y = (astype(lift(v), inner) for v in (start, stop))
     delta = sub(y, x)
     intervals = num - 1 if endpoint else num
     step = div(delta, intervals) if intervals > 0 else delta
@@ -333,7 +333,7 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
     x, y = lift(start), lift(stop)
     if any(v is not None and np.any(v == 0) for v in map(value_of, (x, y))):
         raise ValueError("Geometric sequence cannot include zero")
-    inner = np.result_type(x.dtype, y.dtype, 1.0, np.dtype(dtype or np.float16))
+    inner = np.result_type(x.dtype, y.dtype, 1.0, np.dtype(dtype))
     x, y = astype(x, inner), astype(y, inner)
     intervals = max(num - 1 if endpoint else num, 1)
     rate = log(div(y, x))
@@ -362,7 +362,7 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
         x = moved(basis.reshape, x, shape=tuple(x.size if i == place else 1 for i in range(ndim)))
         if not sparse:
             x = moved(basis.broadcast_to, x, shape=tuple(shape))
-        out.append(array(x) if copy else x)
+        out.append(copied(x, "C") if copy else x)
     return tuple(out)
 
 

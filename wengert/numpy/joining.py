@@ -11,7 +11,7 @@ import numpy as np
 
 from wengert.core.tensor import Array, Tensor, View, raw
 from wengert.numpy.arrays import astype, axis_of, lift, promoted, result_type, writes_out
-from wengert.numpy.layout import copied, own
+from wengert.numpy.layout import copied, gathered, own
 from wengert.numpy.shaping import atleast_1d, atleast_2d, atleast_3d, moved, ravel, sizes_of
 from wengert.numpy.traced import when_traced
 from wengert.numpy.values import concrete
@@ -282,8 +282,7 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Array:
     counts = np.asarray(concrete(repeats) if type(repeats) is Tensor else repeats)
     if counts.size == 1:
         return ops.repeat(x, count=operator.index(counts.item()), axis=axis)
-    at = np.repeat(np.arange(x.shape[axis]), counts)
-    return index(x, at, spec=(*(slice(None),) * axis, ARRAY))
+    return gathered(x, np.repeat(np.arange(x.shape[axis]), counts), axis)
 
 
 @when_traced("resize")

@@ -13,6 +13,7 @@ import numpy as np
 
 from wengert.core.tensor import CONSTANTS, Array, Tensor, is_scalar, raw, view
 from wengert.ops.basis import reshape
+from wengert.ops.index import ARRAY, index
 from wengert.ops.shape import contiguous, in_order, is_compact, laid_out, memory_order
 
 
@@ -82,6 +83,11 @@ def copied(x: Array, order: str | None = "K") -> Array:
         return Tensor(np.array(x._value, order=order, copy=True), None, CONSTANTS)  # type: ignore[call-overload]
     copy = own(arranged(x, order))
     return copy if x.ndim or is_scalar(x) else as_array(copy)
+
+
+def gathered(x: Array, at: Array, axis: int, unique: bool = False) -> Array:
+    """The elements at `at` along an axis, in C's order as `numpy.take` has them (an index gives another order)."""
+    return arranged(index(x, at, spec=(*(slice(None),) * axis, ARRAY), unique=unique), "C")
 
 
 def own(x: Array) -> Array:

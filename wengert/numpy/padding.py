@@ -14,13 +14,13 @@ import numpy as np
 from wengert.core.tensor import Array, Tensor, constant
 from wengert.numpy.arrays import astype, axis_of, lift
 from wengert.numpy.creation import linspace
-from wengert.numpy.layout import own
+from wengert.numpy.layout import gathered, own
 from wengert.numpy.registry import NAMES
 from wengert.numpy.shaping import moveaxis
 from wengert.numpy.traced import when_traced
 from wengert.ops.basis import add, broadcast_to, reshape, scale
 from wengert.ops.elementwise import sub
-from wengert.ops.index import ARRAY, index
+from wengert.ops.index import index
 from wengert.ops.shape import concatenate, pad_constant
 
 Pair = tuple[Any, Any]
@@ -102,15 +102,11 @@ def _along(x: Array, axis: int, width: tuple[int, int], mode: str, options: dict
             return _odd(x, axis, width, mode == "symmetric")
     if mode in ("reflect", "symmetric") and options.get("reflect_type", "even") not in ("even", "odd"):
         raise ValueError("reflect_type must be 'even' or 'odd'")
-    return _gathered(x, axis, np.pad(np.arange(x.shape[axis]), width, mode=mode))  # type: ignore[call-overload]
+    return gathered(x, np.pad(np.arange(x.shape[axis]), width, mode=mode), axis)  # type: ignore[call-overload]
 
 
 def _reflects(x: Array, axis: int, mode: str) -> bool:
     return mode == "symmetric" or x.shape[axis] > 1  # NumPy reflects a single element as its edge
-
-
-def _gathered(x: Array, axis: int, at: np.ndarray) -> Array:
-    return index(x, at, spec=(*(slice(None),) * axis, ARRAY))
 
 
 def _shown(x: Array, axis: int, part: slice) -> Array:
@@ -187,7 +183,7 @@ def _odd(x: Array, axis: int, width: tuple[int, int], symmetric: bool) -> Array:
 
     first, last = _shown(x, axis, slice(0, 1)), _shown(x, axis, slice(n - 1, n))
     edges = sub(times(last, 2 * (turns + mirrored)), times(first, 2 * turns))
-    return add(times(_gathered(x, axis, at), sign), edges)
+    return add(times(gathered(x, at, axis), sign), edges)
 
 
 def _by_function(x: Array, widths: list[tuple[int, int]], function: Any, options: dict[str, Any]) -> Array:

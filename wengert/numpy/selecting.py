@@ -18,6 +18,7 @@ from wengert.core.errors import NotDifferentiable
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor, active, carries
 from wengert.numpy.arrays import astype, axis_of, has_tensor, lift, operand, promoted, result_type, writes_out
+from wengert.numpy.layout import gathered
 from wengert.numpy.registry import constant, implements, theirs, values
 from wengert.numpy.traced import value_of, when_traced, write_elements
 from wengert.ops.basis import broadcast_to, reshape
@@ -76,8 +77,7 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
         if x.shape[axis] == 0 and i.size:
             raise IndexError("cannot do a non-empty take from an empty axes.")
         i = position(i, length=x.shape[axis], mode=mode)
-    spec = (*(slice(None),) * axis, ARRAY)
-    return writes_out(index(x, i, spec=spec), out)
+    return writes_out(gathered(x, i, axis), out)
 
 
 def _along(x: Array, indices: Array, axis: int) -> tuple[tuple[Any, ...], list[Array]]:
@@ -247,7 +247,7 @@ def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Array
     if mask.ndim != 1:
         raise ValueError("condition must be a 1-d array")
     at = np.flatnonzero(mask)
-    return writes_out(index(x, at, spec=(*(slice(None),) * axis, ARRAY), unique=True), out)
+    return writes_out(gathered(x, at, axis, unique=True), out)
 
 
 @when_traced("extract")
