@@ -192,7 +192,7 @@ def _over(x: Array, y: Array, x_axes: Sequence[int], y_axes: Sequence[int]) -> A
     b = list(LABELS[x.ndim : x.ndim + y.ndim])
     for i, j in zip(x_axes, y_axes, strict=True):
         b[j] = a[i]
-    rest = [l for l in a + b if (l in a) != (l in b)]
+    rest = [i for i in a + b if (i in a) != (i in b)]
     return contract(x, y, subscripts=f"{''.join(a)},{''.join(b)}->{''.join(rest)}")
 
 
@@ -276,7 +276,7 @@ def einsum(
     order: str = "K",
     casting: str = "safe",
 ) -> Array:
-    """`numpy.einsum`: pairs are always contracted by BLAS, three and more operands in NumPy's order of fewest operations."""
+    """`numpy.einsum`: pairs go to BLAS, and three and more operands in NumPy's order of fewest operations."""
     subscripts, arrays = _string_form(operands)
     xs = [lift(a) for a in arrays]
     if dtype is not None:

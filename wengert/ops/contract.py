@@ -102,12 +102,12 @@ def _side(labels: str, batch: str, rows: str, columns: str) -> _Side:
 @functools.lru_cache(maxsize=4096)
 def _plan(subscripts: str, inner_of_x: bool) -> _Plan:
     a, b, c = places(subscripts)
-    batch = "".join(l for l in c if l in a and l in b)
-    inner = "".join(l for l in (a if inner_of_x else b) if l in a and l in b and l not in c)
-    left = "".join(l for l in a if l in c and l not in b)
-    right = "".join(l for l in b if l in c and l not in a)
+    batch = "".join(i for i in c if i in a and i in b)
+    inner = "".join(i for i in (a if inner_of_x else b) if i in a and i in b and i not in c)
+    left = "".join(i for i in a if i in c and i not in b)
+    right = "".join(i for i in b if i in c and i not in a)
     got = batch + left + right
-    out = None if got == c else tuple(got.index(l) for l in c)
+    out = None if got == c else tuple(got.index(i) for i in c)
     return _Plan(batch, left, inner, right, _side(a, batch, left, inner), _side(b, batch, inner, right), out)
 
 
@@ -129,7 +129,7 @@ def _pairwise(x: Array, y: Array, subscripts: str) -> Array:
     if not plan.inner:
         return _outer(x, y, subscripts)
     sizes = _sizes(x, y, subscripts)
-    batch, left, inner, right = (tuple(sizes[l] for l in group) for group in plan[:4])
+    batch, left, inner, right = (tuple(sizes[i] for i in group) for group in plan[:4])
     rows, depth, columns = math.prod(left), math.prod(inner), math.prod(right)
     xs = _matrices(x, plan.x, batch, rows, depth)
     ys = _matrices(y, plan.y, batch, depth, columns)
@@ -142,8 +142,8 @@ def _outer(x: Array, y: Array, subscripts: str) -> Array:
     a, b, c = places(subscripts)
     aligned = []
     for v, labels in ((x, a), (y, b)):
-        order = tuple(labels.index(l) for l in c if l in labels)
-        spec = tuple(slice(None) if l in labels else None for l in c)
+        order = tuple(labels.index(i) for i in c if i in labels)
+        spec = tuple(slice(None) if i in labels else None for i in c)
         aligned.append(v.transpose(order)[spec] if np.ndim(v) else v)
     return aligned[0] * aligned[1]
 
@@ -168,7 +168,7 @@ def _contract_shape(x: Aval, y: Aval, *, subscripts: str, strong: Strong | None 
             fix="check the subscripts against the shapes",
             at=describe(here(2)),
         )
-    return Aval(tuple(sizes[l] for l in c), promote(x, y))
+    return Aval(tuple(sizes[i] for i in c), promote(x, y))
 
 
 def _strong(strong: Strong | None) -> Strong:
@@ -202,7 +202,7 @@ def _contract_vjp(
 def _contract_batch(
     xs: Sequence[Array], batched: Sequence[bool], size: int, *, subscripts: str, strong: Strong | None = None
 ) -> Array:
-    new = next(l for l in LABELS if l not in subscripts)
+    new = next(i for i in LABELS if i not in subscripts)
     a, b, c = places(subscripts)
     a, b = (new + a if batched[0] else a), (new + b if batched[1] else b)
     return contract(*xs, subscripts=f"{a},{b}->{new}{c}", strong=strong)
@@ -258,7 +258,17 @@ def _matmul_shape(x: Aval, y: Aval, *, strong: Strong | None = None) -> Aval:
 def _matmul(x: Array, y: Array) -> Array:
     if y.ndim == 2 and x.ndim > 2 and x.flags.c_contiguous and x.size:  # one product instead of a stack of them
         return np.matmul(x.reshape(-1, x.shape[-1]), y).reshape((*x.shape[:-1], y.shape[1]))
+    if x.ndim > 1 and y.ndim > 1:
+        x, y = _for_blas(x), _for_blas(y)
     return np.matmul(x, y)
+
+
+def _for_blas(x: Array) -> Array:
+    """A copy of what BLAS cannot read (a broadcast cotangent, say), where older NumPy falls back to plain loops."""
+    item, (step, last), (rows, columns) = x.itemsize, x.strides[-2:], x.shape[-2:]
+    if (last == item and step >= item * columns) or (step == item and last >= item * rows):
+        return x
+    return np.ascontiguousarray(x)
 
 
 def _matmul_eval(x: Array, y: Array, *, strong: Strong | None = None) -> Array:
@@ -308,7 +318,7 @@ def _matmul_places(x: tuple[int, ...], y: tuple[int, ...]) -> tuple[str, str, st
     def named(shape: tuple[int, ...], matrix: str) -> str:
         own = shape[:-2]
         names = zip(batch[len(lead) - len(own) :], own, lead[len(lead) - len(own) :], strict=True)
-        return "".join(l if d == n else "." for l, d, n in names) + matrix
+        return "".join(i if d == n else "." for i, d, n in names) + matrix
 
     xm, ym = ("ab" if len(x) > 1 else "b"), ("bc" if len(y) > 1 else "b")
     return named(x, xm), named(y, ym), batch + xm[:-1] + ym[1:]
@@ -321,7 +331,7 @@ def _names(marked: str) -> str:
 def _without_ones(x: Array, marked: str) -> Array:
     if "." not in marked:
         return x
-    return reshape(x, shape=tuple(d for d, l in zip(x.shape, marked, strict=True) if l != "."))
+    return reshape(x, shape=tuple(d for d, i in zip(x.shape, marked, strict=True) if i != "."))
 
 
 def _matmul_batch(xs: Sequence[Array], batched: Sequence[bool], size: int, *, strong: Strong | None = None) -> Array:

@@ -208,7 +208,7 @@ inv = Op(
         Sample((0, 0), domain=regular),
     ),
     rejects=(Sample((3, 2), raises=ShapeError), Sample((3,), raises=ShapeError)),
-    note="`singular`, for rules: 'infinite' where the inverse may not be needed, 'refuse' where rounding would pass for it",
+    note="`singular`, for rules: 'infinite' where it may not be needed, 'refuse' where rounding would pass for it",
     source=GILES,
 )
 
