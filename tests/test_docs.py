@@ -21,6 +21,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from wengert.core.op import OPS
+from wengert.numpy import registry
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [p for p in PAGES if "_build" not in p.parts]
@@ -41,13 +44,17 @@ def blocks(path: Path) -> list[tuple[str, str, int]]:
 
 @contextlib.contextmanager
 def page_module(path: Path):
-    """A module that stands for the page, as a notebook's namespace does for its cells."""
+    """A module that stands for the page, as a notebook's namespace does for its cells; ops it adds go with it."""
     module = types.ModuleType("page_" + re.sub(r"\W", "_", path.stem))
     sys.modules[module.__name__] = module
+    tables = [(table, dict(table)) for table in (OPS, registry.NAMES, registry.FUNCTIONS)]
     try:
         yield module
     finally:
         del sys.modules[module.__name__]
+        for table, before in tables:
+            table.clear()
+            table.update(before)
 
 
 def run_code(text: str, first: int, path: Path, namespace: dict) -> None:
