@@ -186,24 +186,17 @@ class Op:
         OPS[self.name] = self
 
     def __call__(self, *args: Array, **params: Any) -> Any:
-        for a in args:
-            if type(a) is Tensor:
-                return self._innermost(args).apply(self, args, params)
-        return self.eval(*args, **params) if params else self.eval(*args)
-
-    @staticmethod
-    def _innermost(args: tuple[Array, ...]) -> Trace:
-        """The trace of the highest level among the operands."""
-        top: Trace | None = None
+        innermost: Trace | None = None
         for a in args:
             if type(a) is Tensor:
                 if a._view is not None:
                     a._sync()
-                t = a._trace
-                if t is not top and (top is None or t.level > top.level):
-                    top = t
-        assert top is not None
-        return top
+                trace = a._trace
+                if trace is not innermost and (innermost is None or trace.level > innermost.level):
+                    innermost = trace
+        if innermost is not None:
+            return innermost.apply(self, args, params)
+        return self.eval(*args, **params) if params else self.eval(*args)
 
     def rule(self, which: str, at: Any = None) -> Rule:
         """The rule named `which`, or NotDifferentiable with the stated reason."""

@@ -22,9 +22,10 @@ from wengert.numpy.arrays import ARRAYS, astype, lift, shape_of
 from wengert.numpy.layout import conformed, copied
 from wengert.numpy.values import concrete
 from wengert.numpy.registry import NAMES
-from wengert.ops import basis, elementwise
+from wengert.ops import basis, elementwise, logic
 from wengert.ops.basis import conj, fit_tangent, imag, real, reshape, transpose
-from wengert.trace.tape import NUMBERS, recording_operator
+from wengert.ops.contract import matmul
+from wengert.trace.tape import NUMBERS, recording_binary, recording_unary
 
 OPERANDS = ARRAYS | NUMBERS
 
@@ -39,16 +40,21 @@ def coerce(b: Any) -> Any:
 # ── operators ─────────────────────────────────────────────────────────────────
 
 
-def reflected(op: Callable[..., Any]) -> Callable[..., Any]:
-    """`__rop__`."""
+def operands_of(op: Callable[..., Any]) -> Callable[..., Any]:
+    """`op` on the operands of a binary operator, or NotImplemented."""
 
-    def method(a: Tensor, b: Any) -> Any:
-        b = coerce(b)
-        if type(b) is complex and a.dtype == np.float64:
-            b = np.complex128(b)  # 1j * np.float64(2) is Python's complex, which is no array
-        return b if b is NotImplemented else op(b, a)
+    def method(a: Any, b: Any) -> Any:
+        a, b = coerce(a), coerce(b)
+        if type(a) is complex and b.dtype == np.float64:
+            a = np.complex128(a)  # 1j * np.float64(2) is Python's complex, which is no array
+        return NotImplemented if a is NotImplemented or b is NotImplemented else op(a, b)
 
     return method
+
+
+def reflected(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """`__rop__`."""
+    return lambda a, b: forward(b, a)
 
 
 def served(name: str) -> Callable[..., Any]:
@@ -63,12 +69,7 @@ def served(name: str) -> Callable[..., Any]:
 
 def served_operator(name: str) -> Callable[..., Any]:
     """As `served`, for a binary operator."""
-
-    def method(a: Tensor, b: Any) -> Any:
-        b = coerce(b)
-        return b if b is NotImplemented else NAMES[name].function(a, b)
-
-    return method
+    return operands_of(lambda a, b: NAMES[name].function(a, b))
 
 
 def in_place(symbol: str, forward: Callable[..., Any]) -> Callable[..., Any]:
@@ -92,28 +93,31 @@ def in_place(symbol: str, forward: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
-def power(a: Tensor, b: Any) -> Any:
+POWERS = {
+    2: recording_unary(elementwise.square),
+    0.5: recording_unary(elementwise.sqrt),
+    1: recording_unary(elementwise.positive),
+    -1: recording_unary(elementwise.reciprocal),
+}
+
+
+def power(forward: Callable[..., Any]) -> Callable[..., Any]:
     """`a ** b`, with ndarray's own fast cases."""
-    match b:
-        case int() | float() if b == 2:
-            return elementwise.square(a)
-        case float() if b == 0.5:
-            return elementwise.sqrt(a)
-        case int() | float() if b == 1:
-            return elementwise.positive(a)
-        case int() | float() if b == -1:
-            return elementwise.reciprocal(a)
-    return _power(a, b)
+
+    def method(a: Tensor, b: Any) -> Any:
+        if isinstance(b, (int, float)) and (special := POWERS.get(b)) is not None:
+            return special(a)
+        return forward(a, b)
+
+    return method
 
 
-_power = recording_operator(elementwise.pow_, coerce)
-
-ARITHMETIC: dict[str, tuple[str, Op, Callable[..., Any]]] = {
-    "add": ("+", basis.add, recording_operator(basis.add, coerce)),
-    "sub": ("-", elementwise.sub, recording_operator(elementwise.sub, coerce)),
-    "mul": ("*", elementwise.mul, recording_operator(elementwise.mul, coerce)),
-    "truediv": ("/", elementwise.div, recording_operator(elementwise.div, coerce)),
-    "pow": ("**", elementwise.pow_, power),
+ARITHMETIC: dict[str, tuple[str, Op]] = {
+    "add": ("+", basis.add),
+    "sub": ("-", elementwise.sub),
+    "mul": ("*", elementwise.mul),
+    "truediv": ("/", elementwise.div),
+    "pow": ("**", elementwise.pow_),
 }
 SERVED = {
     "floordiv": ("//", "floor_divide"),
@@ -127,27 +131,37 @@ SERVED = {
     "rshift": (">>", "right_shift"),
 }
 COMPARISONS = {
-    "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal", "eq": "equal", "ne": "not_equal",
-}  # fmt: skip
+    "lt": ("less", logic.less),
+    "le": ("less_equal", logic.less_equal),
+    "gt": ("greater", logic.greater),
+    "ge": ("greater_equal", logic.greater_equal),
+    "eq": ("equal", logic.equal),
+    "ne": ("not_equal", logic.not_equal),
+}
 
 
 def attach_operators() -> None:
-    for name, (symbol, op, forward) in ARITHMETIC.items():
+    for name, (symbol, op) in ARITHMETIC.items():
+        general = operands_of(op)
+        forward, called = recording_binary(op, general, as_operator=True), recording_binary(op, general)
+        if op is elementwise.pow_:
+            forward = called = power(called)
         setattr(Tensor, f"__{name}__", forward)
-        setattr(Tensor, f"__r{name}__", reflected(op))
-        setattr(Tensor, f"__i{name}__", in_place(symbol, forward))
+        setattr(Tensor, f"__r{name}__", reflected(recording_binary(op, general)))
+        setattr(Tensor, f"__i{name}__", in_place(symbol, called))
     for name, (symbol, function) in SERVED.items():
         forward = served_operator(function)
         setattr(Tensor, f"__{name}__", forward)
-        setattr(Tensor, f"__r{name}__", reflected(lambda a, b, function=function: NAMES[function].function(a, b)))
+        setattr(Tensor, f"__r{name}__", reflected(forward))
         if name != "divmod":
             setattr(Tensor, f"__i{name}__", in_place(symbol, forward))
-    for name, function in COMPARISONS.items():
-        setattr(Tensor, f"__{name}__", served_operator(function))
+    for name, (function, op) in COMPARISONS.items():
+        setattr(Tensor, f"__{name}__", recording_binary(op, served_operator(function)))
+    Tensor.__matmul__ = recording_binary(matmul, served_operator("matmul"), as_operator=True)  # type: ignore[attr-defined]
     Tensor.__hash__ = object.__hash__  # type: ignore[method-assign]  # lost when __eq__ is set
-    Tensor.__neg__ = lambda self: basis.neg(self)  # type: ignore[attr-defined]
-    Tensor.__pos__ = lambda self: elementwise.positive(self)  # type: ignore[attr-defined]
-    Tensor.__abs__ = lambda self: elementwise.abs_(self)  # type: ignore[attr-defined]
+    Tensor.__neg__ = recording_unary(basis.neg, as_operator=True)  # type: ignore[attr-defined]
+    Tensor.__pos__ = recording_unary(elementwise.positive)  # type: ignore[attr-defined]
+    Tensor.__abs__ = recording_unary(elementwise.abs_)  # type: ignore[attr-defined]
     Tensor.__invert__ = served("invert")  # type: ignore[attr-defined]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from wengert.numpy.registry import enter
 from wengert.numpy.ufunc_methods import METHODS
 from wengert.ops.basis import reshape
 from wengert.ops.select import where as select
+from wengert.trace.tape import recording_binary, recording_unary
 
 _AS_THEY_ARE = frozenset({Tensor, np.ndarray, float, int, bool, np.float64, np.float32, np.int64, np.bool_})
 _NUMBERS = frozenset({int, float, complex})
@@ -36,23 +37,28 @@ class Ufunc:
         self.__name__ = original.__name__
         self.__doc__ = original.__doc__
         self.methods: dict[str, Any] = {}
+        self.nin: int = original.nin
+        self.traced: Callable[..., Any] = self.of_operands  # on `nin` operands, with a Tensor among them
+        if isinstance(op, Op) and self.nin == 1:
+            self.traced = recording_unary(op)
+        elif isinstance(op, Op) and self.nin == 2:
+            self.traced = recording_binary(op, self.of_operands)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        traced, ready = False, not kwargs
-        for a in args:
-            kind = type(a)
-            if kind is Tensor:
-                traced = True
-            elif kind not in _AS_THEY_ARE:
-                ready = False
-                traced = traced or has_tensor(a)
-        if traced:
-            if ready and len(args) == self.original.nin:
-                return self.op(*args)
-            return self.with_options(*args, **kwargs)
-        if kwargs and has_tensor(list(kwargs.values())):
+        if not kwargs and len(args) == self.nin:
+            for a in args:
+                if type(a) is Tensor:
+                    return self.traced(*args)
+        if has_tensor(args) or (kwargs and has_tensor(list(kwargs.values()))):
             return self.with_options(*args, **kwargs)
         return self.original(*args, **kwargs)
+
+    def of_operands(self, *args: Any) -> Any:
+        """The ufunc of operands alone."""
+        for a in args:
+            if type(a) not in _AS_THEY_ARE:
+                return self.with_options(*args)
+        return self.op(*args)
 
     def with_options(
         self,

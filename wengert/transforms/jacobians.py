@@ -19,7 +19,7 @@ from wengert.core.source import describe, here
 from wengert.core.tensor import Array, running
 from wengert.graph.program import Literal
 from wengert.ops.basis import add, cast, reshape, scale, transpose
-from wengert.trace.tape import Tape, inexact
+from wengert.trace.tape import ReplayableTape, inexact
 from wengert.transforms.batch import batch_flat
 from wengert.transforms.entry import FlatFunction, adopted, entry
 from wengert.transforms.forward import jvp_flat
@@ -167,7 +167,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, ado
     """
     flat = FlatFunction(adopted(fun, adopt), primals, {}, range(len(primals)), has_aux)
     leaves = [inexact(p, "linearize") for p in flat.leaves]
-    tape = Tape(replayable=True)
+    tape = ReplayableTape()
     with running(tape):
         tangents = [tape.input(np.zeros(p.shape, p.dtype)[()]) for p in leaves]
         values, dots = jvp_flat(flat, leaves, tangents)

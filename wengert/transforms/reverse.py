@@ -29,9 +29,9 @@ from wengert.ops.basis import add
 from wengert.trace.tape import Tape, check_nan, inexact
 
 
-def record(fun: Callable[..., Sequence[Array]], primals: Sequence[Array], *, replayable: bool = False) -> tuple[Sequence[Array], Tape]:
+def record(fun: Callable[..., Sequence[Array]], primals: Sequence[Array]) -> tuple[Sequence[Array], Tape]:
     """Run `fun` on a new tape; its outputs (Tensors of the tape, or values it does not depend on) and the tape."""
-    tape = Tape(replayable=replayable)
+    tape = Tape()
     try:
         with running(tape):
             outs = fun(*map(tape.input, primals))
