@@ -34,7 +34,7 @@ class Var:
         return Aval(self.shape, self.dtype)
 
 
-Vars = Sequence[Var | None]
+Vars = Sequence[Any]  # per operand a Var, or None for a constant, whose cotangent nobody wants
 
 
 class Literal:
@@ -73,7 +73,7 @@ class Program:
 
     ins: list[Var] = field(default_factory=list)
     eqns: list[Eqn] = field(default_factory=list)
-    outs: list[Var | Literal] = field(default_factory=list)
+    outs: list[Any] = field(default_factory=list)
 
     def equations(self) -> Iterator[Eqn]:
         """The equations in execution order, with named fields."""
