@@ -7,7 +7,6 @@ import pytest
 
 import wengert as wg
 import wengert.numpy as wnp
-from wengert.core.errors import WengertError
 from wengert.core.tensor import Tensor, constant, is_scalar
 from wengert.transforms.batch import batch_flat
 from wengert.transforms.forward import jvp_flat
@@ -214,3 +213,103 @@ def test_random_programs_under_vmap(seed):
     for k, (out, is_batched) in enumerate(zip(outs, batched, strict=True)):
         got = np.asarray(out) if is_batched else np.stack([np.asarray(out)] * size)
         np.testing.assert_allclose(got, np.stack([row[k] for row in want]), rtol=1e-12, atol=1e-14)
+
+
+# ── single rules, by name ─────────────────────────────────────────────────────
+
+
+def both(fun, *args):
+    """`fun` on copies of the arrays, and on Tensors that stand for them: results and tangents along ones."""
+    want = fun(*(a.copy() for a in args))
+    got, dots = jvp_flat(lambda *xs: fun(*(x.copy() for x in xs)), args, [np.ones_like(a) for a in args])
+    for g, w in zip(got, want, strict=True):
+        np.testing.assert_array_equal(g, w)
+    return dots
+
+
+def test_a_stale_view_as_out_reaches_its_base():
+    def fun(x):
+        v = x[:2]
+        x[0] = 5.0
+        np.add(v, 1.0, out=v)
+        return [x, v]
+
+    dx, _ = both(fun, np.arange(3.0))
+    np.testing.assert_array_equal(dx, [0, 1, 1])
+
+
+def test_ravel_of_a_transposed_array_is_a_copy():
+    def fun(x):
+        np.ravel(x)[0] = 7.0
+        np.ravel(x.T)[1] = 9.0
+        x.T.copy().reshape(-1)[2] = 9.0
+        return [x]
+
+    both(fun, np.arange(6.0).reshape(2, 3))
+
+
+def test_ravel_of_the_copy_of_a_transposed_array_is_a_view():
+    def fun(x):
+        y = x.T.copy()
+        y.ravel()[1] = 9.0
+        return [x, y]
+
+    both(fun, np.arange(6.0).reshape(2, 3))
+
+
+def test_augmented_assignment_to_a_slice_of_a_slice():
+    def fun(x):
+        x[1:][::2] += x[0]
+        x[:, 1:][0] *= 3.0
+        return [x]
+
+    both(fun, np.arange(12.0).reshape(4, 3))
+
+
+def test_a_refused_write_changes_nothing():
+    def fun(x):
+        wide = np.broadcast_to(x, (2, 3))
+        row = wide[0]
+        with pytest.raises(ValueError, match="read-only"):
+            row[0] = 9.0
+        with pytest.raises(ValueError, match="read-only"):
+            np.diagonal(np.stack([x, x]))[0] = 9.0
+        x[1] = 8.0  # the views see it
+        return [x, wide, row]
+
+    both(fun, np.arange(3.0))
+
+
+def test_writes_to_parts_of_complex_numbers_do_no_arithmetic():
+    def fun(z):
+        z.real[0] = 1.0
+        z.imag[1] = 1.0
+        z.imag[2:] *= 0.5
+        return [z]
+
+    z = np.array([complex(np.inf, 2.0), complex(1e300, np.inf), complex(np.nan, 4.0)])
+    (dz,) = both(fun, z)
+    np.testing.assert_array_equal(dz, [0, 1, 1])
+
+
+def test_overlapping_views():
+    def fun(x):
+        x[1:] = x[:-1]
+        x[:-1] += x[1:]
+        return [x]
+
+    both(fun, np.arange(5.0))
+
+
+def test_writes_of_a_nested_trace_stay_there():
+    def inner(y):
+        z = y * 1.0
+        z[0] = y[1] * y[1]
+        return [np.sum(z)]
+
+    def gradient(x):
+        return vjp_flat(inner, [x])[1]([1.0])
+
+    values, dots = jvp_flat(gradient, [np.array([2.0, 3.0, 4.0])], [np.ones(3)])
+    np.testing.assert_array_equal(values[0], [0, 7, 1])
+    np.testing.assert_array_equal(dots[0], [0, 2, 0])

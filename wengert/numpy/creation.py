@@ -48,6 +48,24 @@ def _new(name: str) -> Any:
     return function
 
 
+def _creates(name: str) -> Any:
+    """As `when_traced`, for a function whose results without a Tensor are new arrays."""
+    original = theirs(name)
+
+    def decorate(function: Any) -> Any:
+        @functools.wraps(function)
+        def choose(*args: Any, **kwargs: Any) -> Any:
+            if has_tensor(args) or has_tensor(tuple(kwargs.values())):
+                return function(*args, **kwargs)
+            out = original(*args, **kwargs)
+            return (made(out[0]), *out[1:]) if type(out) is tuple else made(out)
+
+        enter(name, "differentiable", choose)
+        return choose
+
+    return decorate
+
+
 for _name in ("zeros", "ones", "empty", "eye", "identity", "tri"):
     _new(_name)
 
@@ -263,7 +281,7 @@ def _arange_arguments(args: tuple[Any, ...], dtype: Any, named: dict[str, Any]) 
     return given.get("start", 0) or 0, given["stop"], 1 if step is None else step, dtype
 
 
-@when_traced("linspace")
+@_creates("linspace")
 def linspace(
     start: Any,
     stop: Any,
@@ -308,7 +326,7 @@ def _finished(out: Array, dtype: Any, axis: int) -> Array:
     return own(moveaxis(out, 0, axis) if axis % max(out.ndim, 1) else out)
 
 
-@when_traced("logspace")
+@_creates("logspace")
 def logspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None, axis: int = 0
 ) -> Array:
@@ -326,7 +344,7 @@ def logspace(
     return _finished(pow_(base, exponents), dtype, axis)
 
 
-@when_traced("geomspace")
+@_creates("geomspace")
 def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Array:
     """`numpy.geomspace`, differentiable in `start` and `stop`; complex ends follow a logarithmic spiral."""
     num = _count(num)
@@ -369,7 +387,7 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
 _new("indices")
 
 
-@when_traced("vander")
+@_creates("vander")
 def vander(x: Any, N: Any = None, increasing: bool = False) -> Array:
     """`numpy.vander`."""
     x = lift(x)

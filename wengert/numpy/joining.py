@@ -11,7 +11,7 @@ import numpy as np
 
 from wengert.core.tensor import Array, Tensor, View, raw
 from wengert.numpy.arrays import astype, axis_of, lift, promoted, result_type, writes_out
-from wengert.numpy.layout import copied, gathered, own
+from wengert.numpy.layout import arranged, copied, gathered, own
 from wengert.numpy.shaping import atleast_1d, atleast_2d, atleast_3d, moved, ravel, sizes_of
 from wengert.numpy.traced import when_traced
 from wengert.numpy.values import concrete
@@ -269,7 +269,7 @@ def tile(A: Any, reps: Any) -> Array:
         return own(basis.reshape(copied(x), shape=shape))
     x = basis.reshape(x, shape=tuple(d for n in shape for d in (1, n)))
     x = basis.broadcast_to(x, shape=tuple(d for c, n in zip(counts, shape, strict=True) for d in (c, n)))
-    return basis.reshape(x, shape=tuple(c * n for c, n in zip(counts, shape, strict=True)))
+    return arranged(basis.reshape(x, shape=tuple(c * n for c, n in zip(counts, shape, strict=True))), "C")
 
 
 @when_traced("repeat")
