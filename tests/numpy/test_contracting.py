@@ -28,7 +28,7 @@ def test_pullback_computes_wanted_cotangents_only(monkeypatch):
     monkeypatch.setattr(matmul, "eval", lambda x, y, **k: calls.append(k) or np.matmul(x, y))
     w = RNG.normal(size=(4, 2))
     gradients(lambda w: np.matmul(np.ones((3, 4)), w), w)
-    assert len(calls) == 2  # forward, and one of the two possible products back
+    assert sum(map(bool, calls)) == 1  # `strong`: one of the two possible products back
 
 
 def test_stack_of_matrices_shares_a_weight():
