@@ -115,7 +115,7 @@ def _plain(entry: Any) -> Any:
     """A slice whose bounds are numbers; raises where a bound carries a derivative."""
     if not isinstance(entry, slice):
         return entry
-    return slice(*(v.__float__() if type(v) is Tensor else v for v in (entry.start, entry.stop, entry.step)))
+    return slice(*(float(v) if has_tensor(v) else v for v in (entry.start, entry.stop, entry.step)))
 
 
 def _ix(*args: Any) -> tuple[Array, ...]:

@@ -258,7 +258,7 @@ enter("full_like", "differentiable", full_like)
 def arange(*args: Any, dtype: Any = None, device: Any = None, like: Any = None, **named: Any) -> Array:
     start, stop, step, dtype = _arange_arguments(args, dtype, named)
     if not has_tensor([start, stop, step]):
-        return made(np.arange(start, stop, step, dtype))
+        return made(np.arange(start, stop, step, dtype))  # pyright: ignore[reportCallIssue, reportArgumentType]  # type: ignore[call-overload]
     pattern = np.arange(*(concrete(v) if type(v) is Tensor else v for v in (start, stop, step)), dtype)  # type: ignore[call-overload]
     steps = mul(np.arange(pattern.size, dtype=pattern.dtype), step)
     return own(astype(basis.add(steps, start), pattern.dtype))
