@@ -19,7 +19,7 @@ author = "The wengert authors"
 copyright = "2025, the wengert authors"
 release = version = wengert.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"wengert {release}"
@@ -30,31 +30,41 @@ default_role = "code"
 add_module_names = False
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
-napoleon_numpy_docstring = True
-napoleon_google_docstring = False
 suppress_warnings = ["misc.highlighting_failure"]
 
-# ── docstrings: plain text with indented code, as they read in a terminal ─────
+# ── docstrings: plain text with indented code and NumPy's sections, as they read in a terminal ─
 
-ITEM = re.compile(r"^(Parameters|Returns|Raises|Attributes|Yields)$")
+SECTION = re.compile(r"^-{3,}$")
+ITEM = re.compile(r"^([\w, .*…]+?) : (.*)$")
 
 
 def plain_to_rst(app, what, name, obj, options, lines):
-    """Indented blocks become literal blocks; `*` and `|` outside backquotes are what they are."""
-    out, literal, section = [], False, False
+    """Sections become headed lists, indented blocks literal; `*` and `|` outside backquotes are what they are."""
+    out, section, literal, inside = [], False, False, False
     for i, line in enumerate(lines):
-        follows_blank = i == 0 or not lines[i - 1].strip()
-        if ITEM.match(line) and i + 1 < len(lines) and lines[i + 1].startswith("---"):
-            section = True
-        indented = line.startswith("    ")
-        if indented and follows_blank and not section and not literal:
-            out += ["::", ""]
-            literal = True
-        elif line.strip() and not indented:
-            literal = False
-            if section and follows_blank and not ITEM.match(line):
-                section = False
-        out.append(line if literal else escaped(line))
+        following = lines[i + 1] if i + 1 < len(lines) else ""
+        after_blank = i == 0 or not lines[i - 1].strip()
+        if SECTION.match(line):
+            continue
+        if SECTION.match(following):
+            out += ["", f"**{line}**", ""]
+            section, literal, inside = True, False, False
+        elif not line.strip():
+            out.append("")
+        elif line.startswith("    "):
+            if section:
+                out += [*([""] if inside else []), "  " + escaped(line.strip())]
+                inside = False
+                continue
+            if after_blank and not literal:
+                out += ["::", ""]
+                literal = True
+            out.append(line if literal else escaped(line))
+        else:
+            item = ITEM.match(line) if section else None
+            section, literal = section and (item is not None or not after_blank or SECTION.match(lines[i - 1])), False
+            inside = item is not None
+            out.append(f"- ``{item[1]}`` : {escaped(item[2])}" if item else escaped(line))
     lines[:] = out
 
 
@@ -76,7 +86,6 @@ class Rows(Directive):
     def rows(self):
         raise NotImplementedError
 
-
     def run(self):
         group = nodes.tgroup(cols=len(self.head))
         group += [nodes.colspec(colwidth=w) for w in self.widths]
@@ -95,7 +104,17 @@ def inline(text):
     return [nodes.literal("", p) if i % 2 else nodes.Text(p) for i, p in enumerate(text.split("`")) if p]
 
 
-POINT = re.compile(r"subgradient|slope|derivative|share|tie|differentiable|equal elements|last write|is taken")
+POINT = re.compile(
+    "subgradient|slope|share (the|equally)|(is|are) taken|no derivative|zero derivative|derivative is"
+    "|constant rank|last write|equal elements|one-sided|singular"
+)
+FOR_RULES = re.compile(
+    "nth|n-th|derivative \\(i|in a direction|slope and offset|strong|cancellation|for rules|the gradient of"
+)
+
+
+def chosen(note):
+    return POINT.search(note) and not FOR_RULES.search(note)
 
 
 class Subgradients(Rows):
@@ -104,11 +123,11 @@ class Subgradients(Rows):
     head, widths = ("op", "at its kinks, ties and boundaries"), (20, 80)
 
     def rows(self):
-        import wengert.nn
-        import wengert.scipy.special
-        from wengert.core.op import OPS
+        from wengert.verify.catalog import load_ops
 
-        return [(f"`{op.name}`", op.note) for op in sorted(OPS.values(), key=lambda op: op.name) if POINT.search(op.note)]
+        return [
+            (f"`{op.name}`", op.note) for op in sorted(load_ops().values(), key=lambda op: op.name) if chosen(op.note)
+        ]
 
 
 class Refused(Rows):

@@ -83,7 +83,13 @@ def test_page_runs(path, tmp_path, monkeypatch):
 def test_example_runs(path, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", "PYTHONWARNINGS": "error"}
     done = subprocess.run(
-        [sys.executable, str(path)], cwd=tmp_path, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=120
+        [sys.executable, str(path)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(done.stdout.splitlines()) >= 3, "an example prints what it finds"
@@ -110,7 +116,9 @@ def test_layout_names_rooms_and_files_that_exist():
     named = re.findall(r"`((?:\w+/)+\w+\.py)`", text)
     assert named
     for path in named:
-        assert (ROOT / "wengert" / path).exists() or (ROOT / path).exists(), f"docs/layout.md names {path}, which is not there"
+        assert (ROOT / "wengert" / path).exists() or (ROOT / path).exists(), (
+            f"docs/layout.md names {path}, which is not there"
+        )
 
 
 def test_links_lead_somewhere():

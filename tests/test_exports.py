@@ -53,7 +53,18 @@ ERRORS = [
     "WengertError",
 ]
 LAZY = ["cli", "nn", "scipy", "verify"]  # submodules that load on first use
-HEAVY = ["scipy", "matplotlib", "rich", "sklearn", "pandas", "torch", "jax", "wengert.verify", "wengert.nn", "wengert.scipy"]
+HEAVY = [
+    "scipy",
+    "matplotlib",
+    "rich",
+    "sklearn",
+    "pandas",
+    "torch",
+    "jax",
+    "wengert.verify",
+    "wengert.nn",
+    "wengert.scipy",
+]
 
 
 def in_subprocess(code: str) -> str:
@@ -68,9 +79,9 @@ def test_exported_names_are_these():
 
 
 def test_star_import():
-    assert in_subprocess("before = set(dir()); from wengert import *; print(sorted(set(dir()) - before - {'before'}))") == (
-        f"{PUBLIC}\n"
-    )
+    assert in_subprocess(
+        "before = set(dir()); from wengert import *; print(sorted(set(dir()) - before - {'before'}))"
+    ) == (f"{PUBLIC}\n")
 
 
 @pytest.mark.parametrize("name", [n for n in PUBLIC if n != "__version__"])
@@ -119,7 +130,7 @@ def test_numpy_is_loaded_with_the_package():
 
 def test_unknown_name():
     with pytest.raises(AttributeError, match=r"module 'wengert' has no attribute 'gard'"):
-        wengert.gard  # noqa: B018
+        wengert.gard
 
 
 def test_dir_names_what_is_public():
