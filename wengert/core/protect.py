@@ -13,7 +13,7 @@ import weakref
 
 import numpy as np
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # reentrant: the garbage collector may run `release` of another guard inside this module
 _held: dict[int, int] = {}  # id of an array made read-only by us → number of guards
 _waiting: list[weakref.ref[np.ndarray]] = []  # views let go by their guards whose base another guard still holds
 
@@ -31,11 +31,11 @@ class Guard:
         while isinstance(array, np.ndarray) and id(array) not in self._arrays:
             with _lock:
                 count = _held.get(id(array), 0)
-                if not count and not array.flags.writeable:
-                    return  # read-only by its owner's will: not ours to give back
-                array.flags.writeable = False
-                _held[id(array)] = count + 1
-            self._arrays[id(array)] = array
+                # Read-only by its owner's will: not ours to give back. What it is a view of may still be writeable.
+                if count or array.flags.writeable:
+                    array.flags.writeable = False
+                    _held[id(array)] = count + 1
+                    self._arrays[id(array)] = array
             array = array.base  # pyright: ignore[reportAssignmentType]
 
     def release(self) -> None:
@@ -45,7 +45,7 @@ class Guard:
         arrays, self._arrays = self._arrays, {}
         with _lock:
             free = []
-            for array in reversed(arrays.values()):  # bases first: NumPy frees no view of a read-only base
+            for array in arrays.values():
                 count = _held[id(array)] - 1
                 if count:
                     _held[id(array)] = count
@@ -54,13 +54,22 @@ class Guard:
                     free.append(array)
             free += [array for ref in _waiting if (array := ref()) is not None]
             _waiting.clear()
-            for array in free:
-                try:
-                    array.flags.writeable = True
-                except ValueError:
-                    _waiting.append(weakref.ref(array))
+            while free:  # bases before views: NumPy frees no view of a read-only base
+                refused = [array for array in free if not _freed(array)]
+                if len(refused) == len(free):
+                    break
+                free = refused
+            _waiting.extend(map(weakref.ref, free))
 
     def __contains__(self, array: np.ndarray) -> bool:
         return id(array) in self._arrays
 
     __del__ = release
+
+
+def _freed(array: np.ndarray) -> bool:
+    try:
+        array.flags.writeable = True
+    except ValueError:
+        return False
+    return True

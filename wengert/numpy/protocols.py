@@ -7,15 +7,15 @@ A constant cell, which depends on nothing, converts freely.
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
 
-from wengert.core.aval import is_inexact
 from wengert.core.errors import NotDifferentiable
 from wengert.core.source import describe, here
-from wengert.core.tensor import CONSTANTS, Tensor, carries, raw
-from wengert.numpy.registry import FUNCTIONS, UFUNCS
+from wengert.core.tensor import Tensor, carries, protect, raw
+from wengert.numpy.registry import FUNCTIONS, ON_FIRST_USE, UFUNCS
 from wengert.numpy.values import concrete, lost
 
 
@@ -29,7 +29,13 @@ def array(self: Tensor, dtype: Any = None, copy: Any = None) -> np.ndarray:
             " (wengert.adopt), or cut the derivative on purpose with wengert.stop_gradient(x)",
         )
     value = concrete(self)
-    return np.array(value, dtype=dtype, copy=copy) if copy else np.asarray(value, dtype=dtype)
+    if copy:
+        return np.array(value, dtype=dtype)
+    inner: Any = self
+    while type(inner) is Tensor:
+        protect(inner)
+        inner = inner._value
+    return np.asarray(value, dtype=dtype, copy=copy)
 
 
 def scalar(kind: type) -> Any:
@@ -52,15 +58,16 @@ def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **kwar
     """NumPy and SciPy ufuncs on Tensors."""
     ours = UFUNCS.get(ufunc)
     if ours is None:
-        ours = special(ufunc)
-    return ours(*inputs, **kwargs) if method == "__call__" else getattr(ours, method)(*inputs, **kwargs)
+        ours = unknown(ufunc)
+    if method != "__call__":
+        return getattr(ours, method)(*inputs, **kwargs)
+    return ours(*inputs, **kwargs) if kwargs else getattr(ours, "traced", ours)(*inputs)
 
 
-def special(ufunc: np.ufunc) -> Any:
-    """The ufunc of a library that is loaded on first use, or NotDifferentiable."""
-    import importlib
-
-    importlib.import_module("wengert.scipy.special")  # whose import registers its ufuncs
+def unknown(ufunc: np.ufunc) -> Any:
+    """A ufunc of a room that is loaded on first use, or NotDifferentiable."""
+    for module in ON_FIRST_USE:
+        importlib.import_module(module)  # registers its ufuncs
     ours = UFUNCS.get(ufunc)
     if ours is None:
         raise NotDifferentiable(

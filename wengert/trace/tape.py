@@ -25,7 +25,7 @@ from wengert.core.errors import DTypeError, NonFinite, TracerLeak
 from wengert.core.op import Op
 from wengert.core.protect import Guard
 from wengert.core.source import describe, here
-from wengert.core.tensor import CONSTANTS, Array, Tensor, Trace, constant, raw
+from wengert.core.tensor import CONSTANTS, Array, Tensor, Trace, constant, held, raw
 from wengert.graph.program import Literal, Program, Var
 
 
@@ -62,7 +62,7 @@ class Tape(Trace):
         if type(bottom) is np.ndarray:
             self.guard.add(bottom)
         var = Var(value.shape, value.dtype)
-        return Tensor(value, var, self)
+        return Tensor(held(value), var, self)
 
     def input(self, value: Array) -> Tensor:
         """`watch`, and make the variable an input of the program."""
@@ -87,6 +87,8 @@ class Tape(Trace):
                     a = a._value
                 if type(a) is Tensor:
                     nested = True
+                    if node is None:
+                        a = held(a)
             ins.append(node)
             xs.append(a)
             bit += bit

@@ -14,7 +14,7 @@ from typing import Any
 
 from wengert.core.op import Op
 from wengert.core.source import here
-from wengert.core.tensor import CONSTANTS, Array, Tensor, Trace, running
+from wengert.core.tensor import CONSTANTS, Array, Tensor, Trace, held, running
 
 
 class Batch(Trace):
@@ -52,7 +52,7 @@ def batch_flat(
     """`fun` on flat lists, batch axis 0 throughout: outputs, and which of them are batched."""
     trace = Batch(size)
     with running(trace):
-        outs = fun(*(Tensor(trace.lower(a), None, trace) if b else a for a, b in zip(args, batched, strict=True)))
+        outs = fun(*(Tensor(held(trace.lower(a)), None, trace) if b else a for a, b in zip(args, batched, strict=True)))
     flags = [trace.owns(out) for out in outs]
     values = [trace.lower(out) for out in outs]
     trace.close("a finished vmap")

@@ -22,7 +22,7 @@ from wengert.core.aval import INEXACT, is_inexact
 from wengert.core.errors import TapeError, WengertError
 from wengert.core.op import Op
 from wengert.core.source import describe, here
-from wengert.core.tensor import Array, Tensor, Trace, active, constant, running
+from wengert.core.tensor import Array, Tensor, Trace, active, constant, held, raw, running
 from wengert.core.tree import flatten, unflatten
 from wengert.graph.program import Eqn, Var, Vars
 from wengert.trace.tape import Tape
@@ -123,6 +123,10 @@ class Scratch(Trace):
         self.tape = tape
         self.cells: dict[int, Cell] = {}
 
+    @property
+    def guard(self) -> Any:  # type: ignore[override]
+        return self.tape.guard
+
     def apply(self, op: Op, args: tuple[Array, ...], params: dict[str, Any]) -> Any:
         if self.mode is not None:
             return self.mode(self, op, args, params)
@@ -132,7 +136,9 @@ class Scratch(Trace):
                 self.cells.setdefault(id(a), Cell(a))
                 xs.append(a._value)
             else:
-                xs.append(self.lower(a))
+                xs.append(x := self.lower(a))
+                if type(x) is np.ndarray and not self.owns(a):
+                    self.tape.guard.add(x)  # the second run must find what the first one found
         out = (op.eval if op.transparent else op)(*xs, **params)
         if op.constant:
             return tuple(map(constant, out)) if op.multi else constant(out)
@@ -164,6 +170,9 @@ def _record(tape: Tape, fun: Flat, args: Sequence[Any]) -> list[Any]:
     """Run `fun` unrecorded, and append one equation that can run it again."""
     mine = [tape.owns(a) for a in args]
     scratch = Scratch(tape)
+    for a in args:
+        if type(a) is np.ndarray:
+            tape.guard.add(a)
     inputs = [Tensor(a._value, None, scratch) if m else a for a, m in zip(args, mine, strict=True)]
     before = [(t, t._value) for t, m in zip(inputs, mine, strict=True) if m]
     tape.mode = lambda _, op, operands, params: scratch.apply(op, operands, params)
@@ -187,14 +196,15 @@ def _record(tape: Tape, fun: Flat, args: Sequence[Any]) -> list[Any]:
     captured = list(scratch.cells.values())
     if not connected:
         return outs
-    constants = [tape.lower(a) if not m else None for a, m in zip(args, mine, strict=True)]
+    constants = [held(tape.lower(a)) if not m else None for a, m in zip(args, mine, strict=True)]
     values = [a._value for a, m in zip(args, mine, strict=True) if m] + [c.value for c in captured]
     ins = [a._node for a, m in zip(args, mine, strict=True) if m] + [c.var for c in captured]
     for value in values:
         if type(value) is np.ndarray:
             tape.guard.add(value)
     out_vars = tuple(Var(outs[i].shape, outs[i].dtype) for i in connected)
-    params = {"fun": fun, "mine": mine, "constants": constants, "captured": captured, "connected": connected}
+    params = {"fun": fun, "mine": mine, "constants": constants, "captured": captured, "connected": connected,
+              "seen": [sampled(outs[i]) for i in connected]}  # fmt: skip
     where = here(4) or (None, 0)
     tape.append(Eqn(checkpoint_call, ins, out_vars, params, values, None, *where))
     found = list(outs)
@@ -205,7 +215,7 @@ def _record(tape: Tape, fun: Flat, args: Sequence[Any]) -> list[Any]:
 
 def _recompute(
     ct: Sequence[Array | None], ins: Vars, xs: Sequence[Array], out: None, *, fun: Flat, mine: list[bool],
-    constants: list[Any], captured: list[Cell], connected: list[int],
+    constants: list[Any], captured: list[Cell], connected: list[int], seen: list[np.ndarray],
 ) -> tuple[Array | None, ...]:  # fmt: skip
     tape = Tape()
     watched = [tape.watch(x) for x in xs]
@@ -217,8 +227,30 @@ def _recompute(
             stack.enter_context(cell.bound(tensor))
         vars_ = [t._node for t in watched]
         outs = fun(*args)
+        if len(outs) <= max(connected) or not all(same(sampled(outs[i]), s) for i, s in zip(connected, seen, strict=True)):
+            raise TapeError(
+                "checkpoint",
+                got="a function that gave another result when it ran again for its derivative",
+                want="the same result from the same arguments",
+                fix="draw random numbers, and read files, counters and changing variables, outside; pass them in as arguments",
+            )
         seeds = [(tape.var(outs[i]), c) for i, c in zip(connected, ct, strict=True) if c is not None]
     return tuple(sweep(tape.program, [(v, c) for v, c in seeds if v is not None], vars_, consume=True))
+
+
+def sampled(out: Array) -> np.ndarray:
+    """A few elements of `out`, by which to know it again."""
+    flat = np.asarray(raw(out)).ravel()
+    return flat[:: max(1, flat.size // 32)].copy()
+
+
+def same(again: np.ndarray, before: np.ndarray) -> bool:
+    """Whether two runs agree, up to the rounding of sums that threads share out differently."""
+    if again.shape != before.shape:
+        return False
+    tolerance = np.sqrt(np.finfo(before.dtype).eps) if before.dtype.kind in "fc" else 0.0
+    scale = np.abs(before[np.isfinite(before)]).max(initial=0.0)
+    return np.allclose(again, before, rtol=tolerance, atol=tolerance * scale, equal_nan=True)
 
 
 def _never(*args: Any, **params: Any) -> Any:

@@ -18,7 +18,7 @@ from wengert.core.aval import INEXACT
 from wengert.core.errors import WengertError
 from wengert.core.op import Op
 from wengert.core.source import describe, here
-from wengert.core.tensor import Array, Tensor
+from wengert.core.tensor import Array, Tensor, held
 from wengert.core.tree import flatten, leaves, unflatten
 from wengert.graph.program import Var, Vars
 from wengert.ops.basis import all_batched, reduce_sum
@@ -36,6 +36,15 @@ def _shape(*avals: Any, rule: Any) -> Any:
 
 def _is_leaf_array(x: Any) -> bool:
     return type(x) is Tensor or isinstance(x, (np.ndarray, np.generic, float, complex))
+
+
+def lent(x: Any) -> Any:
+    """`x` for the user's rule to read: the tape and other rules hold it too, so a write raises, or stays in a cell of its own."""
+    if type(x) is np.ndarray:
+        x = x.view()
+        x.flags.writeable = False
+        return x
+    return held(x)
 
 
 def _batched_function(fun: Flat, batched: Sequence[bool], size: int) -> Flat:
@@ -154,19 +163,19 @@ class custom_vjp:  # noqa: N801 - a decorator
         def forward(*xs: Array) -> list[Array]:
             filled = list(flat.leaves)
             for i, x in zip(arrays, xs, strict=True):
-                filled[i] = x
+                filled[i] = lent(x)
             values = flat(*filled)
             hidden.clear()
             hidden.extend(None if _is_leaf_array(v) else v for v in values[flat.n_out :])
-            return [v if hasattr(v, "dtype") else np.asarray(v)[()] for v in values if _is_leaf_array(v)]
+            return [held(v) if hasattr(v, "dtype") else np.asarray(v)[()] for v in values if _is_leaf_array(v)]
 
         hidden: list[Any] = []  # residuals that are no arrays
 
         def backward(residuals: Sequence[Array], cts: Sequence[Array]) -> list[Array]:
-            given = iter(residuals)
+            given = map(lent, residuals)
             res = unflatten(flat.aux_tree, [next(given) if h is None else h for h in hidden])
-            found = bwd(*static, res, flat.pack_out([outward(c) for c in cts]))
-            return [outward(c) for c in _cotangents(found, flat, arrays)]
+            found = bwd(*static, res, flat.pack_out([lent(outward(c)) for c in cts]))
+            return [outward(lent(c)) for c in _cotangents(found, flat, arrays)]
 
         rule = VjpRule(forward, backward, lambda: flat.n_out)
         outs = custom_vjp_call(*xs, rule=rule)
@@ -322,11 +331,11 @@ class custom_jvp:  # noqa: N801 - a decorator
         def fill(xs: Sequence[Array], rest: Sequence[Any]) -> list[Any]:
             filled = list(rest)
             for i, x in zip(arrays, xs, strict=True):
-                filled[i] = x
+                filled[i] = lent(x)
             return filled
 
         def function(*xs: Array) -> list[Array]:
-            return [v if hasattr(v, "dtype") else np.asarray(v)[()] for v in flat(*fill(xs, flat.leaves))]
+            return [held(v) if hasattr(v, "dtype") else np.asarray(v)[()] for v in flat(*fill(xs, flat.leaves))]
 
         def push(xs: Sequence[Array], dxs: Sequence[Array]) -> list[Array]:
             primals, tangents = flat.pack_in(fill(xs, flat.leaves)), flat.pack_in(fill(dxs, [None] * len(flat.leaves)))

@@ -18,7 +18,7 @@ from wengert.core.config import config
 from wengert.core.errors import NotDifferentiable
 from wengert.core.op import Op
 from wengert.core.source import describe, here
-from wengert.core.tensor import CONSTANTS, Array, Tensor, Trace, constant, running
+from wengert.core.tensor import CONSTANTS, Array, Tensor, Trace, constant, held, running
 from wengert.trace.tape import check_nan, inexact
 
 
@@ -67,7 +67,7 @@ def jvp_flat(
     with running(trace):
         outs = fun(
             *(
-                p if t is None else Tensor(inexact(trace.lower(p), "jvp"), t, trace)
+                p if t is None else Tensor(held(inexact(trace.lower(p), "jvp")), held(t), trace)
                 for p, t in zip(primals, tangents, strict=True)
             )
         )

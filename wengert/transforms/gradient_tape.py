@@ -10,7 +10,7 @@ import numpy as np
 
 from wengert.core.errors import ShapeError, TapeError, Unconnected
 from wengert.core.source import describe, here
-from wengert.core.tensor import Array, Tensor, paused, running
+from wengert.core.tensor import CONSTANTS, Array, Tensor, active, paused, running
 from wengert.core.tree import flatten, map_tree, unflatten
 from wengert.graph.program import Program, Var
 from wengert.ops.basis import reshape, transpose
@@ -45,6 +45,7 @@ class GradientTape:
         self.persistent = persistent
         self._tape: Tape | None = None
         self._watched: list[Tensor] = []
+        self._inputs: dict[int, Var] = {}  # by a watched Tensor's id: what it held when it was watched
         self._running: contextlib.AbstractContextManager[None] | None = None
         self._spent = False
 
@@ -87,6 +88,7 @@ class GradientTape:
         def one(leaf: Any) -> Tensor:
             tensor = tape.watch(inexact(leaf, "GradientTape.watch"))
             self._watched.append(tensor)
+            self._inputs[id(tensor)] = tensor._node
             return tensor
 
         return map_tree(one, tree)
@@ -109,7 +111,7 @@ class GradientTape:
         """Forget everything recorded and watched. Inside the block, recording starts anew: watch again."""
         was_running = self._running is not None
         self.__exit__(None, None, None)
-        self._tape, self._watched, self._spent = None, [], False
+        self._tape, self._watched, self._inputs, self._spent = None, [], {}, False
         if was_running:
             self._start()
 
@@ -120,19 +122,39 @@ class GradientTape:
         if self._spent:
             raise TapeError(f"GradientTape.{what}", got="a tape that has already given its gradient", want="a record",
                             fix="GradientTape(persistent=True) keeps it", at=describe(here(3)))  # fmt: skip
+        if self.persistent and tape.mode is not paused:
+            raise TapeError(f"GradientTape.{what}", got="a persistent tape that is still recording, to which its own gradients are constants",
+                            want="a call after its `with` block", fix="dedent the call; for second derivatives nest two tapes;"
+                            " or say so with `with tape.stop_recording():`", at=describe(here(3)))  # fmt: skip
         self._spent = not self.persistent
         return tape, self._spent
 
     def _vars(self, tape: Tape, sources: Sequence[Any]) -> list[Var]:
         found = []
         for s in sources:
-            var = tape.var(s)
+            var = self._var(tape, s)
             if var is None:
                 raise TapeError("GradientTape", got=f"a source that this tape does not know ({type(s).__name__})",
                                 want="Tensors from tape.watch, or computed from them",
                                 fix="x = tape.watch(x) inside the block, and use that x", at=describe(here(4)))  # fmt: skip
+            if var is not self._inputs.get(id(s), var):
+                raise TapeError("GradientTape", got="a source that was written to in place since tape.watch returned it",
+                                want="the value that the target was computed from",
+                                fix="write into a copy (y = x.copy()), and ask for the gradient with respect to x", at=describe(here(4)))  # fmt: skip
             found.append(var)
         return found
+
+    def _var(self, tape: Tape, x: Any) -> Var | None:
+        """The variable of `x`; an error if a transform that runs within the tape would lose its part in the result."""
+        inner = x
+        while type(inner) is Tensor and not tape.owns(inner) and inner._trace is not CONSTANTS:
+            if inner._trace in active() and inner._trace.mode is not paused:
+                raise TapeError("GradientTape", got=f"a Tensor of a {type(inner._trace).__name__.lower()} that runs within the tape,"
+                                " and to which the tape's gradient would be a constant",
+                                want="a call after the inner transform has ended", fix="make the tape inside the inner function,"
+                                " or call gradient outside", at=describe(here(4)))  # fmt: skip
+            inner = inner._value
+        return tape.var(x)
 
     @entry
     def gradient(
@@ -160,7 +182,7 @@ class GradientTape:
             raise ShapeError("GradientTape.gradient", got=f"{len(cts)} output_gradients", want=f"{len(targets)}, one per target")
         seeds = []
         for t, ct in zip(targets, cts, strict=True):
-            if (var := tape.var(t)) is not None:
+            if (var := self._var(tape, t)) is not None:
                 given = np.ones(var.shape, var.dtype)[()] if ct is None else outward(like(ct, _peel(tape, t)))
                 seeds.append((var, given))
         found = sweep(tape.program, seeds, wanted, consume=consume)
@@ -191,7 +213,7 @@ class GradientTape:
         tape, _ = self._consume("jacobian")
         leaves, tree = flatten(sources)
         wanted = self._vars(tape, leaves)
-        var = tape.var(target)
+        var = self._var(tape, target)
         if var is None or all(ct is None for ct in sweep(tape.program, [(var, np.ones(var.shape, var.dtype)[()])], wanted)):
             shape = np.shape(target) if var is None else var.shape
             return unflatten(tree, [np.zeros((*shape, *w.shape), w.dtype) if unconnected == "zero" else None for w in wanted])
@@ -207,7 +229,7 @@ class GradientTape:
         """
         tape, _ = self._consume("batch_jacobian")
         (wanted,) = self._vars(tape, [source])
-        var = tape.var(target)
+        var = self._var(tape, target)
         if var is None:
             raise Unconnected("GradientTape.batch_jacobian", got="a target that this tape did not record", at=describe(here(3)))
         if not var.shape or not wanted.shape or var.shape[0] != wanted.shape[0]:

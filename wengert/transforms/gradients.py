@@ -19,7 +19,7 @@ import numpy as np
 
 from wengert.core.errors import DTypeError, ShapeError, Unconnected
 from wengert.core.source import describe, here
-from wengert.core.tensor import Array
+from wengert.core.tensor import Array, held
 from wengert.core.tree import flatten
 from wengert.ops.basis import cast_ct
 from wengert.trace.tape import inexact
@@ -36,7 +36,10 @@ def positions(argnums: ArgNums, args: Sequence[Any]) -> tuple[int, ...]:
     for i in chosen:
         if not -len(args) <= operator.index(i) < len(args):
             raise TypeError(f"argnums={argnums}: the function was called with {len(args)} positional arguments")
-    return tuple(i % len(args) for i in chosen)
+    found = tuple(i % len(args) for i in chosen)
+    if len(set(found)) != len(found):
+        raise ValueError(f"argnums={argnums}: names an argument twice")
+    return found
 
 
 def value_and_grad(
@@ -208,6 +211,8 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, adopt: bo
     """
     flat = FlatFunction(adopted(fun, adopt), primals, {}, range(len(primals)), has_aux)
     values, pullback, _ = vjp_flat(flat, flat.leaves)
+    # The tape may hold these very arrays for the backward pass, and the caller may write into the results.
+    values = [v.copy("K") if type(v) is np.ndarray else held(v) for v in values]
     out = flat.pack_out(values)
     back = Pullback(flat, values[: flat.n_out], pullback)
     return (out, back, flat.pack_aux(values)) if has_aux else (out, back)

@@ -23,7 +23,7 @@ from wengert.core.config import config
 from wengert.core.errors import NotDifferentiable
 from wengert.core.op import Op
 from wengert.core.source import describe
-from wengert.core.tensor import Array, Tensor, raw, running
+from wengert.core.tensor import Array, Tensor, held, raw, running
 from wengert.graph.program import Program, Var
 from wengert.ops.basis import add
 from wengert.trace.tape import Tape, check_nan, inexact
@@ -146,7 +146,7 @@ def vjp_flat(
 
 
 def own(arrays: Sequence[Array], borrowed: Sequence[Array] = ()) -> list[Array]:
-    """The arrays, copied where they share memory with each other, with `borrowed`, or cannot be written.
+    """The arrays, copied where they share memory with each other, with `borrowed`, or cannot be written; Tensors in new cells.
 
     Gradients leave the library through here, so that updating one in place changes nothing else.
     """
@@ -159,7 +159,7 @@ def own(arrays: Sequence[Array], borrowed: Sequence[Array] = ()) -> list[Array]:
                 array = array.copy()
             else:
                 seen.add(id(root))
-        owned.append(array)
+        owned.append(held(array))
     return owned
 
 

@@ -6,12 +6,16 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from wengert.core.tensor import CONSTANTS, Array, Tensor, active, paused
+from wengert.core.tensor import CONSTANTS, Array, Tensor, active, paused, protect
 from wengert.core.tree import map_tree
 
 
 def stop_gradient(tree: Any) -> Any:
-    """`tree` with every Tensor replaced by its value: a constant for all derivatives. Batch axes stay."""
+    """`tree` with every Tensor replaced by its value: a constant for all derivatives. Batch axes stay.
+
+    The value is the array that the tape may need for its backward pass, so it is read-only while the tape
+    lives: take a copy to write into.
+    """
     return map_tree(_cut, tree)
 
 
@@ -21,6 +25,7 @@ def _cut(x: Array) -> Array:
     if x._view is not None:
         x._sync()
     if x._trace is CONSTANTS or x._trace.differentiates:
+        protect(x)
         return _cut(x._value)
     return Tensor(_cut(x._value), x._node, x._trace)
 
