@@ -6,6 +6,7 @@ import wengert.numpy  # noqa: F401 - attaches operators, methods and protocols t
 from wengert.core import errors
 from wengert.core.config import config
 from wengert.core.tensor import Tensor
+from wengert.numpy.registry import ON_FIRST_USE
 from wengert.transforms.checkpoint import checkpoint
 from wengert.transforms.custom import custom_jvp, custom_vjp
 from wengert.transforms.gradient_tape import GradientTape
@@ -13,6 +14,8 @@ from wengert.transforms.gradients import grad, hvp, jvp, value_and_grad, vjp
 from wengert.transforms.jacobians import hessian, jacfwd, jacobian, jacrev, linearize
 from wengert.transforms.switches import enable_grad, no_grad, stop_gradient
 from wengert.transforms.vmap import per_example_grad, vmap
+
+ON_FIRST_USE.append("wengert.scipy.special")
 
 __all__ = [
     "GradientTape",

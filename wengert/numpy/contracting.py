@@ -347,7 +347,7 @@ def einsum_path(*operands: Any, optimize: Any = "greedy", einsum_call: bool = Fa
         x = lift(x) if has_tensor(x) else x
         return np.broadcast_to(np.empty((), x.dtype), x.shape) if type(x) is Tensor else x
 
-    return np.einsum_path(*map(shown, operands), optimize=optimize, einsum_call=einsum_call)
+    return np.einsum_path(*map(shown, operands), optimize=optimize, einsum_call=einsum_call)  # pyright: ignore[reportArgumentType]
 
 
 enter("einsum_path", "constant", einsum_path, "an order of contraction, which depends on shapes alone")

@@ -153,11 +153,10 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[Array, Array, Any
     if m != y.shape[0]:
         raise LinAlgError("Incompatible dimensions")
     dtype = np.result_type(x.dtype, y.dtype)
-    if rcond is None:
-        rcond = float(np.finfo(dtype).eps) * max(n, m)
-    out = systems.lstsq(x, y, rcond=float(rcond))
+    cut = float(np.finfo(dtype).eps) * max(n, m) if rcond is None else float(rcond)
+    out = systems.lstsq(x, y, rcond=cut)
     s = svdvals(x)
-    rank = rank_of(s, rcond)
+    rank = rank_of(s, cut)
     residuals: Array = np.array([], np.finfo(dtype).dtype)
     if rank == n and m > n:
         residuals = reduce_sum(square(abs_(sub(y, matmul_op(x, out)))), axes=(0,))
@@ -307,7 +306,7 @@ def eig(a: Any) -> Any:
     """`numpy.linalg.eig`; real for a real matrix whose eigenvalues are all real, as in NumPy."""
     x = matrices(a, square=True)
     w, v = eig_op(x)
-    if x.dtype.kind != "c" and not np.any(np.asarray(raw(w)).imag):
+    if x.dtype.kind != "c" and not np.any(np.imag(raw(w))):
         w, v = real(w), real(v)
     return EigResult(w, v)
 

@@ -39,6 +39,7 @@ class Entry:
 
 NAMES: dict[str, Entry] = {}
 FUNCTIONS: dict[Any, Any] = {}  # NumPy's function → ours, for __array_function__
+ON_FIRST_USE: list[str] = []  # modules of higher rooms with more ufuncs, named by `wengert.api`
 UFUNCS: dict[np.ufunc, Any] = {}  # NumPy's ufunc → our Ufunc, for __array_ufunc__
 
 

@@ -259,7 +259,7 @@ reduce_sum = linear(
 
 
 def real_dtype(dtype: np.dtype) -> np.dtype:
-    return np.empty(0, dtype).real.dtype
+    return np.real(np.empty(0, dtype)).dtype
 
 
 cast = linear(

@@ -108,12 +108,12 @@ def trace(x: Array) -> Array:
 
 def tril(x: Array, k: int = 0) -> Array:
     """X with zeros above diagonal k."""
-    return where(np.tri(*x.shape[-2:], k, dtype=bool), x, 0.0)
+    return where(np.tri(x.shape[-2], x.shape[-1], k, dtype=bool), x, 0.0)
 
 
 def triu(x: Array, k: int = 0) -> Array:
     """X with zeros below diagonal k."""
-    return where(np.tri(*x.shape[-2:], k - 1, dtype=bool), 0.0, x)
+    return where(np.tri(x.shape[-2], x.shape[-1], k - 1, dtype=bool), 0.0, x)
 
 
 def half_diagonal(x: Array) -> Array:
@@ -147,7 +147,7 @@ def minus(x: Array) -> Array:
 
 def real_of(dtype: np.dtype) -> np.dtype:
     """The dtype of the real part."""
-    return np.empty(0, dtype).real.dtype
+    return np.real(np.empty(0, dtype)).dtype
 
 
 def common(*dtypes: np.dtype) -> np.dtype:

@@ -54,7 +54,7 @@ def _erfcx(z: np.ndarray, *, n: int) -> np.ndarray:
     low, here = 0.0 * z, sp.erfcx(z)
     for k in range(n):
         low, here = here, 2 * (z * here + k * low) - (2 / SQRT_PI if k == 0 else 0.0)
-    far = (np.abs(z) > FAR) & (z.real > -0.5 * np.abs(z))
+    far = (np.abs(z) > FAR) & (np.real(z) > -0.5 * np.abs(z))
     return np.where(far, _asymptotic(np.where(far, z, FAR), n), here)
 
 
@@ -84,7 +84,7 @@ def _dawsn(z: np.ndarray, *, n: int) -> np.ndarray:
     for k in range(1, n):
         low, here = here, -2 * (z * here + k * low)
     # F(z) = i√π/2 (exp(-z²) - w(z)), in the upper half plane, where w is small; F is odd.
-    flip = np.where(z.imag < 0, -1.0, 1.0)
+    flip = np.where(np.imag(z) < 0, -1.0, 1.0)
     up = z * flip
     below, hermite = 0.0, 1.0 + 0 * z
     for k in range(n):

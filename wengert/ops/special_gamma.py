@@ -31,17 +31,17 @@ POSITIVE = (0.3, 4.0)
 def _polygamma(n: np.ndarray, z: np.ndarray) -> np.ndarray:
     """ψ⁽ⁿ⁾: SciPy's on the reals; in the complex plane by recurrence to Re z > 15 and Stirling's series."""
     if z.dtype.kind != "c":
-        return np.where(n >= 0, sp.polygamma(n.real, z), np.nan)
+        return np.where(n >= 0, sp.polygamma(np.real(n), z), np.nan)
     out = np.empty(z.shape, complex)
-    for order in np.unique(n.real):
-        at = n.real == order
+    for order in np.unique(np.real(n)):
+        at = np.real(n) == order
         out[at] = sp.psi(z[at]) if order == 0 else _polygamma_complex(int(order), z[at])
     return out
 
 
 def _polygamma_complex(n: int, z: np.ndarray) -> np.ndarray:
     sign, total, here = (-1.0) ** (n + 1), np.zeros(z.shape, complex), np.array(z)
-    while (left := here.real < 15 + n).any():
+    while (left := np.real(here) < 15 + n).any():
         total += np.where(left, math.factorial(n) / here ** (n + 1), 0.0)
         here = here + left
     series = math.factorial(n - 1) / here**n + math.factorial(n) / (2 * here ** (n + 1))
@@ -80,7 +80,7 @@ gammasgn = SPECIAL["gammasgn"] = piecewise_constant(
 
 def _pole_derivative(x: np.ndarray, *, n: int) -> np.ndarray:
     """The n-th derivative of 1/Γ at 0, -1, -2, …; n = 1, 2."""
-    m = np.where(at_pole.eval(x), -x.real, 0.0)
+    m = np.where(at_pole.eval(x), -np.real(x), 0.0)
     slope = np.where(m % 2 == 0, 1.0, -1.0) * sp.gamma(m + 1)
     return slope if n == 1 else -2 * slope * sp.psi(m + 1)
 
@@ -242,7 +242,7 @@ def _power_taylor(w: np.ndarray, s: np.ndarray, n: int) -> list[np.ndarray]:
 def _zeta(s: np.ndarray, q: np.ndarray, *, n: int) -> np.ndarray:
     """The n-th derivative of Hurwitz' ζ(s, q) in s, for q > 0: Euler and Maclaurin's formula on Taylor polynomials."""
     total = [np.zeros(s.shape) for _ in range(n + 1)]
-    terms = TERMS + int(np.max(np.abs(s.imag), initial=0.0))
+    terms = TERMS + int(np.max(np.abs(np.imag(s)), initial=0.0))
     for k in range(terms):
         total = [t + p for t, p in zip(total, _power_taylor(q + k, s, n), strict=True)]
     w = q + terms
@@ -258,7 +258,7 @@ def _zeta(s: np.ndarray, q: np.ndarray, *, n: int) -> np.ndarray:
             line = ([s + step, np.ones(s.shape)] + [np.zeros(s.shape)] * n)[: n + 1]
             rising = _taylor_product(rising, line)
     total = [t + p for t, p in zip(total, _taylor_product(tail, factor), strict=True)]
-    return np.where(q.real > 0, total[n] * math.factorial(n), np.nan)
+    return np.where(np.real(q) > 0, total[n] * math.factorial(n), np.nan)
 
 
 def _hurwitz_q(s: Array, q: Array, n: int) -> Array:

@@ -130,7 +130,8 @@ def _eigh_shape(a: Aval, *, lower: bool = True, driver: str = "evd") -> tuple[Av
 def _eigh_eval(a: Array, *, lower: bool = True, driver: str = "evd") -> tuple[np.ndarray, np.ndarray]:
     a = hermitian_part(a)
     if driver == "evd" or not a.size:
-        return tuple(np.linalg.eigh(a, "L" if lower else "U"))
+        w, v = np.linalg.eigh(a, "L" if lower else "U")
+        return w, v
     from scipy.linalg import eigh as scipy_eigh
 
     pairs = [scipy_eigh(a[i], lower=lower, driver=driver) for i in np.ndindex(*a.shape[:-2])]

@@ -280,7 +280,7 @@ def _same_signs(x: Array, r: Array) -> np.ndarray:
     lead = values.shape[:-2]
     theirs = [np.diag(_scipy.rq(values[i], mode="economic")[0]) for i in np.ndindex(*lead)]
     own = np.diagonal(ours, axis1=-2, axis2=-1)
-    return np.sign((np.reshape(theirs, own.shape) * own).real).astype(ours.real.dtype)
+    return np.sign(np.real(np.reshape(theirs, own.shape) * own)).astype(np.real(ours).dtype)
 
 
 @serves
@@ -361,7 +361,7 @@ def eig(
     w, v = _eig(x)
     if not right:
         return w
-    return w, (real(v) if x.dtype.kind != "c" and not np.any(np.asarray(raw(w)).imag) else v)
+    return w, (real(v) if x.dtype.kind != "c" and not np.any(np.imag(raw(w))) else v)
 
 
 @serves

@@ -37,7 +37,7 @@ def expm_frechet(A: Any, E: Any, method: Any = None, compute_expm: bool = True, 
 
 def _if_real(x: Array, out: Array) -> Array:
     """Real for a real matrix whose function is real, as in SciPy."""
-    return real(out) if x.dtype.kind != "c" and not np.any(np.asarray(raw(out)).imag) else out
+    return real(out) if x.dtype.kind != "c" and not np.any(np.imag(raw(out))) else out
 
 
 @serves

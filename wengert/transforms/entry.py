@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from wengert.core.config import config
 from wengert.core.source import fold
 from wengert.core.tensor import Array, active
-from wengert.core.tree import TreeDef, flatten, unflatten
+from wengert.core.tree import flatten, unflatten
 from wengert.ops.basis import conj
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -61,8 +61,8 @@ class FlatFunction:
     ) -> None:
         self.fun, self.args, self.kwargs = fun, args, kwargs
         self.argnums, self.has_aux = argnums, has_aux
-        self.out_tree: TreeDef | None = None
-        self.aux_tree: TreeDef | None = None
+        self.out_tree: Any = None  # a TreeDef once the function has run
+        self.aux_tree: Any = None
         self.n_out = 0
         self.leaves, self.in_tree = flatten(tuple(args[i] for i in argnums))
 

@@ -94,10 +94,10 @@ def _place(out: Array, batched: bool, axis: int | None, size: int) -> Array:
         return out
     if not batched:
         out = broadcast_to(out, shape=(size, *getattr(out, "shape", ())))
-    axis %= out.ndim
+    place = axis % out.ndim
     order = [*range(1, out.ndim)]
-    order.insert(axis, 0)
-    return out if axis == 0 else transpose(out, axes=tuple(order))
+    order.insert(place, 0)
+    return out if place == 0 else transpose(out, axes=tuple(order))
 
 
 def per_example_grad(
