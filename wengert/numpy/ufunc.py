@@ -39,9 +39,10 @@ class Ufunc:
         self.methods: dict[str, Any] = {}
         self.nin: int = original.nin
         self.traced: Callable[..., Any] = self.of_operands  # on `nin` operands, with a Tensor among them
-        if isinstance(op, Op) and self.nin == 1:
+        single = isinstance(op, Op) and not op.multi
+        if single and self.nin == 1:
             self.traced = recording_unary(op)
-        elif isinstance(op, Op) and self.nin == 2:
+        elif single and self.nin == 2:
             self.traced = recording_binary(op, self.of_operands)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
