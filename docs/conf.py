@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import sys
 from collections import Counter
@@ -152,7 +153,10 @@ class Counts(Rows):
 
         table = rows()
         counts = Counter((r.space, r.status) for r in table)
-        return [(space, *(counts[space, s] for s in self.head[1:])) for space in dict.fromkeys(r.space for r in table)]
+        for name in ("special", "linalg"):
+            served = importlib.import_module(f"wengert.scipy.{name}").NAMES.values()
+            counts.update((f"scipy.{name}", entry.status) for entry in served)
+        return [(space, *(counts[space, s] for s in self.head[1:])) for space in dict.fromkeys(s for s, _ in counts)]
 
 
 def setup(app):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import doctest
+import importlib
 import io
 import linecache
 import os
@@ -142,3 +143,18 @@ def test_readme_counts():
         cells = [counts[space, status] for status in ("differentiable", "constant", "refused", "blank")]
         row = f"| {space} | " + " | ".join(map(str, cells)) + " |"
         assert row in text, f"the README's table should have the row\n{row}"
+
+
+@pytest.mark.parametrize("room", ["special", "linalg"])
+def test_readme_counts_scipy(room):
+    import scipy
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    stated = re.search(r"SciPy (\d+\.\d+)", text[text.index("## What is covered") :])
+    assert stated
+    if not scipy.__version__.startswith(stated[1] + "."):
+        pytest.skip(f"the README counts the names of SciPy {stated[1]}, this is {scipy.__version__}")
+    names = importlib.import_module(f"wengert.scipy.{room}").NAMES
+    counts = Counter(entry.status for entry in names.values())
+    row = f"| scipy.{room} | {counts['differentiable']} | {counts['constant']} | {counts['refused']} | 0 |"
+    assert row in text, f"the README's table should have the row\n{row}"
