@@ -16,14 +16,14 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wengert.core.aval import is_inexact
-from wengert.core.errors import ShapeError, TracerLeak
+from wengert.core.errors import ConcretizationError, ShapeError, TracerLeak
 from wengert.core.source import describe, here
 
 if TYPE_CHECKING:
@@ -50,6 +50,9 @@ class Trace:
     def __init__(self) -> None:
         self.level = next(_levels)
         self.mode: Any = None
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError(f"cannot copy or pickle a {type(self).__name__}: it belongs to a running computation")
 
     def apply(self, op: Op, args: tuple[Array, ...], params: dict[str, Any]) -> Any:
         """Interpret one call of `op`, of whose operands at least one belongs to this trace."""
@@ -198,6 +201,19 @@ class Tensor:
         self._node = node
         self._trace = trace
         self._view: View | None = None
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if self._view is not None:
+            self._sync()
+        if self._trace is CONSTANTS:
+            return np.array, (self._value,)
+        raise ConcretizationError(
+            "pickle of a Tensor",
+            got=f"{self.dtype}{list(self.shape)} of a trace, which stays in its process",
+            want="an ndarray",
+            fix="pickle wengert.stop_gradient(x)",
+            at=describe(here(2)),
+        )
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -348,3 +364,13 @@ def running(trace: Trace) -> Iterator[None]:
         yield
     finally:
         _active.set(tuple(t for t in _active.get() if t is not trace))
+        for function in _when_ended:
+            function(trace)
+
+
+_when_ended: list[Callable[[Trace], None]] = []
+
+
+def when_ended(function: Callable[[Trace], None]) -> None:
+    """Call `function(trace)` whenever a trace ceases to be active: for whoever keeps values of running traces."""
+    _when_ended.append(function)
