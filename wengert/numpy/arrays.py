@@ -11,11 +11,13 @@ import numpy as np
 from wengert.core.aval import is_inexact
 from wengert.core.errors import ShapeError
 from wengert.core.source import describe, here
-from wengert.core.tensor import Array, Tensor
+from wengert.core.tensor import Array, Tensor, carries
 from wengert.core.tensor import raw as raw
+from wengert.numpy.values import lost
 from wengert.ops.basis import broadcast_to, cast, fit_tangent, reshape
-from wengert.ops.shape import stack
 from wengert.ops.dtype import truncate
+from wengert.ops.shape import stack
+from wengert.trace.tape import plain
 
 ARRAYS = frozenset({Tensor, np.ndarray})
 
@@ -28,7 +30,7 @@ def lift(x: Any) -> Array:
         return stack_nested(x)
     if isinstance(x, np.generic):
         return x
-    return np.asarray(x)[()]
+    return plain(x, "wengert") if isinstance(x, np.ndarray) else np.asarray(x)[()]
 
 
 def operand(x: Any) -> Array:
@@ -78,6 +80,8 @@ def astype(x: Array, dtype: Any) -> Array:
         return x
     if type(x) is not Tensor:
         return x.astype(dtype)
+    if dtype.kind not in "biufcV" and carries(x):
+        raise lost(f"astype({dtype})", f"{x.dtype}{list(x.shape)} under a running trace", "keep an array of floats, or a list of Tensors (x.tolist())")
     if not is_inexact(dtype):
         return truncate(x, dtype=dtype)
     return cast(x, dtype=dtype)
@@ -133,8 +137,6 @@ def writes_out(result: Array, out: Any) -> Array:
         if type(result) is not Tensor:
             out[...] = result
             return out
-        from wengert.numpy.values import lost
-
         raise lost("out=", "an ndarray for out=, while the result carries a derivative", "drop out=, or pass a Tensor")
     out._write(fit_tangent(result if type(result) is Tensor else np.asarray(result), out))
     return out

@@ -32,9 +32,9 @@ OPERANDS = ARRAYS | NUMBERS
 
 def coerce(b: Any) -> Any:
     """The other operand of a binary operator as an array; NotImplemented for types that are none."""
-    if type(b) in OPERANDS or isinstance(b, (np.generic, np.ndarray, int, float, complex)):
+    if type(b) in OPERANDS or isinstance(b, (np.generic, int, float, complex)):
         return b
-    return lift(b) if isinstance(b, (list, tuple)) else NotImplemented
+    return lift(b) if isinstance(b, (list, tuple, np.ndarray)) else NotImplemented
 
 
 # ── operators ─────────────────────────────────────────────────────────────────

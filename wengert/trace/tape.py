@@ -14,7 +14,7 @@ import operator
 import sys
 from collections.abc import Callable
 from opcode import opmap
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from wengert.core.errors import DTypeError, NonFinite, TracerLeak
 from wengert.core.op import Op
 from wengert.core.protect import Guard
 from wengert.core.source import describe, here
-from wengert.core.tensor import CONSTANTS, Array, Tensor, Trace, constant, held, raw
+from wengert.core.tensor import CONSTANTS, Array, Tensor, Trace, active, constant, held, raw
 from wengert.graph.program import Literal, Program, Var
 
 
@@ -113,6 +113,8 @@ class Tape(Trace):
             outs = tuple(Var(o.shape, o.dtype) if is_inexact(o.dtype) else None for o in out)
             self.append((op, ins, outs, params, xs, out if saves_out else None, *(here(3) or NOWHERE)))
             return tuple(o if v is None else Tensor(o, v, self) for o, v in zip(out, outs, strict=True))
+        if out.dtype.kind == "O":
+            raise objects(op)
         var = Var(out.shape, out.dtype)
         self.append((op, ins, var, params, xs, out if saves_out else None, *(here(3) or NOWHERE)))
         return Tensor(out, var, self)
@@ -126,6 +128,20 @@ class Tape(Trace):
                 return tensor._node
             tensor = tensor._value
         return None
+
+
+FLOAT64 = np.dtype(float)
+
+
+def objects(op: Op) -> DTypeError:
+    """The error for an operand that is an array of Python objects: derivatives do not reach into it."""
+    return DTypeError(
+        op.name,
+        got="a Tensor and an array of Python objects (dtype=object)",
+        want="arrays of numbers",
+        fix="join Tensors with numpy.stack, or keep them in a list",
+        at=describe(here(3)),
+    )
 
 
 def closed_over(op: Op) -> TracerLeak:
@@ -176,6 +192,24 @@ def check_nan(value: Array, what: str, source: Any) -> None:
         )
 
 
+def plain(x: np.ndarray, what: str) -> np.ndarray:
+    """An instance of a subclass of ndarray as an ndarray, sharing its memory; refused where it computes in its own way."""
+    kind = type(x)
+    own = [name for name in ("__array_ufunc__", "__mul__") if getattr(kind, name) is not getattr(np.ndarray, name)]
+    if own:
+        raise DTypeError(
+            what,
+            got=f"a {kind.__module__}.{kind.__qualname__}, a subclass of ndarray with arithmetic of its own ({own[0]})",
+            want="an ndarray",
+            fix="pass numpy.asarray(x) for its plain values; for masked arrays the data and the mask (numpy.where(mask, 0, data))",
+            at=describe(here(3)),
+        )
+    for trace in active():
+        if trace.guard is not None:
+            trace.guard.add(x)  # a write through `x` itself would pass its new view by
+    return x.view(np.ndarray)
+
+
 def inexact(value: Array, what: str) -> Array:
     """`value` as something that can be watched: a Python float becomes float64; integers are refused."""
     if type(value) is Tensor:
@@ -184,7 +218,9 @@ def inexact(value: Array, what: str) -> Array:
         value = np.float64(value) if type(value) is float else value
     elif isinstance(value, complex):
         value = np.complex128(value) if type(value) is complex else value
-    elif not isinstance(value, (np.ndarray, np.generic)):
+    elif isinstance(value, np.ndarray):
+        value = value if type(value) is np.ndarray else plain(value, what)
+    elif not isinstance(value, np.generic):
         if isinstance(value, (bool, int)):
             value = np.asarray(value)[()]
         elif hasattr(value, "__array__"):
@@ -278,8 +314,7 @@ TEMPORARY, TEMPORARY_ALONE = _counts_of_a_temporary()
 
 def into_dying(evaluate: Any, x: np.ndarray, b: Any, frame: FrameType) -> np.ndarray:
     """`evaluate(x, b)`, written over `x`, the value of a temporary Tensor, if nothing else holds it: NumPy's own
-    elision of temporaries. `b` is None for -x. The caller's instruction must be the operator itself, since only
-    then is an operand with one reference sure to die."""
+    elision of temporaries. `b` is None for -x."""
     fits = (
         b.dtype == x.dtype and b.shape in ((), x.shape) if type(b) is np.ndarray else b is None or type(b) in (float, int)
     )
@@ -289,10 +324,42 @@ def into_dying(evaluate: Any, x: np.ndarray, b: Any, frame: FrameType) -> np.nda
         and x.flags.writeable
         and x.dtype.kind in "fc"
         and sys.getrefcount(x) <= ALONE_AS_ARGUMENT
-        and frame.f_code.co_code[frame.f_lasti] in INSTRUCTIONS
+        and _computed(frame.f_code, frame.f_lasti)
     ):
         return np.negative(x, out=x) if b is None else UFUNC_OF[evaluate](x, b, out=x)
     return evaluate(x) if b is None else evaluate(x, b)
+
+
+_known: dict[tuple[CodeType, int], bool] = {}
+
+
+def _computed(code: CodeType, lasti: int) -> bool:
+    """Whether the instruction is an operator, whose (left) operand another operator in the same line has just made.
+
+    Only then is an operand with one reference sure to die. Anything else may be an array of objects which holds
+    the Tensor, and hands it to our operator from C.
+    """
+    known = _known.get((code, lasti))
+    if known is None:
+        known = _known[code, lasti] = _find_operand(code, lasti)
+    return known
+
+
+def _find_operand(code: CodeType, lasti: int) -> bool:
+    import dis
+
+    *before, operator_ = (i for i in dis.get_instructions(code) if i.offset <= lasti)
+    if operator_.opcode not in INSTRUCTIONS:
+        return False
+    above = operator_.opname == "BINARY_OP"  # values on the stack above the operand
+    pushed = 0
+    for i in reversed(before):
+        if pushed == above:
+            return i.opcode in INSTRUCTIONS
+        if i.is_jump_target or i.opcode in dis.hasjrel or i.opcode in dis.hasjabs:
+            return False
+        pushed += dis.stack_effect(i.opcode, i.arg)
+    return False
 
 
 def _count_as_argument() -> int:
@@ -412,7 +479,10 @@ def recording_binary(op: Op, general: Callable[[Any, Any], Any], *, as_operator:
             return general(a, b)
         if is_constant:
             return constant(out)
-        var = Var(out.shape, out.dtype)
+        dtype = out.dtype
+        if dtype is not FLOAT64 and dtype.kind == "O":
+            raise objects(op)
+        var = Var(out.shape, dtype)
         if as_operator:
             frame = getframe(1)
             tape.append((op, ins, var, NO_PARAMS, xs, saved, frame.f_code, frame.f_lasti))

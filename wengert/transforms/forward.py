@@ -19,7 +19,7 @@ from wengert.core.errors import NotDifferentiable
 from wengert.core.op import Op
 from wengert.core.source import describe, here
 from wengert.core.tensor import CONSTANTS, Array, Tensor, Trace, constant, held, running
-from wengert.trace.tape import check_nan, inexact
+from wengert.trace.tape import check_nan, inexact, objects
 
 
 class Jvp(Trace):
@@ -42,6 +42,8 @@ class Jvp(Trace):
         out = (op.eval if op.transparent else op)(*xs, **params)
         if op.constant:
             return tuple(map(constant, out)) if op.multi else constant(out)
+        if not op.multi and out.dtype.kind == "O":
+            raise objects(op)
         rule = op.rule("jvp", here(3))
         try:
             with np.errstate(all="ignore"):

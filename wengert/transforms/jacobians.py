@@ -65,7 +65,8 @@ def rows(pullback: Any, values: Sequence[Array], k: int, holomorphic: bool) -> l
 
 
 def _constant_rows(value: Array, leaves: Sequence[Array]) -> list[Array]:
-    return [np.zeros((*np.shape(value), *x.shape)) for x in leaves]
+    dtype = value.dtype if value.dtype.kind in "fc" else np.dtype(float)
+    return [np.zeros((*value.shape, *x.shape), dtype) for x in leaves]
 
 
 def _finish(flat: FlatFunction, per_output: Sequence[Sequence[Array]], argnums: ArgNums) -> Any:
@@ -168,9 +169,13 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, ado
     flat = FlatFunction(adopted(fun, adopt), primals, {}, range(len(primals)), has_aux)
     leaves = [inexact(p, "linearize") for p in flat.leaves]
     tape = ReplayableTape()
-    with running(tape):
-        tangents = [tape.input(np.zeros(p.shape, p.dtype)[()]) for p in leaves]
-        values, dots = jvp_flat(flat, leaves, tangents)
+    try:
+        with running(tape):
+            tangents = [tape.input(np.zeros(p.shape, p.dtype)[()]) for p in leaves]
+            values, dots = jvp_flat(flat, leaves, tangents)
+    except BaseException:
+        tape.guard.release()
+        raise
     program = tape.program
     outs = values[: flat.n_out]
     program.outs = [
