@@ -189,13 +189,22 @@ def _broadcast_shape(x: Aval, *, shape: tuple[int, ...]) -> Aval:
 
 
 def _broadcast_eval(x: Array, *, shape: tuple[int, ...]) -> np.ndarray:
-    if getattr(x, "shape", ()) == ():  # the pullback of a full sum: np.broadcast_to costs 3 µs, this 0.5
-        if not isinstance(x, (np.ndarray, np.generic)):
-            x = np.asarray(x)
-        out = np.ndarray(shape, x.dtype, x, 0, (0,) * len(shape))
-        out.flags.writeable = False
-        return out
-    return np.broadcast_to(x, shape)
+    # The pullback of every sum comes here. np.broadcast_to costs 3 µs; to say where the elements lie, 0.5 to 1.
+    if not isinstance(x, (np.ndarray, np.generic)):
+        x = np.asarray(x)
+    lead = len(shape) - x.ndim
+    if not x.ndim:
+        strides = (0,) * lead
+    elif lead < 0 or not x.flags.c_contiguous or any(
+        n not in (1, d) for n, d in zip(x.shape, shape[lead:], strict=True)
+    ):
+        return np.broadcast_to(x, shape)
+    else:
+        kept = zip(x.strides, x.shape, shape[lead:], strict=True)
+        strides = (*(0,) * lead, *[s if n == d else 0 for s, n, d in kept])
+    out = np.ndarray(shape, x.dtype, x, 0, strides)
+    out.flags.writeable = False
+    return out
 
 
 def _broadcast_batch(xs: Sequence[Array], batched: Sequence[bool], size: int, *, shape: tuple[int, ...]) -> Array:
@@ -259,7 +268,7 @@ reduce_sum = linear(
 
 
 def real_dtype(dtype: np.dtype) -> np.dtype:
-    return np.real(np.empty(0, dtype)).dtype
+    return dtype if dtype.kind == "f" else np.real(np.empty(0, dtype)).dtype
 
 
 cast = linear(
@@ -406,14 +415,17 @@ def times(ct: Array, slope: Array) -> Array:
     return strong_zero(product, ct)
 
 
+def has_nan(x: np.ndarray | np.generic) -> bool:
+    """Whether a NaN is among the elements. That there is none, a dot product with itself shows in one read."""
+    if type(x) is not np.ndarray:
+        return bool(x != x)
+    flat = x if x.ndim == 1 else x.ravel(order="K")
+    return (norm := flat.dot(flat)) != norm and bool(np.isnan(flat).any())
+
+
 def strong_zero(product: Array, x: Array) -> Array:
-    """`product` with zeros wherever `x` is zero, should it contain a NaN; finding out costs one read of it."""
-    if type(product) is not np.ndarray:
-        clean = product == product
-    else:
-        flat = product.ravel(order="K")
-        clean = (norm := flat.dot(flat)) == norm or not np.isnan(flat).any()
-    return product if clean else np.where(x == 0, np.zeros((), product.dtype), product)[()]
+    """`product` with zeros wherever `x` is zero, should it contain a NaN."""
+    return np.where(x == 0, np.zeros((), product.dtype), product)[()] if has_nan(product) else product
 
 
 def _scale_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array) -> Array:
@@ -446,7 +458,10 @@ scale = Op(
 
 
 def _strong_mul_eval(x: Array, y: Array) -> Array:
-    return strong_zero(_scale_eval(x, y), y)
+    product = x * y
+    if not has_nan(product):
+        return product
+    return np.where(np.equal(x, 0) | np.equal(y, 0), np.zeros((), product.dtype), product)[()]
 
 
 def _strong_mul_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array) -> Array:

@@ -38,17 +38,12 @@ def strong_product(product: Callable[[Any, Any], Any], x: Array, y: Array, stron
     Finding out that nothing needs to be done costs one read of the smallest array that shows it.
     """
     out = product(x, y)
-    doubtful = [out]
-    if not strong[1]:
-        doubtful.append(y)
-    if not strong[0]:
-        doubtful.append(x)
-    probe = min(doubtful, key=np.size)
-    if probe.dtype.kind not in "fc":
-        return out
-    flat = probe.ravel(order="K")
-    norm = flat.dot(flat)
-    if norm - norm == 0 or not np.isnan(out).any():
+    probe = out
+    if not strong[1] and y.size < probe.size:
+        probe = y
+    if not strong[0] and x.size < probe.size:
+        probe = x
+    if probe.dtype.kind not in "fc" or all_finite(probe) or not np.isnan(out).any():
         return out
     x_ok, y_ok = np.isfinite(x), np.isfinite(y)
     x_live = x != 0 if strong[0] else np.ones_like(x_ok)
@@ -59,6 +54,13 @@ def strong_product(product: Callable[[Any, Any], Any], x: Array, y: Array, stron
 
     troubled = count(x_live, y_live & ~y_ok) + count(x_live & ~x_ok, y_live)
     return np.where(troubled == 0, product(np.where(x_ok, x, 0), np.where(y_ok, y, 0)), out).astype(out.dtype)[()]
+
+
+def all_finite(x: Array) -> bool:
+    """True only if no infinity and no NaN is among the elements; may be False where their squares overflow."""
+    flat = x if x.ndim == 1 else x.ravel(order="K")
+    norm = flat.dot(flat)
+    return bool(norm - norm == 0)
 
 
 # ── contract ──────────────────────────────────────────────────────────────────
@@ -272,7 +274,15 @@ def _for_blas(x: Array) -> Array:
 
 
 def _matmul_eval(x: Array, y: Array, *, strong: Strong | None = None) -> Array:
-    return _matmul(x, y) if strong is None else strong_product(_matmul, x, y, strong)
+    if strong is None:
+        return _matmul(x, y)
+    if strong[0] != strong[1] and x.ndim == 2 and y.ndim == 2 and x.size and y.size:
+        # An infinity or NaN of the weak operand makes a whole row (or column) of the result infinite or NaN,
+        # so one element of each tells. To read all would take a tenth of the time of a layer's pullback.
+        out = np.matmul(x, y)
+        if all_finite(out[0] if strong[0] else out[:, 0]):
+            return out
+    return strong_product(_matmul, x, y, strong)
 
 
 def _matmul_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array, *, strong: Strong | None = None) -> Array:

@@ -16,7 +16,7 @@ import numpy as np
 
 from wengert.core.aval import ANY, FLOAT, INEXACT, INT, Aval, is_inexact
 from wengert.core.errors import ShapeError
-from wengert.core.op import Constant, Op, Rule, Sample
+from wengert.core.op import Op, Rule, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array
 from wengert.ops.basis import (
@@ -25,6 +25,7 @@ from wengert.ops.basis import (
     conj,
     expand_to,
     fit,
+    has_nan,
     linear,
     real,
     real_dtype,
@@ -144,39 +145,86 @@ argmin = _index_reduction("argmin", np.argmin)
 # ── reduce_max, reduce_min, and without NaN: reduce_fmax, reduce_fmin ─────────
 
 
-def _ties_eval(x: Array, out: Array, *, axes: Axes, nan: bool) -> tuple[np.ndarray, Any]:
-    mask = x == np.reshape(out, kept_shape(x.shape, axes))
-    if nan and is_inexact(x.dtype) and np.isnan(out).any():
+def _tied(x: Array, out: Array, axes: Axes, nan: bool) -> tuple[np.ndarray, np.ndarray | None]:
+    """Which elements equal the extremum `out` of their slice, and how many do in each; None for one each."""
+    mask = np.equal(x, np.reshape(out, kept_shape(x.shape, axes)))
+    if nan and is_inexact(x.dtype) and has_nan(out):
         mask = mask | np.isnan(x)  # no other slice has a NaN
+    if np.count_nonzero(mask) == out.size == np.count_nonzero(np.logical_or.reduce(mask, axis=axes)):
+        return mask, None  # counting slice by slice would cost more than all else here
     # A slice of NaNs alone may have no tie, and its extremum no derivative: any count will do.
-    return mask, np.maximum(_count_eval(mask, axes=axes), 1).astype(_count_dtype(x.dtype))
+    return mask, np.maximum(_count_eval(mask, axes=axes), 1).astype(np.result_type(real_dtype(x.dtype), np.float16))
 
 
-def _count_dtype(dtype: np.dtype) -> np.dtype:
-    return np.result_type(real_dtype(dtype), np.float16)
+def _tied_share_eval(ct: Array, x: Array, out: Array, *, axes: Axes, nan: bool) -> np.ndarray:
+    mask, count = _tied(x, out, axes, nan)
+    each = ct if count is None else ct / count
+    shared = np.where(mask, np.reshape(each, kept_shape(x.shape, axes)), np.zeros((), ct.dtype))
+    return shared.astype(ct.dtype, copy=False)
 
 
-def _ties_batch(xs: Sequence[Array], batched: Sequence[bool], size: int, *, axes: Axes, nan: bool) -> Any:
-    x, out = all_batched(xs, batched, size)
-    return ties(x, out, axes=tuple(a + 1 for a in axes), nan=nan)
+def _tied_mean_eval(dx: Array, x: Array, out: Array, *, axes: Axes, nan: bool) -> Array:
+    mask, count = _tied(x, out, axes, nan)
+    total = np.add.reduce(np.where(mask, dx, np.zeros((), dx.dtype)), axis=axes)
+    return (total if count is None else total / count).astype(dx.dtype, copy=False)
 
 
-ties = Op(
-    name="ties",
-    accepts=ANY,
-    multi=True,
-    shape=lambda x, out, *, axes, nan: (x.with_dtype(bool), out.with_dtype(_count_dtype(x.dtype))),
-    eval=_ties_eval,
-    jvp=Constant("places and counts"),
-    vjp=Constant("places and counts"),
-    saves=(),
-    batch=_ties_batch,
-    samples=(
-        Sample((3, 4), (3,), axes=(1,), nan=True),
-        Sample((2, 3, 4), (3,), axes=(0, 2), nan=False),
-        Sample(np.array([1.0, np.nan, np.nan]), np.array(np.nan), axes=(0,), nan=True),
+def _of_ties(name: str, evaluate: Rule, transposed: Any, shape: Rule, samples: Sequence[Sample], note: str) -> Op:
+    """An op that is linear in its first operand, and piecewise constant in x and its extremum."""
+    op: Op
+
+    def jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array, **params: Any) -> Array:
+        return np.zeros(out.shape, out.dtype)[()] if dxs[0] is None else op(dxs[0], *xs[1:], **params)
+
+    def vjp(ct: Array, ins: Any, xs: Sequence[Array], out: Array, **params: Any) -> tuple[Array | None, ...]:
+        return None if ins[0] is None else fit(transposed()(ct, *xs[1:], **params), ins[0]), None, None
+
+    op = Op(
+        name=name,
+        accepts=ANY,
+        shape=shape,
+        eval=evaluate,
+        jvp=jvp,
+        vjp=vjp,
+        saves={0: (1, 2), 1: (), 2: ()},
+        batch=lambda xs, batched, size, *, axes, nan: op(
+            *all_batched(xs, batched, size), axes=tuple(a + 1 for a in axes), nan=nan
+        ),
+        samples=tuple(samples),
+        note=note,
+    )
+    return op
+
+
+_TIES = np.array([[1.0, 3.0, 3.0, 0.0], [2.0, 2.0, 2.0, 2.0], [0.0, 1.0, 2.0, 3.0]])
+_MISSING = np.array([1.0, np.nan, np.nan])
+_CUBE = np.arange(24.0).reshape(2, 3, 4)
+
+tied_share = _of_ties(
+    "tied_share",
+    _tied_share_eval,
+    lambda: tied_mean,
+    lambda ct, x, out, *, axes, nan: x.with_dtype(ct.dtype),
+    (
+        Sample((3,), _TIES, _TIES.max(1), diff=(0,), axes=(1,), nan=True),
+        Sample((3,), _CUBE, _CUBE.max((0, 2)), diff=(0,), axes=(0, 2), nan=False),
+        Sample((), _MISSING, np.array(np.nan), diff=(0,), axes=(0,), nan=True),
+        Sample((), _MISSING, np.array(1.0), diff=(0,), axes=(0,), nan=False),
     ),
-    note="which elements equal the extremum, and how many do",
+    "the cotangent of an extremum, shared among the elements of x that equal it",
+)
+tied_mean = _of_ties(
+    "tied_mean",
+    _tied_mean_eval,
+    lambda: tied_share,
+    lambda dx, x, out, *, axes, nan: out.with_dtype(dx.dtype),
+    (
+        Sample((3, 4), _TIES, _TIES.max(1), diff=(0,), axes=(1,), nan=True),
+        Sample((2, 3, 4), _CUBE, _CUBE.max((0, 2)), diff=(0,), axes=(0, 2), nan=False),
+        Sample((3,), _MISSING, np.array(np.nan), diff=(0,), axes=(0,), nan=True),
+        Sample((3,), _MISSING, np.array(1.0), diff=(0,), axes=(0,), nan=False),
+    ),
+    "the tangent of an extremum: the mean of those of the elements of x that equal it",
 )
 
 
@@ -185,13 +233,10 @@ def _extremum(name: str, ufunc: np.ufunc, *, nan: bool) -> Op:
     op: Op
 
     def jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array, *, axes: Axes) -> Array:
-        mask, count = ties(xs[0], out, axes=axes, nan=nan)
-        return div(reduce_sum(where(mask, dxs[0], 0.0), axes=axes), count)
+        return tied_mean(dxs[0], xs[0], out, axes=axes, nan=nan)
 
     def vjp(ct: Array, ins: Any, xs: Sequence[Array], out: Array, *, axes: Axes) -> tuple[Array]:
-        (x,) = xs
-        mask, count = ties(x, out, axes=axes, nan=nan)
-        return (fit(where(mask, keep(div(ct, count), x.shape, axes), 0.0), ins[0]),)
+        return (fit(tied_share(ct, xs[0], out, axes=axes, nan=nan), ins[0]),)
 
     op = Op(
         name=name,

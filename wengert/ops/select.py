@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.aval import ANY, Aval, promote
+from wengert.core.aval import ANY, INEXACT, Aval, promote
 from wengert.core.op import Op, Sample
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
-from wengert.ops.basis import batch_elementwise, broadcast_shapes, fit, fit_tangent, real_dtype
-from wengert.ops.family import binary, elementwise, piecewise_constant
+from wengert.ops.basis import add, batch_elementwise, broadcast_shapes, fit, fit_tangent, real_dtype, strong_mul
+from wengert.ops.family import SHAPES_2, elementwise, elementwise_shape, piecewise_constant
 
 # ── where ─────────────────────────────────────────────────────────────────────
 
@@ -55,7 +55,9 @@ where = Op(
 
 def _share(x: Array, y: Array) -> Array:
     """x's share in the larger of x and y: 1, 0, and 1/2 at a tie or where either is NaN."""
-    dtype = real_dtype(np.result_type(x, y, np.float16))
+    dtype = x.dtype if type(x) is np.ndarray else np.dtype(bool)
+    if dtype.kind != "f" or not (type(y) is float or (type(y) is np.ndarray and y.dtype == dtype)):
+        dtype = real_dtype(np.result_type(x, y, np.float16))
     ahead, behind = np.greater(x, y), np.less(x, y)
     if np.count_nonzero(ahead) + np.count_nonzero(behind) == np.size(ahead):  # no ties, and half the work
         return ahead.astype(dtype)
@@ -84,7 +86,34 @@ _TIES = "ties share the derivative equally"
 
 
 def _extremum(name: str, fn: np.ufunc, share: Op, note: str) -> Op:
-    return binary(name, fn, lambda r: share(r.x, r.y), lambda r: share(r.y, r.x), ("x", "y"), ("x", "y"), note=note)
+    op: Op
+
+    def jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array) -> Array:
+        dx, dy = dxs
+        dx = None if dx is None else strong_mul(dx, share(xs[0], xs[1]))
+        dy = None if dy is None else strong_mul(dy, share(xs[1], xs[0]))
+        return fit_tangent(dx if dy is None else dy if dx is None else add(dx, dy), out)
+
+    def vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array) -> tuple[Array | None, ...]:
+        x, y = ins
+        return (
+            None if x is None else fit(strong_mul(ct, share(xs[0], xs[1])), x),
+            None if y is None else fit(strong_mul(ct, share(xs[1], xs[0])), y),
+        )
+
+    op = Op(
+        name=name,
+        accepts=INEXACT,
+        shape=elementwise_shape(name, fn),
+        eval=fn,
+        jvp=jvp,
+        vjp=vjp,
+        saves=(0, 1),
+        batch=batch_elementwise(lambda: op),
+        samples=tuple(Sample(*s) for s in SHAPES_2),
+        note=note,
+    )
+    return op
 
 
 maximum = _extremum("maximum", np.maximum, larger_share, f"{_TIES}, and so do operands of which one is NaN")
