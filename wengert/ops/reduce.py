@@ -147,25 +147,24 @@ argmin = _index_reduction("argmin", np.argmin)
 
 def _tied(x: Array, out: Array, axes: Axes, nan: bool) -> tuple[np.ndarray, np.ndarray | None]:
     """Which elements equal the extremum `out` of their slice, and how many do in each; None for one each."""
-    mask = np.equal(x, np.reshape(out, kept_shape(x.shape, axes)))
+    mask = np.equal(x, out.reshape(kept_shape(x.shape, axes)))
+    if np.count_nonzero(mask) == out.size == np.count_nonzero(np.logical_or.reduce(mask, axis=axes)):
+        return mask, None  # no NaN, since that equals nothing; counting slice by slice costs more than all else here
     if nan and is_inexact(x.dtype) and has_nan(out):
         mask = mask | np.isnan(x)  # no other slice has a NaN
-    if np.count_nonzero(mask) == out.size == np.count_nonzero(np.logical_or.reduce(mask, axis=axes)):
-        return mask, None  # counting slice by slice would cost more than all else here
     # A slice of NaNs alone may have no tie, and its extremum no derivative: any count will do.
     return mask, np.maximum(_count_eval(mask, axes=axes), 1).astype(np.result_type(real_dtype(x.dtype), np.float16))
 
 
 def _tied_share_eval(ct: Array, x: Array, out: Array, *, axes: Axes, nan: bool) -> np.ndarray:
     mask, count = _tied(x, out, axes, nan)
-    each = ct if count is None else ct / count
-    shared = np.where(mask, np.reshape(each, kept_shape(x.shape, axes)), np.zeros((), ct.dtype))
-    return shared.astype(ct.dtype, copy=False)
+    each = ct if count is None else (ct / count).astype(ct.dtype, copy=False)
+    return np.where(mask, each.reshape(kept_shape(x.shape, axes)), 0)
 
 
 def _tied_mean_eval(dx: Array, x: Array, out: Array, *, axes: Axes, nan: bool) -> Array:
     mask, count = _tied(x, out, axes, nan)
-    total = np.add.reduce(np.where(mask, dx, np.zeros((), dx.dtype)), axis=axes)
+    total = np.add.reduce(np.where(mask, dx, 0), axis=axes)
     return (total if count is None else total / count).astype(dx.dtype, copy=False)
 
 
