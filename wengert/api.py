@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import wengert.numpy  # noqa: F401 - attaches operators, methods and protocols to Tensor
+import wengert.numpy
+import wengert.numpy.binding  # noqa: F401 - what adopted code sees in place of numpy, math and scipy
 from wengert.core import errors
 from wengert.core.config import config
 from wengert.core.tensor import Tensor
 from wengert.numpy.registry import ON_FIRST_USE
+from wengert.trace.adopt import adopt
 from wengert.transforms.checkpoint import checkpoint
 from wengert.transforms.custom import custom_jvp, custom_vjp
 from wengert.transforms.gradient_tape import GradientTape
@@ -20,6 +22,7 @@ ON_FIRST_USE.append("wengert.scipy.special")
 __all__ = [
     "GradientTape",
     "Tensor",
+    "adopt",
     "checkpoint",
     "config",
     "custom_jvp",

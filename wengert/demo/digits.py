@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -72,7 +73,7 @@ def train(epochs: int = 30, batch: int = 64, rate: float = 3e-3, tick: Callable[
     x, labels, x_test, labels_test = split()
     rng = np.random.default_rng(1)
     params = initial(rng)
-    value_and_grad = wg.value_and_grad(wg.adopt(cross_entropy, own=True))
+    value_and_grad = wg.value_and_grad(wg.adopt(sys.modules[__name__]).cross_entropy)  # this module counts as the user's
     flat = [a for layer in params for a in layer]
     first, second = [np.zeros_like(a) for a in flat], [np.zeros_like(a) for a in flat]
     losses: list[float] = []

@@ -8,6 +8,7 @@ Source  Volterra (1926); the data and the log-normal errors as in Carpenter's ca
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
@@ -85,7 +86,7 @@ def fit(tick: Callable[[], None] = lambda: None) -> Fit:
     from scipy.optimize import minimize
 
     years, counts = load()
-    value_and_grad = wg.value_and_grad(wg.adopt(loss, own=True))
+    value_and_grad = wg.value_and_grad(wg.adopt(sys.modules[__name__]).loss)  # this module counts as the user's
     evaluations = 0
 
     def objective(p: np.ndarray) -> tuple[float, np.ndarray]:

@@ -25,9 +25,9 @@ from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor, Trace, active, constant, held, raw, running
 from wengert.core.tree import flatten, unflatten
 from wengert.graph.program import Eqn, Var, Vars
+from wengert.trace.adopt import adopt as adopt_function
 from wengert.trace.tape import Tape
 from wengert.transforms.batch import Batch
-from wengert.transforms.entry import adopted
 from wengert.transforms.forward import Jvp
 from wengert.transforms.reverse import sweep
 
@@ -48,7 +48,7 @@ def checkpoint(fun: Callable[..., Any], *, adopt: bool = True) -> Callable[..., 
             return fun(*args, **kwargs)
         leaves, in_tree = flatten((args, kwargs))
         out_tree: Any = None
-        run = adopted(fun, adopt)
+        run = adopt_function(fun) if adopt else fun
 
         def flat(*leaves: Array) -> list[Array]:
             nonlocal out_tree
@@ -127,13 +127,17 @@ class Scratch(Trace):
     def guard(self) -> Any:  # type: ignore[override]
         return self.tape.guard
 
+    def meet(self, cell: Tensor) -> None:
+        """`cell` is used: the second run must find in it what the first one did."""
+        self.cells.setdefault(id(cell), Cell(cell))
+
     def apply(self, op: Op, args: tuple[Array, ...], params: dict[str, Any]) -> Any:
         if self.mode is not None:
             return self.mode(self, op, args, params)
         xs = []
         for a in args:
             if self.tape.owns(a):
-                self.cells.setdefault(id(a), Cell(a))
+                self.meet(a)
                 xs.append(a._value)
             else:
                 xs.append(x := self.lower(a))
@@ -175,12 +179,12 @@ def _record(tape: Tape, fun: Flat, args: Sequence[Any]) -> list[Any]:
             tape.guard.add(a)
     inputs = [Tensor(a._value, None, scratch) if m else a for a, m in zip(args, mine, strict=True)]
     before = [(t, t._value) for t, m in zip(inputs, mine, strict=True) if m]
-    tape.mode = lambda _, op, operands, params: scratch.apply(op, operands, params)
+    tape.mode, tape.met = lambda _, op, operands, params: scratch.apply(op, operands, params), scratch.meet
     try:
         with running(scratch):
             outs = fun(*inputs)
     finally:
-        tape.mode = None
+        tape.mode = tape.met = None
     connected = [i for i, o in enumerate(outs) if scratch.owns(o)]
     written = [t for t, value in before if t._value is not value] + [c for c in scratch.cells.values() if c.tensor._trace is scratch]
     outs = [scratch.lower(o) for o in outs]

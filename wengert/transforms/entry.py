@@ -6,11 +6,14 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
+
 from wengert.core.config import config
 from wengert.core.source import fold
-from wengert.core.tensor import Array, active
+from wengert.core.tensor import Array, Tensor, active
 from wengert.core.tree import flatten, unflatten
 from wengert.ops.basis import conj
+from wengert.trace.adopt import adopt as adopt_function
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,9 +40,12 @@ def entry(function: F) -> F:
     return wrapped  # type: ignore[return-value]
 
 
-def adopted(fun: Callable[..., Any], adopt: bool) -> Callable[..., Any]:
-    """`fun` with the user's `np`, `scipy` and `math` bound to ours, unless `adopt` is False."""
-    return fun
+PLAIN = frozenset({np.ndarray, Tensor, float, int, bool, complex, str, bytes, type(None), np.float64, np.float32})
+
+
+def adopted(args: Sequence[Any]) -> list[Any]:
+    """Arguments, with those that are objects of the user's (models, callables) adopted."""
+    return [a if type(a) in PLAIN else adopt_function(a) for a in args]
 
 
 def outward(ct: Array) -> Array:
@@ -54,11 +60,21 @@ class FlatFunction:
     ----------
     argnums : the positions whose leaves become the flat arguments; the others are constants
     has_aux : `fun` returns (out, aux); aux leaves follow those of `out`, so that every trace brings them out too
+    adopt : bind the `np`, `scipy` and `math` of `fun`, and of objects of the user's among the arguments, to ours
     """
 
     def __init__(
-        self, fun: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnums: Sequence[int], has_aux: bool = False
+        self,
+        fun: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        argnums: Sequence[int],
+        has_aux: bool = False,
+        adopt: bool = False,
     ) -> None:
+        if adopt:
+            fun, args = adopt_function(fun), adopted(args)
+            kwargs = dict(zip(kwargs, adopted(tuple(kwargs.values())), strict=True)) if kwargs else kwargs
         self.fun, self.args, self.kwargs = fun, args, kwargs
         self.argnums, self.has_aux = argnums, has_aux
         self.out_tree: Any = None  # a TreeDef once the function has run

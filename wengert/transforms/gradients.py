@@ -23,7 +23,7 @@ from wengert.core.tensor import Array, held
 from wengert.core.tree import flatten
 from wengert.ops.basis import cast_ct
 from wengert.trace.tape import inexact
-from wengert.transforms.entry import FlatFunction, adopted, entry, outward
+from wengert.transforms.entry import FlatFunction, entry, outward
 from wengert.transforms.forward import jvp_flat
 from wengert.transforms.reverse import own, vjp_flat
 
@@ -85,7 +85,7 @@ def value_and_grad(
     @entry
     @functools.wraps(fun)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        flat = FlatFunction(adopted(fun, adopt), args, kwargs, positions(argnums, args), has_aux)
+        flat = FlatFunction(fun, args, kwargs, positions(argnums, args), has_aux, adopt)
         if holomorphic:
             _need_complex(flat.leaves)
         values, pullback, out_vars = vjp_flat(flat, flat.leaves, "grad")
@@ -209,7 +209,7 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, adopt: bo
     Returns `(out, pullback)`, or `(out, pullback, aux)` with `has_aux`.
     Cost: one recorded evaluation; each pullback at most about three more.
     """
-    flat = FlatFunction(adopted(fun, adopt), primals, {}, range(len(primals)), has_aux)
+    flat = FlatFunction(fun, primals, {}, range(len(primals)), has_aux, adopt)
     values, pullback, _ = vjp_flat(flat, flat.leaves)
     # The tape may hold these very arrays for the backward pass, and the caller may write into the results.
     values = [v.copy("K") if type(v) is np.ndarray else held(v) for v in values]
@@ -226,7 +226,7 @@ def jvp(
 
     Cost: about two evaluations of `fun`; nothing is stored.
     """
-    flat = FlatFunction(adopted(fun, adopt), tuple(primals), {}, range(len(primals)), has_aux)
+    flat = FlatFunction(fun, tuple(primals), {}, range(len(primals)), has_aux, adopt)
     leaves = [inexact(p, "jvp") for p in flat.leaves]
     dots, tree = flatten(tuple(tangents))
     if tree != flat.in_tree:

@@ -21,7 +21,7 @@ from wengert.graph.program import Literal
 from wengert.ops.basis import add, cast, reshape, scale, transpose
 from wengert.trace.tape import ReplayableTape, inexact
 from wengert.transforms.batch import batch_flat
-from wengert.transforms.entry import FlatFunction, adopted, entry
+from wengert.transforms.entry import FlatFunction, entry
 from wengert.transforms.forward import jvp_flat
 from wengert.transforms.gradients import ArgNums, positions, zero_tangent
 from wengert.transforms.reverse import own, vjp_flat
@@ -114,7 +114,7 @@ def _jacobian(which: str, fun: Any, argnums: ArgNums, has_aux: bool, holomorphic
     @entry
     @functools.wraps(fun)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        flat = FlatFunction(adopted(fun, adopt), args, kwargs, positions(argnums, args), has_aux)
+        flat = FlatFunction(fun, args, kwargs, positions(argnums, args), has_aux, adopt)
         leaves = [inexact(x, which) for x in flat.leaves]
         _check_complex(leaves, holomorphic, which)
         if which == "jacfwd":
@@ -166,7 +166,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, ado
     `f_jvp(*tangents)` replays a recorded list of linear equations: no part of `fun` runs again.
     Cost: a jvp, plus recording; each `f_jvp` about one evaluation of `fun`.
     """
-    flat = FlatFunction(adopted(fun, adopt), primals, {}, range(len(primals)), has_aux)
+    flat = FlatFunction(fun, primals, {}, range(len(primals)), has_aux, adopt)
     leaves = [inexact(p, "linearize") for p in flat.leaves]
     tape = ReplayableTape()
     try:

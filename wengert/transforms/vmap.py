@@ -12,6 +12,7 @@ from wengert.core.tensor import Array
 from wengert.core.tree import flatten, prefix_leaves, unflatten
 from wengert.ops.basis import broadcast_to, transpose
 from wengert.transforms.batch import batch_flat
+from wengert.trace.adopt import adopt as adopt_function
 from wengert.transforms.entry import adopted, entry
 from wengert.transforms.gradients import ArgNums, grad, positions
 
@@ -41,12 +42,12 @@ def vmap(
         axes = tuple(in_axes) if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args)
         if len(axes) != len(args):
             raise ShapeError("vmap", got=f"in_axes for {len(axes)} arguments", want=f"one for each of the {len(args)}", at=describe(here(2)))
+        run, args = (adopt_function(fun), tuple(adopted(args))) if adopt else (fun, args)
         leaves, in_tree = flatten((args, kwargs))
         leaf_axes = prefix_leaves(axes, args) + [0] * len(flatten(kwargs)[0])
         size = _size(leaves, leaf_axes, axis_size)
         moved = [x if axis is None else _to_front(x, axis) for x, axis in zip(leaves, leaf_axes, strict=True)]
         out_tree: Any = None
-        run = adopted(fun, adopt)
 
         def flat(*values: Array) -> list[Array]:
             nonlocal out_tree
