@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -406,13 +407,34 @@ def _scale_eval(x: Array, slope: Array) -> Array:
 
 
 def times(ct: Array, slope: Array) -> Array:
-    """`scale(ct, slope)`, past the dispatch where both are plain: for the hottest pullbacks."""
+    """`scale(ct, slope)`, past the dispatch where both are plain: for the hottest pullbacks.
+
+    A large slope that nobody else holds is written over, since fresh memory costs page faults.
+    """
     if type(ct) is Tensor or type(slope) is Tensor:
         return scale(ct, slope)
-    product = ct * slope
+    if type(slope) is np.ndarray and slope.nbytes >= LARGE and _may_take(slope, ct) and getrefcount(slope) == ALONE:
+        product = np.multiply(ct, slope, out=slope)
+    else:
+        product = ct * slope
     if type(product) is np.ndarray and product.ndim == 1 and (norm := product.dot(product)) == norm:
         return product
     return strong_zero(product, ct)
+
+
+LARGE = 1 << 18  # bytes
+ALONE = (lambda x: getrefcount(x))(np.zeros(1))  # references to an argument that only its function holds
+
+
+def _may_take(slope: np.ndarray, ct: Array) -> bool:
+    """Whether the product can be written over `slope`, memory of its own that may be written."""
+    return (
+        type(ct) is np.ndarray
+        and ct.shape == slope.shape
+        and ct.dtype == slope.dtype
+        and slope.base is None
+        and slope.flags.writeable
+    )
 
 
 def has_nan(x: np.ndarray | np.generic) -> bool:

@@ -26,7 +26,7 @@ from wengert.core.source import describe
 from wengert.core.tensor import Array, Tensor, held, raw, running
 from wengert.graph.program import Program, Var
 from wengert.ops.basis import add
-from wengert.trace.tape import Tape, check_nan, inexact
+from wengert.trace.tape import LARGE, Tape, check_nan, inexact
 
 
 def record(fun: Callable[..., Sequence[Array]], primals: Sequence[Array]) -> tuple[Sequence[Array], Tape]:
@@ -82,7 +82,7 @@ def sweep(
                 if ct_in is not None and var is not None:
                     if debug:
                         check_nan(ct_in, f"pullback of {op.name}", (code, lasti))
-                    cts[var] = add(cts[var], ct_in) if var in cts else ct_in
+                    cts[var] = _sum(cts, var, ct_in) if var in cts else ct_in
     return [None if var is None else cts.get(var) for var in wanted]
 
 
@@ -100,6 +100,7 @@ def _count_in_a_dict() -> int:
 
 
 ALONE, ALONE_IN_DICT = _count_of_a_local(), _count_in_a_dict()
+ALONE_IN_DICT_AND_LOCAL = ALONE + 1
 
 
 def _is_free(ct: Array) -> bool:
@@ -113,6 +114,21 @@ def _adds_in_place(op: Op, cts: dict[Var, Array], var: Var, ct: Array, xs: Seque
         return False
     op.accumulate(cts[var], ct, xs, **params)  # pyright: ignore[reportOptionalCall]
     return True
+
+
+def _sum(cts: dict[Var, Array], var: Var, ct: Array) -> Array:
+    """The cotangent that `var` has already and `ct`; written over the former if it is large and nobody else holds it."""
+    known = cts[var]
+    if (
+        type(known) is type(ct) is np.ndarray
+        and known.nbytes >= LARGE
+        and known.shape == ct.shape
+        and known.dtype == ct.dtype
+        and getrefcount(known) == ALONE_IN_DICT_AND_LOCAL
+        and _is_free(known)
+    ):
+        return np.add(known, ct, out=known)
+    return add(known, ct)
 
 
 def zeros(var: Var) -> np.ndarray:
