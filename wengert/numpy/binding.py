@@ -1,18 +1,14 @@
-"""What adopted code sees instead of `numpy`, `math`, `cmath` and `scipy`.
+"""What adopted code sees instead of `numpy`, `math` and `cmath`.
 
 `numpy` and its submodules become modules with NumPy's own public names, served from the registry's table;
-`from numpy import zeros` is bound object by object. SciPy's modules are bound when adoption first meets one, so
-that a program without SciPy does not load it.
+`from numpy import zeros` is bound object by object. (SciPy's: `wengert.scipy.binding`.)
 """
 
 from __future__ import annotations
 
 import cmath
-import importlib
-import importlib.util
 import math
 import operator
-import sys
 import types
 from typing import Any
 
@@ -21,7 +17,7 @@ import numpy as np
 from wengert.core.tensor import Tensor, is_scalar
 from wengert.numpy import stdcmath, stdmath
 from wengert.numpy.registry import NAMES
-from wengert.trace.adopt import bind, bind_later, rebuild
+from wengert.trace.adopt import bind, rebuild
 
 SUBMODULES = ("linalg", "fft", "lib", "lib.stride_tricks")
 
@@ -48,7 +44,7 @@ class _ArrayType(type):
         return np.ndarray(*args, **kwargs)
 
 
-class ndarray(metaclass=_ArrayType):  # noqa: N801 - NumPy's name
+class ndarray(metaclass=_ArrayType):  # NumPy's name
     """`numpy.ndarray` for `isinstance`: ndarrays, and the Tensors that stand for them.
 
     A Tensor that stands for a NumPy scalar is no ndarray, as the scalar is none.
@@ -94,25 +90,6 @@ def _bind_contents(original: types.ModuleType, made: types.ModuleType) -> None:
             bind(value, replacement)
 
 
-def _bind_scipy(module: str) -> None:
-    """Bind the public module of SciPy's in which `module` lies, and what it serves."""
-    parts = module.split(".")
-    names = [parts[1]] if len(parts) > 1 else [m.split(".")[1] for m in list(sys.modules) if m.count(".") == 1 and m.startswith("scipy.")]
-    ours = importlib.import_module("wengert.scipy")
-    bind(sys.modules["scipy"], ours)
-    for name in names:
-        original = sys.modules.get(f"scipy.{name}")
-        if name.startswith("_") or original is None or importlib.util.find_spec(f"wengert.scipy.{name}") is None:
-            continue
-        made = importlib.import_module(f"wengert.scipy.{name}")
-        bind(original, made)
-        for public in dir(original):
-            if not public.startswith("_"):
-                value, replacement = getattr(original, public), getattr(made, public, None)
-                if callable(value) and replacement is not None and replacement is not value:
-                    bind(value, replacement)
-
-
 def _rebuilt_vectorize(obj: Any, function: Any) -> Any:
     return NAMES["vectorize"].function(
         function, otypes=obj.otypes, doc=obj.__doc__, excluded=obj.excluded, cache=obj.cache, signature=obj.signature
@@ -123,5 +100,4 @@ bind_numpy()
 for _original, _made in ((math, stdmath), (cmath, stdcmath)):
     bind(_original, _made)
     _bind_contents(_original, _made)
-bind_later("scipy", _bind_scipy)
 rebuild(np.vectorize, lambda obj: (obj.pyfunc,), _rebuilt_vectorize)

@@ -8,20 +8,31 @@ from typing import Any
 
 from wengert.core.tensor import Array
 from wengert.numpy.registry import NAMES
-from wengert.numpy.stdmath import _unknown, serve
+from wengert.numpy.stdmath import serve, undecided
 from wengert.ops import elementwise, logic
 from wengert.ops.basis import add
 from wengert.ops.elementwise import div, mul
 
-_OPS = {
-    "acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan", "atanh": "arctanh",
-    "cos": "cos", "cosh": "cosh", "exp": "exp", "log10": "log10", "sin": "sin", "sinh": "sinh", "sqrt": "sqrt",
-    "tan": "tan", "tanh": "tanh",
-}  # fmt: skip
 
-acos, acosh, asin, asinh, atan, atanh, cos, cosh, exp, log10, sin, sinh, sqrt, tan, tanh = (
-    serve(getattr(cmath, name), getattr(elementwise, op), dtype=complex) for name, op in _OPS.items()
-)
+def _elementwise(name: str, op: str = "") -> Any:
+    return serve(getattr(cmath, name), getattr(elementwise, op or name), dtype=complex)
+
+
+acos = _elementwise("acos", "arccos")
+acosh = _elementwise("acosh", "arccosh")
+asin = _elementwise("asin", "arcsin")
+asinh = _elementwise("asinh", "arcsinh")
+atan = _elementwise("atan", "arctan")
+atanh = _elementwise("atanh", "arctanh")
+cos = _elementwise("cos")
+cosh = _elementwise("cosh")
+exp = _elementwise("exp")
+log10 = _elementwise("log10")
+sin = _elementwise("sin")
+sinh = _elementwise("sinh")
+sqrt = _elementwise("sqrt")
+tan = _elementwise("tan")
+tanh = _elementwise("tanh")
 
 
 def _log(x: Array, *base: Array) -> Array:
@@ -48,7 +59,7 @@ rect = serve(cmath.rect, _rect)
 isfinite = serve(cmath.isfinite, logic.isfinite, dtype=complex, constant=True)
 isinf = serve(cmath.isinf, logic.isinf, dtype=complex, constant=True)
 isnan = serve(cmath.isnan, logic.isnan, dtype=complex, constant=True)
-isclose = serve(cmath.isclose, _unknown("isclose"), dtype=complex, constant=True)
+isclose = serve(cmath.isclose, undecided("isclose"), dtype=complex, constant=True)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,8 @@
 """Python's `math`, differentiable: what adopted code means by `math.sin(x)`.
 
-On numbers every function is `math`'s own. A Tensor of one element is taken as a double-precision number, and the result is a
-Tensor without axes. Where `math` raises (`math.log(0)`, `math.exp(1000)`), so does this. What is an integer or
-a truth value is a Python one, except under `vmap`.
+On numbers every function is `math`'s own. A Tensor of one element is taken as a double-precision number, and
+the result is a Tensor without axes. Where `math` raises (`math.log(0)`, `math.exp(1000)`), so does this. What is
+an integer or a truth value is a Python one, except under `vmap`.
 """
 
 from __future__ import annotations
@@ -46,10 +46,7 @@ def known(xs: Iterable[Any]) -> list[Any] | None:
 def serve(original: Function, function: Function, *, dtype: Any = float, constant: bool = False) -> Function:
     """`original` on numbers, `function` on Tensors; a `constant` result is computed from values that are known."""
 
-    @functools.wraps(original)
-    def served(*args: Any, **kwargs: Any) -> Any:
-        if not any(type(a) is Tensor for a in args):
-            return original(*args, **kwargs)
+    def traced(*args: Any, **kwargs: Any) -> Any:
         xs = [number(a, dtype) for a in args]
         values = known(xs)
         if values is not None:
@@ -58,23 +55,49 @@ def serve(original: Function, function: Function, *, dtype: Any = float, constan
                 return plain
         return function(*xs, **kwargs)
 
+    @functools.wraps(original)
+    def served(*args: Any, **kwargs: Any) -> Any:
+        for a in args:
+            if type(a) is Tensor:
+                return traced(*args, **kwargs)
+        return original(*args, **kwargs)
+
     served.__module__ = original.__module__
     return served
 
 
 # ── one op each ───────────────────────────────────────────────────────────────
 
-_OPS = {
-    "acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan", "atanh": "arctanh",
-    "atan2": "arctan2", "cbrt": "cbrt", "cos": "cos", "cosh": "cosh", "degrees": "rad2deg", "exp": "exp", "exp2": "exp2",
-    "expm1": "expm1", "fabs": "fabs", "log10": "log10", "log1p": "log1p", "log2": "log2", "pow": "pow_",
-    "radians": "deg2rad", "sin": "sin", "sinh": "sinh", "sqrt": "sqrt", "tan": "tan", "tanh": "tanh",
-}  # fmt: skip
 
-acos, acosh, asin, asinh, atan, atanh, atan2, cbrt, cos, cosh, degrees, exp, exp2, expm1, fabs, log10, log1p, log2, pow, \
-    radians, sin, sinh, sqrt, tan, tanh = (  # fmt: skip
-    serve(getattr(math, name), getattr(elementwise, op)) for name, op in _OPS.items()
-)
+def _elementwise(name: str, op: str = "") -> Function:
+    return serve(getattr(math, name), getattr(elementwise, op or name))
+
+
+acos = _elementwise("acos", "arccos")
+acosh = _elementwise("acosh", "arccosh")
+asin = _elementwise("asin", "arcsin")
+asinh = _elementwise("asinh", "arcsinh")
+atan = _elementwise("atan", "arctan")
+atan2 = _elementwise("atan2", "arctan2")
+atanh = _elementwise("atanh", "arctanh")
+cbrt = _elementwise("cbrt")
+cos = _elementwise("cos")
+cosh = _elementwise("cosh")
+degrees = _elementwise("degrees", "rad2deg")
+exp = _elementwise("exp")
+exp2 = _elementwise("exp2")
+expm1 = _elementwise("expm1")
+fabs = _elementwise("fabs")
+log10 = _elementwise("log10")
+log1p = _elementwise("log1p")
+log2 = _elementwise("log2")
+pow = _elementwise("pow", "pow_")
+radians = _elementwise("radians", "deg2rad")
+sin = _elementwise("sin")
+sinh = _elementwise("sinh")
+sqrt = _elementwise("sqrt")
+tan = _elementwise("tan")
+tanh = _elementwise("tanh")
 fmod = serve(math.fmod, rounding.fmod)
 copysign = serve(math.copysign, rounding.copysign)
 nextafter = serve(math.nextafter, rounding.nextafter)
@@ -116,7 +139,9 @@ isinf = serve(math.isinf, logic.isinf, constant=True)
 isnan = serve(math.isnan, logic.isnan, constant=True)
 
 
-def _unknown(name: str) -> Function:
+def undecided(name: str) -> Function:
+    """The refusal of a truth value that differs from example to example."""
+
     def function(*xs: Array, **kwargs: Any) -> Any:
         raise ConcretizationError(
             f"math.{name}",
@@ -128,8 +153,8 @@ def _unknown(name: str) -> Function:
     return function
 
 
-isclose = serve(math.isclose, _unknown("isclose"), constant=True)
-ulp = serve(math.ulp, _unknown("ulp"), constant=True)
+isclose = serve(math.isclose, undecided("isclose"), constant=True)
+ulp = serve(math.ulp, undecided("ulp"), constant=True)
 
 
 def _of_integers(original: Function) -> Function:
@@ -180,7 +205,10 @@ def ldexp(x: Any, i: Any, /) -> Any:
 
 
 def _ldexp(x: Any, i: int) -> Any:
-    return serve(lambda x: math.ldexp(x, i), lambda x: mul(mul(x, math.ldexp(1.0, i // 2)), math.ldexp(1.0, i - i // 2)))(x)
+    def scaled(x: Array) -> Array:  # in two steps, since 2^i may overflow where the result does not
+        return mul(mul(x, math.ldexp(1.0, i // 2)), math.ldexp(1.0, i - i // 2))
+
+    return serve(lambda x: math.ldexp(x, i), scaled)(x)
 
 
 # ── several numbers ───────────────────────────────────────────────────────────
@@ -236,9 +264,66 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "comb", "copysign", "cos", "cosh",
-    "degrees", "dist", "e", "erf", "erfc", "exp", "exp2", "expm1", "fabs", "factorial", "floor", "fma", "fmod", "frexp",
-    "fsum", "gamma", "gcd", "hypot", "inf", "isclose", "isfinite", "isinf", "isnan", "isqrt", "lcm", "ldexp", "lgamma",
-    "log", "log10", "log1p", "log2", "modf", "nan", "nextafter", "perm", "pi", "pow", "prod", "radians", "remainder",
-    "sin", "sinh", "sqrt", "sumprod", "tan", "tanh", "tau", "trunc", "ulp",
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "cbrt",
+    "ceil",
+    "comb",
+    "copysign",
+    "cos",
+    "cosh",
+    "degrees",
+    "dist",
+    "e",
+    "erf",
+    "erfc",
+    "exp",
+    "exp2",
+    "expm1",
+    "fabs",
+    "factorial",
+    "floor",
+    "fma",
+    "fmod",
+    "frexp",
+    "fsum",
+    "gamma",
+    "gcd",
+    "hypot",
+    "inf",
+    "isclose",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "isqrt",
+    "lcm",
+    "ldexp",
+    "lgamma",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "modf",
+    "nan",
+    "nextafter",
+    "perm",
+    "pi",
+    "pow",
+    "prod",
+    "radians",
+    "remainder",
+    "sin",
+    "sinh",
+    "sqrt",
+    "sumprod",
+    "tan",
+    "tanh",
+    "tau",
+    "trunc",
+    "ulp",
 ]  # fmt: skip

@@ -1,7 +1,7 @@
 """What replaces what: a table filled from above, since this room knows neither NumPy's names nor SciPy's.
 
-    bind(numpy, namespace)                 one object for another; compared by identity
-    bind_later("scipy", load)              `load("scipy.special")` runs when something of that module is first met
+bind(numpy, namespace)                 one object for another; compared by identity
+bind_later("scipy", load)              `load("scipy.special")` runs when something of that module is first met
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 _epochs = itertools.count(1)
 epoch = 0  #: grows whenever the meaning of adoption changes; plans made before are void
 
-BOUND: dict[int, tuple[Any, Any]] = {}  # id(original) → original (kept alive, so that the id stays its own), replacement
+BOUND: dict[int, tuple[Any, Any]] = {}  # id(original) → original (kept, so that the id stays its own), replacement
 _ORIGINALS: dict[int, Any] = {}  # id(replacement) → original
 _later: dict[str, Callable[[str], None]] = {}
 _met: set[str] = set()
@@ -39,7 +39,7 @@ def bind(original: Any, replacement: Any) -> None:
 
 
 def bind_later(package: str, load: Callable[[str], None]) -> None:
-    """Call `load(module's dotted name)` once for each module of `package` that adoption meets, so that it can `bind`."""
+    """Call `load(module)` for each module of `package` that adoption meets (its dotted name), so that it can `bind`."""
     _later[package] = load
 
 

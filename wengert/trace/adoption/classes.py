@@ -30,9 +30,10 @@ INSTALLED = "__wengert_installed__"  #: marks methods that adopted classes have 
 
 # Python's own bookkeeping: types and texts, not code that runs.
 _DECLARATIONS = frozenset(
-    "__annotations__ __annotations_cache__ __annotate__ __annotate_func__ __doc__ __module__ __qualname__ __orig_bases__"
-    " __parameters__ __type_params__ __dataclass_params__ __dataclass_fields__ __match_args__ __static_attributes__"
-    " __firstlineno__ __protocol_attrs__ __non_callable_proto_members__".split()
+    {"__annotations__", "__annotations_cache__", "__annotate__", "__annotate_func__", "__doc__", "__module__"}
+    | {"__qualname__", "__orig_bases__", "__parameters__", "__type_params__", "__match_args__", "__firstlineno__"}
+    | {"__dataclass_params__", "__dataclass_fields__", "__static_attributes__", "__protocol_attrs__"}
+    | {"__non_callable_proto_members__"}
 )
 _LAYOUT = frozenset({"__dict__", "__weakref__", "__slots__", "__abstractmethods__", "_abc_impl"})
 
@@ -65,20 +66,20 @@ class _Adopted(type):
         return [cls, *([_Quiet] if _making.now else []), *order]
 
     def __instancecheck__(cls, instance: Any) -> bool:
-        return isinstance(instance, cls.__base__) if ORDER in vars(cls) else super().__instancecheck__(instance)
+        return isinstance(instance, cls.__bases__[0]) if ORDER in vars(cls) else super().__instancecheck__(instance)
 
     def __subclasscheck__(cls, subclass: type) -> bool:
-        return issubclass(subclass, cls.__base__) if ORDER in vars(cls) else super().__subclasscheck__(subclass)
+        return issubclass(subclass, cls.__bases__[0]) if ORDER in vars(cls) else super().__subclasscheck__(subclass)
 
     def __setattr__(cls, name: str, value: Any) -> None:
         super().__setattr__(name, value)
         if ORDER in vars(cls) and not name.startswith("__"):
-            setattr(cls.__base__, name, original_of(value))
+            setattr(cls.__bases__[0], name, original_of(value))
 
     def __delattr__(cls, name: str) -> None:
         super().__delattr__(name)
         if ORDER in vars(cls) and not name.startswith("__"):
-            delattr(cls.__base__, name)
+            delattr(cls.__bases__[0], name)
 
 
 _METACLASSES: dict[type, type] = {
@@ -115,7 +116,9 @@ class ClassKind(Kind):
         namespace |= {"__qualname__": obj.__qualname__, ORDER: tuple(order)}
         _making.now = True
         try:
-            made = _METACLASSES[type(obj)](obj.__name__, (obj,), namespace)
+            # The adopted bases are there so that Python's caches hear of changes to them.
+            bases = [b for b in map(survey.substitute, obj.__bases__) if b not in obj.__bases__]
+            made = _METACLASSES[type(obj)](obj.__name__, (obj, *bases), namespace)
         except TypeError:  # a base that cannot be derived from
             return obj
         finally:
@@ -142,4 +145,4 @@ class ClassKind(Kind):
             type.__setattr__(made, "__abstractmethods__", abstract)
 
 
-FALLBACKS.append((lambda obj: isinstance(obj, type), ClassKind()))
+FALLBACKS.append((lambda obj: issubclass(type(obj), type), ClassKind()))

@@ -175,7 +175,7 @@ class NamedTupleKind(Kind):
 
 
 def _is_named_tuple(obj: Any) -> bool:
-    return isinstance(obj, tuple) and hasattr(type(obj), "_fields") and type(obj).__new__ is not tuple.__new__
+    return issubclass(type(obj), tuple) and hasattr(type(obj), "_fields") and type(obj).__new__ is not tuple.__new__
 
 
 FALLBACKS.append((_is_named_tuple, NamedTupleKind()))

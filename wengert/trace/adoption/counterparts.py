@@ -40,12 +40,12 @@ def remember(original: Any, made: Any) -> None:
     """Enter a pair."""
     key, made_key = id(original), id(made)
 
-    def forget(ref: Any) -> None:
-        if ADOPTED.get(key) is entry:
-            del ADOPTED[key]
-        if ref is entry and _ORIGINALS.get(made_key) is entry:
-            del _ORIGINALS[made_key]
-        entry.held = None
+    def forget(ref: Any, adopted: Any = ADOPTED, originals: Any = _ORIGINALS) -> None:  # bound: it may run at exit
+        if adopted.get(key) is entry:
+            del adopted[key]
+        if ref is entry and originals.get(made_key) is entry:
+            del originals[made_key]
+        entry.held = entry.plan = entry.source = None
 
     try:
         entry = Counterpart(made, forget)

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-import itertools
 import sys
 import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+
 from wengert.core.source import LIBRARY
+from wengert.core.tensor import Tensor, is_scalar
 from wengert.trace.adoption.bindings import BOUND
 from wengert.trace.adoption.counterparts import counterpart
 from wengert.trace.adoption.footprint import footprint
@@ -158,17 +160,31 @@ def is_single_dispatch(obj: Any) -> bool:
     return type(obj) is types.FunctionType and obj.__globals__ is vars(functools) and hasattr(obj, "registry")
 
 
+def _stand_in(x: Any) -> type:
+    """The type of the array or scalar that a Tensor stands for."""
+    return (x.dtype.type if is_scalar(x) else np.ndarray) if type(x) is Tensor else type(x)
+
+
 class SingleDispatchKind(Kind):
-    """`functools.singledispatch`: a dispatcher of its own, in which a Tensor goes where an ndarray goes."""
+    """`functools.singledispatch`: a dispatcher of its own, which sees through Tensors."""
+
+    leads_back = True
 
     def children(self, obj: Any, survey: Survey) -> Iterable[Any]:
-        return survey.watch(lambda: itertools.chain.from_iterable(obj.registry.items()))
+        survey.watch(lambda: (*obj.registry, *obj.registry.values()))
+        return (*(cls for cls in obj.registry if id(cls) not in BOUND), *obj.registry.values())
 
     def make(self, obj: Any, survey: Survey) -> Any:
-        made = functools.singledispatch(survey.substitute(obj.registry[object]))
+        inner = functools.singledispatch(survey.substitute(obj.registry[object]))
         for cls, function in obj.registry.items():
-            made.register(survey.substitute(cls), survey.substitute(function))
-        return made
+            inner.register(cls if id(cls) in BOUND else survey.substitute(cls), survey.substitute(function))
+
+        @functools.wraps(inner)
+        def dispatched(*args: Any, **kwargs: Any) -> Any:
+            return inner.dispatch(_stand_in(args[0]))(*args, **kwargs) if args else inner(**kwargs)
+
+        dispatched.dispatch = lambda cls: inner.dispatch(np.ndarray if cls is Tensor else cls)  # type: ignore[attr-defined]
+        return dispatched
 
 
 class AnyFunctionKind(FunctionKind):
@@ -208,4 +224,4 @@ class ModuleKind(Kind):
         return scope_of(vars(obj), adopt_now)
 
 
-FALLBACKS.append((lambda obj: isinstance(obj, types.ModuleType) and module_is_users(obj), ModuleKind()))
+FALLBACKS.append((module_is_users, ModuleKind()))

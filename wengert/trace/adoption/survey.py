@@ -12,7 +12,6 @@ object is adopted again. Unchanged, it costs some 30 ns per value read.
 
 from __future__ import annotations
 
-import sys
 import threading
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,7 +25,7 @@ from wengert.core.tensor import Tensor
 from wengert.trace.adoption import bindings
 from wengert.trace.adoption.bindings import BOUND, meet
 from wengert.trace.adoption.counterparts import ADOPTED, counterpart, hold, remember
-from wengert.trace.adoption.footprint import Footprint
+from wengert.trace.adoption.footprint import Footprint, footprint
 from wengert.trace.adoption.scopes import MISSING, Scope, scope_of
 from wengert.trace.adoption.territory import is_users
 
@@ -75,7 +74,10 @@ class Parts(Kind):
     """
 
     def __init__(
-        self, parts: Callable[[Any], Sequence[Any]], build: Callable[..., Any], takes: Callable[[Any], bool] | None = None
+        self,
+        parts: Callable[[Any], Sequence[Any]],
+        build: Callable[..., Any],
+        takes: Callable[[Any], bool] | None = None,
     ) -> None:
         self.parts, self.build = parts, build
         if takes is not None:
@@ -86,7 +88,9 @@ class Parts(Kind):
 
     def make(self, obj: Any, survey: Survey) -> Any:
         made = counterpart(obj)
-        return made if made is not None and self.current(obj, made, survey) else self.build(obj, *self._new(obj, survey))
+        if made is not None and self.current(obj, made, survey):
+            return made
+        return self.build(obj, *self._new(obj, survey))
 
     def current(self, obj: Any, made: Any, survey: Survey) -> bool:
         """Whether `made` is what `build` would give."""
@@ -105,7 +109,7 @@ _REPLACEABLE = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType,
 class Node:
     """An object reached."""
 
-    __slots__ = ("kind", "made", "needed", "obj", "readers")
+    __slots__ = ("kind", "made", "needed", "obj", "readers", "tied")
 
     def __init__(self, obj: Any, kind: Kind | None, needed: bool, made: Any) -> None:
         self.obj = obj
@@ -113,6 +117,7 @@ class Node:
         self.needed = needed
         self.made = made
         self.readers: list[Node] = []
+        self.tied: list[Node] = []  # what also needs adoption if this does, without reading it
 
 
 class Survey:
@@ -161,7 +166,7 @@ class Survey:
         return node, True
 
     def _classify(self, obj: Any) -> Node | None:
-        if isinstance(obj, _REPLACEABLE):
+        if issubclass(type(obj), _REPLACEABLE):  # not isinstance, which asks proxies what they stand for
             meet(obj)
         bound = BOUND.get(id(obj))
         if bound is not None:
@@ -192,11 +197,11 @@ class Survey:
                         pending.append(node)
         return top
 
-    def tie(self, obj: Any, reader: Any) -> None:
-        """Add an edge against the walk's direction: if `obj` needs adoption, so does `reader`."""
-        node, other = self.nodes.get(id(obj)), self._node(reader)[0]
-        if node is not None and other is not None:
-            node.readers.append(other)
+    def tie(self, obj: Any, other: Any) -> None:
+        """Add an edge that is no reference: if `obj` needs adoption, so does `other`."""
+        node, tied = self.nodes.get(id(obj)), self._node(other)[0]
+        if node is not None and tied is not None:
+            node.tied.append(tied)
 
     def force(self, obj: Any) -> None:
         """`obj`, which is being walked, needs adoption whatever it reaches."""
@@ -234,9 +239,14 @@ class Survey:
     # ── 2: spread ──
 
     def _spread(self) -> None:
+        written = {id(scope.real): scope.written for scope, _ in self.reads.values() if scope.written}
+        for f in self.functions if written else ():
+            if not written.get(id(f.__globals__), {}).keys().isdisjoint(footprint(f.__code__).reads):
+                self.force(f)  # it must see what adopted code assigns
         pending = [n for n in self.nodes.values() if n is not None and n.needed]
         while pending:
-            for reader in pending.pop().readers:
+            node = pending.pop()
+            for reader in (*node.readers, *node.tied):
                 if not reader.needed:
                     reader.needed = True
                     pending.append(reader)
@@ -264,6 +274,12 @@ class Survey:
                     remember(obj, made)
                 self.unfilled.append(node)
         return node.made
+
+    def leads_back(self, node: Node | None) -> bool:
+        """Whether a root's counterpart, or its plan, may refer to the root."""
+        if node is None or node.kind is None or node.kind.leads_back or node.readers:
+            return True
+        return any(scope.module is None for scope, _ in self.reads.values())  # the globals of `exec` hold the root
 
     def _fill(self) -> None:
         while self.unfilled:
@@ -330,11 +346,14 @@ def adopt_now(obj: Any, *, always: bool = False) -> Any:
         if made is not obj and entry is not None and entry() is made:
             node = survey.nodes[id(obj)]
             entry.plan = Plan(survey, obj)
-            if node is not None and node.kind is not None and not node.kind.leads_back and not node.readers:
+            if not survey.leads_back(node):
                 hold(obj)
+        for each in survey.nodes.values():
+            if each is not None:
+                each.readers, each.tied = [], []  # cycles, which would keep what they hold until the next collection
     return made
 
 
-def module_is_users(module: types.ModuleType) -> bool:
-    """Whether a module object is user code that a scope can stand for."""
-    return type(module) is types.ModuleType and sys.modules.get(module.__name__) is module and is_users(vars(module))
+def module_is_users(module: Any) -> bool:
+    """Whether an object is a module of user code, which a scope can stand for."""
+    return type(module) is types.ModuleType and is_users(vars(module))
