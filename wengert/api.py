@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+
 import wengert.numpy
 import wengert.numpy.binding  # noqa: F401 - what adopted code sees in place of numpy, math and scipy
 from wengert.core import errors
 from wengert.core.config import config
 from wengert.core.tensor import Tensor
 from wengert.numpy.registry import ON_FIRST_USE
-from wengert.trace.adopt import adopt
+from wengert.trace.adopt import adopt, bind_later
 from wengert.transforms.checkpoint import checkpoint
 from wengert.transforms.custom import custom_jvp, custom_vjp
 from wengert.transforms.gradient_tape import GradientTape
@@ -17,7 +19,9 @@ from wengert.transforms.jacobians import hessian, jacfwd, jacobian, jacrev, line
 from wengert.transforms.switches import enable_grad, no_grad, stop_gradient
 from wengert.transforms.vmap import per_example_grad, vmap
 
+# SciPy is loaded by those who use it: its rooms wait for the first ufunc, or the first adopted name, of SciPy's.
 ON_FIRST_USE.append("wengert.scipy.special")
+bind_later("scipy", lambda module: importlib.import_module("wengert.scipy.binding").bind_scipy(module))
 
 __all__ = [
     "GradientTape",
