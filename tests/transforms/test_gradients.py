@@ -249,3 +249,15 @@ def test_tracebacks_show_the_users_frames_only():
         wg.grad(user_function)(X)
     files = [e.path.name for e in caught.traceback]
     assert "test_gradients.py" in files and "tape.py" not in files and "op.py" not in files
+
+
+def test_writing_into_an_array_from_outside_is_loud():
+    buffer = np.zeros(3)
+
+    def f(x):
+        buffer[0] = x
+        return buffer.sum()
+
+    with pytest.raises((ValueError, TypeError)) as caught:
+        wg.grad(f)(1.0)
+    assert any("inside the differentiated function" in note for note in caught.value.__notes__)

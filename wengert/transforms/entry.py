@@ -17,10 +17,13 @@ from wengert.trace.adopt import adopt as adopt_function
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-READ_ONLY = (
-    "wengert: a running gradient needs this array's value for its backward pass, so it is read-only until then."
-    " Make a new array (a = a + 1, a = a.copy()), or mutate it before it is first used."
-)
+# What NumPy says of an array that it will not, or cannot, write, and what that means here.
+NOTES = {
+    "read-only": "wengert: a running gradient needs this array's value for its backward pass, so it is read-only until"
+    " then. Make a new array (a = a + 1, a = a.copy()), or mutate it before it is first used.",
+    "setting an array element with a sequence": "wengert: a Tensor was written into a plain ndarray, where its derivative"
+    " would be lost. Make the array inside the differentiated function (np.zeros(n), np.array(t)), so that it can hold Tensors.",
+}
 
 
 def entry(function: F) -> F:
@@ -31,8 +34,10 @@ def entry(function: F) -> F:
         try:
             return function(*args, **kwargs)
         except BaseException as error:
-            if isinstance(error, ValueError) and "read-only" in str(error) and not getattr(error, "__notes__", None):
-                error.add_note(READ_ONLY)
+            if isinstance(error, ValueError) and not getattr(error, "__notes__", None):
+                for text, note in NOTES.items():
+                    if text in str(error):
+                        error.add_note(note)
             if not active() and not config.full_traceback:
                 fold(error)
             raise
