@@ -125,7 +125,7 @@ def plot(result: Fit, path: Path) -> Path:
         axes.plot(fine, curve[:, k], color=color, lw=1.8, label=f"{name}, model")
     axes.set(xlabel="year", ylabel="thousands", title="Lynx and hare, Hudson's Bay Company 1900–1920, and a Lotka–Volterra fit")
     axes.set_xticks(years[::4])
-    axes.legend(frameon=False, ncols=2)
+    axes.legend(frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.13))
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     figure.tight_layout()
