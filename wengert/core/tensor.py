@@ -46,6 +46,7 @@ class Trace:
 
     differentiates = True  # whether no_grad() concerns this trace
     guard: Any = None  # the arrays that a backward pass needs, if there is to be one
+    met: Any = None  # told of each Tensor whose value is read or copied past `apply`: a checkpoint wants to know
 
     def __init__(self) -> None:
         self.level = next(_levels)
@@ -316,7 +317,14 @@ def held(x: Array) -> Array:
         return x
     if x._view is not None:
         x._sync()
+    meet(x)
     return Tensor(x._value, x._node, x._trace)
+
+
+def meet(x: Tensor) -> None:
+    """Tell the trace of `x` that its value is used, though not by an op."""
+    if (met := x._trace.met) is not None:
+        met(x)
 
 
 def raw(x: Array) -> Any:
@@ -330,6 +338,7 @@ def raw(x: Array) -> Any:
 
 def protect(x: Tensor) -> None:
     """Protect the value of `x`, which is about to be handed out, against writes while a tape may need it."""
+    meet(x)
     guard = x._trace.guard
     if guard is not None and type(x._value) is np.ndarray:
         guard.add(x._value)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.tensor import CONSTANTS, Array, Tensor, is_scalar, raw, view
+from wengert.core.tensor import CONSTANTS, Array, Tensor, held, is_scalar, raw, view
 from wengert.ops.basis import reshape
 from wengert.ops.index import ARRAY, index
 from wengert.ops.shape import contiguous, in_order, is_compact, laid_out, memory_order
@@ -92,10 +92,7 @@ def gathered(x: Array, at: Array, axis: int, unique: bool = False) -> Array:
 
 def own(x: Array) -> Array:
     """`x` in a cell that nothing else writes to."""
-    if type(x) is not Tensor:
-        return x
-    x._sync()
-    return Tensor(x._value, x._node, x._trace)
+    return held(x)
 
 
 def as_array(x: Any) -> Array:

@@ -6,7 +6,7 @@ from typing import Any
 
 from wengert.core.errors import ConcretizationError
 from wengert.core.source import describe, here
-from wengert.core.tensor import CONSTANTS, Tensor
+from wengert.core.tensor import CONSTANTS, Tensor, meet
 
 
 def lost(what: str, got: str, fix: str) -> ConcretizationError:
@@ -27,5 +27,6 @@ def concrete(x: Tensor) -> Any:
                 fix="use numpy.where instead of `if`, or loop over the examples in Python",
                 at=describe(here(2)),
             )
+        meet(x)
         x = x._value
     return x

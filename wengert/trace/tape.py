@@ -32,7 +32,7 @@ from wengert.graph.program import Literal, Program, Var
 class Tape(Trace):
     """A trace that records, and keeps what the backward pass needs."""
 
-    __slots__ = ("append", "guard", "guarded", "program")
+    __slots__ = ("append", "guard", "guarded", "met", "program")
 
     replayable = False  # whether constant operands are kept
 
@@ -41,6 +41,7 @@ class Tape(Trace):
         self.program = Program()
         self.append: Any = self.program.eqns.append  # rows of Eqn's fields
         self.guard = Guard()
+        self.met: Any = None
         self.guarded: np.ndarray | None = None  # the last array guarded: loops meet one again and again
         if config.debug_nans:
             self.mode = apply_checked
