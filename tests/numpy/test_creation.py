@@ -223,8 +223,22 @@ def test_grids_refuse_traced_bounds():
 
 
 def test_memory_is_not_handed_out():
-    with pytest.raises((NotDifferentiable, WengertError)):
-        traced(lambda x: wnp.from_dlpack(x), X)
+    with pytest.raises(NotDifferentiable, match="another library"):
+        traced(lambda x: np.from_dlpack(x), X)
+
+
+def test_from_dlpack_of_a_tensor_shares_its_cell():
+    def f(x):
+        x = x * 1.0
+        same, copy = wnp.from_dlpack(x), wnp.from_dlpack(x, copy=True)
+        same[0] = 2.0
+        return x * copy
+
+    values, pullback, _ = vjp_flat(lambda x: [f(x)], [X])
+    np.testing.assert_array_equal(values[0], [2.0, 4.0, 9.0])
+    np.testing.assert_array_equal(pullback([np.ones(3)])[0], [2.0, 4.0, 6.0])
+    with pytest.raises(ValueError, match="cpu"):
+        traced(lambda x: wnp.from_dlpack(x, device="cuda"), X)
 
 
 # ── NumPy's own functions, not adopted ────────────────────────────────────────

@@ -25,6 +25,8 @@ from wengert.numpy import rest as _rest  # noqa: E402  # last: it fills what no 
 _methods.attach()
 _rest.attach()
 
+from wengert.numpy.standard import broadcast_arrays, finfo, iinfo, meshgrid  # noqa: E402, F401
+
 
 def __getattr__(name: str) -> Any:
     entry = NAMES.get(name)

@@ -18,7 +18,7 @@ from wengert.core.tensor import Array, Tensor, active
 from wengert.core.tensor import constant as cell
 from wengert.numpy.arrays import astype, has_tensor, lift, operand, result_type, stack_nested
 from wengert.numpy.layout import arranged, as_array, copied, example, own
-from wengert.numpy.registry import constant, enter, refuse, theirs, values
+from wengert.numpy.registry import constant, enter, theirs, values
 from wengert.numpy.shaping import moveaxis, moved, sizes_of
 from wengert.numpy.traced import value_of, when_traced
 from wengert.numpy.values import concrete
@@ -413,8 +413,14 @@ def fromiter(iter: Any, dtype: Any, count: int = -1, *, like: Any = None) -> Arr
 
 enter("fromiter", "differentiable", fromiter)
 
-refuse(
-    "from_dlpack",
-    "it hands over memory, without the derivative",
-    "use the Tensor itself, or wengert.stop_gradient(x) to give its value away",
-)
+
+@functools.wraps(np.from_dlpack)
+def from_dlpack(x: Any, /, *, device: Any = None, copy: Any = None) -> Array:
+    if type(x) is not Tensor:
+        return np.from_dlpack(x) if device is None and copy is None else np.from_dlpack(x, device=device, copy=copy)
+    if device not in (None, "cpu"):
+        raise ValueError(f'Device not understood. Only "cpu" is allowed, but received: {device}')
+    return _converted(x, None, copy, "K")
+
+
+enter("from_dlpack", "differentiable", from_dlpack)

@@ -10,7 +10,7 @@ import numpy as np
 from wengert.core.op import Op
 from wengert.core.tensor import Array, Tensor, view
 from wengert.numpy.arrays import astype, has_tensor, lift, operand, writes_out
-from wengert.numpy.registry import NAMES, UFUNCS, constant, enter, theirs
+from wengert.numpy.registry import NAMES, UFUNCS, constant, enter, implements, theirs
 from wengert.numpy.traced import when_traced
 from wengert.numpy.ufunc import Ufunc
 from wengert.numpy.values import concrete
@@ -41,32 +41,41 @@ def elementwise_constant(name: str, op: Op, function: Callable[..., Any]) -> Non
 # ── clip ──────────────────────────────────────────────────────────────────────
 
 
-@when_traced("clip")
+@implements("clip")
 def clip(
     a: Any,
-    a_min: Any = _MISSING,
-    a_max: Any = _MISSING,
+    min: Any = None,
+    max: Any = None,
     out: Any = None,
     *,
-    min: Any = _MISSING,
-    max: Any = _MISSING,
+    a_min: Any = _MISSING,
+    a_max: Any = _MISSING,
     **options: Any,
 ) -> Array:
-    """`numpy.clip`, differentiable in the bounds too; at a bound, array and bound share the derivative equally."""
-    if a_min is _MISSING and a_max is _MISSING:
-        a_min, a_max = (None if min is _MISSING else min), (None if max is _MISSING else max)
-    elif a_min is _MISSING or a_max is _MISSING:
-        raise TypeError(f"clip() missing 1 required positional argument: '{'a_min' if a_min is _MISSING else 'a_max'}'")
-    elif min is not _MISSING or max is not _MISSING:
-        raise ValueError("Passing `min` or `max` keyword argument when `a_min` and `a_max` are provided is forbidden.")
+    """`numpy.clip`, differentiable in the bounds too; at a bound, array and bound share the derivative equally.
+
+    The second and third argument have the array API standard's names; NumPy's older names are keywords.
+    """
+    lower, upper = _one_of(min, a_min), _one_of(max, a_max)
+    if not has_tensor([a, lower, upper, out]) and not has_tensor(list(options.values())):
+        return np.clip(a, lower, upper, out, **options)
     a = lift(a)
-    if a_min is None:
-        bounded, xs = (POSITIVE, (a,)) if a_max is None else (MINIMUM, (a, a_max))
+    if lower is None:
+        bounded, xs = (POSITIVE, (a,)) if upper is None else (MINIMUM, (a, upper))
     else:
-        bounded, xs = (MAXIMUM, (a, a_min)) if a_max is None else (CLIP, (a, a_min, a_max))
+        bounded, xs = (MAXIMUM, (a, lower)) if upper is None else (CLIP, (a, lower, upper))
     if out is None and not options:
         return bounded.op(*map(operand, xs))
     return bounded.with_options(*xs, out=out, **options)
+
+
+def _one_of(bound: Any, older: Any) -> Any:
+    """A bound by either of its names."""
+    if older is _MISSING:
+        return None if bound is _MISSING else bound
+    if bound is not None and bound is not _MISSING:
+        raise ValueError("Passing `min` or `max` keyword argument when `a_min` and `a_max` are provided is forbidden.")
+    return older
 
 
 _clip_ufunc = np._core.umath.clip  # pyright: ignore[reportAttributeAccessIssue]  # what ndarray.clip calls

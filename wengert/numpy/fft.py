@@ -236,12 +236,15 @@ def frequencies(name: str) -> Callable[..., Array]:
     """Serve `fftfreq` or `rfftfreq`, which are differentiable in the sample spacing `d`."""
     original = theirs(f"fft.{name}")
 
-    @functools.wraps(original)
-    def served(n: int, d: Any = 1.0, device: Any = None) -> Array:
+    def served(n: int, d: Any = 1.0, device: Any = None, *, dtype: Any = None) -> Array:
         if type(d) is not Tensor:
-            return original(n, d, device=device)
-        return div(original(n, device=device), d)
+            out = original(n, d, device=device)
+            return out if dtype is None else out.astype(dtype, copy=False)
+        out = div(original(n, device=device), d)
+        return out if dtype is None else astype(out, dtype)
 
+    served.__name__ = served.__qualname__ = name
+    served.__doc__ = original.__doc__
     return implements(f"fft.{name}")(served)
 
 
@@ -265,6 +268,12 @@ fftfreq = frequencies("fftfreq")
 rfftfreq = frequencies("rfftfreq")
 fftshift = shift("fftshift", 1)
 ifftshift = shift("ifftshift", -1)
+
+
+def __getattr__(name: str) -> Any:
+    entry = NAMES.get(f"fft.{name}")
+    return getattr(np.fft, name) if entry is None else entry.function
+
 
 __all__ = [
     "fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "ifft", "ifft2", "ifftn", "ifftshift", "ihfft",

@@ -316,7 +316,7 @@ def attach_methods() -> None:
         "put": put_method,
         "compress": compress_method,
         "flatten": lambda self, order="C": copied(NAMES["ravel"].function(self, order), "C"),
-        "to_device": lambda self, device, stream=None: self,
+        "to_device": to_device,
         "T": property(reversed_axes),
         "mT": property(matrix_transposed),
         "real": property(lambda self: view(real, self) if self.dtype.kind == "c" else self, lambda self, v: _set_part(self, "real", v)),
@@ -337,10 +337,25 @@ def _set_part(self: Tensor, part: str, value: Any) -> None:
     getattr(self, part)[...] = value
 
 
+STANDARDS = ("2021.12", "2022.12", "2023.12", "2024.12")  # the array API standard's versions
+
+
 def array_namespace(self: Tensor, *, api_version: str | None = None) -> Any:
+    """The namespace of functions for Tensors: `wengert.numpy`."""
     import wengert.numpy
 
+    if api_version not in (None, *STANDARDS):
+        raise ValueError(f"array API standard: got api_version={api_version!r}, want one of {', '.join(STANDARDS)}")
     return wengert.numpy
+
+
+def to_device(self: Tensor, device: Any, /, *, stream: Any = None) -> Tensor:
+    """`x.to_device("cpu")`: itself."""
+    if stream is not None:
+        raise ValueError("The stream argument in to_device() is not supported")
+    if device != "cpu":
+        raise ValueError(f"Unsupported device: {device}")
+    return self
 
 
 def attach() -> None:

@@ -271,13 +271,13 @@ def refuse_methods(names: Iterable[str], reason: str, remedy: str, attribute: bo
     """Give Tensor a method, or an attribute, of each name that raises with the reason and the remedy."""
 
     def make(name: str) -> Any:
+        @functools.wraps(getattr(np.ndarray, name))
         def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
             if not carries(self):
                 found = getattr(np.asarray(raw(self)), name)
                 return found if attribute else found(*args, **kwargs)
             raise NotDifferentiable(f"ndarray.{name}: {reason}", fix=remedy + CUT, at=describe(here(2)))
 
-        method.__name__ = name
         return method
 
     for name in names:

@@ -29,6 +29,7 @@ from wengert.ops.select import where as select_op
 from wengert.ops.shape import stack
 
 BOOL = np.dtype(bool)
+_MISSING: Any = np._NoValue  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def flat(x: Array) -> Array:
@@ -183,13 +184,13 @@ def _as_dtype(y: Array, like: Array) -> Array:
 
 
 @when_traced("where")
-def where(condition: Any, *xy: Any) -> Any:
+def where(condition: Any, x: Any = _MISSING, y: Any = _MISSING, /) -> Any:
     """`numpy.where`: x where the condition is true, else y; with the condition alone, `nonzero`."""
-    if not xy:
+    if x is _MISSING:
         return nonzero(condition)
-    if len(xy) != 2:
+    if y is _MISSING:
         raise ValueError("either both or neither of x and y should be given")
-    return select_op(mask_of(condition), *map(operand, xy))
+    return select_op(mask_of(condition), operand(x), operand(y))
 
 
 @when_traced("select")

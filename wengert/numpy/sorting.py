@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from wengert.core.tensor import Array
-from wengert.numpy.arrays import astype, axis_of, lift
+from wengert.numpy.arrays import astype, axis_of, has_tensor, lift
 from wengert.numpy.protocols import concrete
+from wengert.numpy.registry import enter, implements
 from wengert.numpy.traced import value_of, when_traced
 from wengert.ops import sort as ops
 from wengert.ops.basis import reshape
@@ -35,9 +36,14 @@ def along(x: Array, axis: Any) -> tuple[Array, int]:
 def _kind(kind: Any, order: Any, stable: Any) -> Any:
     if order is not None:
         raise ValueError("Cannot specify order when the array has no fields.")
+    return _stability(kind, stable)
+
+
+def _stability(kind: Any, stable: Any) -> Any:
+    """NumPy's `kind`. The array API standard's default is stable, which NumPy's contract allows."""
     if kind is not None and stable is not None:
         raise ValueError("`kind` and `stable` parameters can't be provided at the same time. Use only one of them.")
-    return "stable" if stable else kind
+    return "stable" if stable or (kind is None and stable is None) else kind
 
 
 def _kth(kth: Any, n: int) -> tuple[int, ...]:
@@ -53,18 +59,35 @@ def _kth(kth: Any, n: int) -> tuple[int, ...]:
 # ── sorting ───────────────────────────────────────────────────────────────────
 
 
-@when_traced("sort")
-def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Array:
-    """`numpy.sort`."""
-    x, axis = along(lift(a), axis)
-    return ops.take_along(x, ops.argsort(x, axis=axis, kind=_kind(kind, order, stable)), axis, unique=True)
+@implements("sort")
+def sort(
+    a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, descending: bool = False, stable: Any = None
+) -> Array:
+    """`numpy.sort`, with `descending` of the array API standard: NaNs come first then."""
+    if has_tensor(a):
+        x, axis = along(lift(a), axis)
+        at = ops.argsort(x, axis=axis, kind=_kind(kind, order, stable), descending=bool(descending))
+        return ops.take_along(x, at, axis, unique=True)
+    if descending:
+        _kind(kind, order, stable)
+    out = np.sort(a, axis=axis, kind=kind, order=order, stable=stable)
+    return np.flip(out, -1 if axis is None else axis) if descending else out
 
 
-@when_traced("argsort", constant=PLACE)
-def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Array:
-    """`numpy.argsort`."""
+def argsort(
+    a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, descending: bool = False, stable: Any = None
+) -> Array:
+    """`numpy.argsort`, with `descending` of the array API standard: NaNs come first then.
+
+    The standard's default is a stable order, descending too; NumPy's leaves the order of equal elements open.
+    """
+    if not has_tensor(a) and not descending:
+        return np.argsort(a, axis=axis, kind=_stability(kind, stable), order=order)
     x, axis = along(lift(a), axis)
-    return ops.argsort(x, axis=axis, kind=_kind(kind, order, stable))
+    return ops.argsort(x, axis=axis, kind=_kind(kind, order, stable), descending=bool(descending))
+
+
+enter("argsort", "constant", argsort, PLACE)
 
 
 @when_traced("partition")

@@ -120,7 +120,7 @@ class Ufunc:
         return writes_out(result, out)
 
     def __getattr__(self, name: str) -> Any:  # nin, nout, types, …
-        if name.startswith("__") or name == "original":
+        if (name.startswith("__") and name != "__signature__") or name == "original":
             raise AttributeError(name)
         return getattr(self.original, name)
 

@@ -47,13 +47,26 @@ def _order_shape(name: str) -> Any:
 
 # ── argsort, argpartition, partition_order ────────────────────────────────────
 
+
+def _argsort(x: Array, *, axis: int, kind: Any = None, descending: bool = False) -> np.ndarray:
+    """Descending: the order of the reversed array, reversed, so that equal elements keep theirs."""
+    if not descending:
+        return np.argsort(x, axis=axis, kind=kind)
+    return x.shape[axis] - 1 - np.flip(np.argsort(np.flip(x, axis), axis=axis, kind=kind), axis)
+
+
 argsort = piecewise_constant(
     "argsort",
-    lambda x, *, axis, kind=None: np.argsort(x, axis=axis, kind=kind),
+    _argsort,
     ORDER,
     shape=_order_shape("argsort"),
-    batch=lambda xs, batched, size, *, axis, kind=None: argsort(xs[0], axis=axis + 1, kind=kind),
-    samples=(Sample((5,), axis=0), Sample((3, 4), axis=0, kind="stable"), Sample((2, 0), axis=1)),
+    batch=lambda xs, batched, size, *, axis, **options: argsort(xs[0], axis=axis + 1, **options),
+    samples=(
+        Sample((5,), axis=0),
+        Sample((3, 4), axis=0, kind="stable"),
+        Sample((3, 4), axis=1, kind="stable", descending=True),
+        Sample((2, 0), axis=1),
+    ),
 )
 
 argpartition = piecewise_constant(

@@ -92,6 +92,8 @@ example("geomspace", lambda np, x, y: np.geomspace(-x, -y, 4, endpoint=False, ax
 example("meshgrid", lambda np, x, y: np.meshgrid(x, y), (3,), (2,), complex=True)
 example("meshgrid", lambda np, x, y: np.meshgrid(x, y, 1.0, indexing="ij", copy=False), (3,), (2,))
 example("meshgrid", lambda np, x, y: np.meshgrid(x, y, sparse=True), (3,), (2,))
+example("from_dlpack", lambda np, x: x * 1.0 if np is numpy else np.from_dlpack(x), (3, 2), complex=True)
+example("from_dlpack", lambda np, x: x * 1.0 if np is numpy else np.from_dlpack(x, device="cpu", copy=True), (3,))
 example("vander", lambda np, x: np.vander(x), (3,), complex=True)
 example("vander", lambda np, x: np.vander(x, 4, increasing=True), (3,))
 example("indices", lambda np, x: x * np.indices((2, 3))[1], (2, 3))

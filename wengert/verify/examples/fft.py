@@ -1,5 +1,7 @@
 """Fourier transforms: lengths, axes, norms."""
 
+import numpy
+
 from wengert.verify.examples import example
 
 for _name in ("fft", "ifft"):
@@ -65,6 +67,13 @@ example("fft.irfftn", lambda np, x: np.fft.irfftn(x, s=(2, 3, 4), axes=(0, 0, 1)
 
 example("fft.fftfreq", lambda np, d: np.fft.fftfreq(5) * d, ())
 example("fft.rfftfreq", lambda np, d: np.fft.rfftfreq(6, 0.1) * d, ())
+for _name in ("fftfreq", "rfftfreq"):
+    example(
+        f"fft.{_name}",
+        lambda np, d, name=_name: getattr(np.fft, name)(5, d, **({} if np is numpy else {"dtype": d.dtype})),
+        (),
+        domain=((0.5, 2.0),),
+    )
 for _name in ("fftshift", "ifftshift"):
 
     def _shift(name=_name):

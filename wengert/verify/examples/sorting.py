@@ -13,6 +13,22 @@ example("sort", lambda np, x: np.sort(x, axis=0, kind="stable"), (3, 4), complex
 example("sort", lambda np, x: np.sort(x, axis=None), (2, 3))
 example("sort", lambda np, x: np.sort(x, axis=1, stable=True), (2, 3, 4))
 example("argsort", lambda np, x: np.argsort(x), (3, 4), complex=True)
+
+
+def _descending(np, name, x, axis=-1, **options):
+    """The array API standard's `descending=`, which NumPy lacks: NumPy's own order, from behind."""
+    if np is numpy and name == "sort":
+        return np.flip(np.sort(x, axis=axis), axis)
+    if np is numpy:
+        return x.shape[axis] - 1 - np.flip(np.argsort(np.flip(x, axis), axis=axis, stable=True), axis)
+    return getattr(np, name)(x, axis=axis, descending=True, **options)
+
+
+for _name in ("sort", "argsort"):
+    example(_name, lambda np, x, name=_name: _descending(np, name, x), (5,), complex=True)
+    example(_name, lambda np, x, name=_name: _descending(np, name, x, axis=0, stable=False), (3, 4))
+    example(_name, lambda np, x, name=_name: _descending(np, name, x, axis=1, stable=True), (2, 3, 4))
+example("argsort", lambda np, x: _descending(np, "argsort", np.floor(x)), (2, 40))
 example("argsort", lambda np, x: np.argsort(x, axis=0, stable=True), (3, 4))
 example("argsort", lambda np, x: np.argsort(x, axis=None), (3, 4))
 example("ndarray.argsort", lambda np, x: x.argsort(0), (3, 4))
