@@ -14,7 +14,6 @@ This module knows no op. Operators, methods and protocols are attached by `wenge
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -362,19 +361,24 @@ def active() -> tuple[Trace, ...]:
     return _active.get()
 
 
-@contextlib.contextmanager
-def running(trace: Trace) -> Iterator[None]:
+class running:  # noqa: N801 - a context manager
     """Hold `trace` active for the length of a `with` block.
 
     Blocks may end in any order, and in another context than they began in (generators): each takes away its own.
     """
-    _active.set((*_active.get(), trace))
-    try:
-        yield
-    finally:
-        _active.set(tuple(t for t in _active.get() if t is not trace))
+
+    __slots__ = ("trace",)
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+
+    def __enter__(self) -> None:
+        _active.set((*_active.get(), self.trace))
+
+    def __exit__(self, *exc: object) -> None:
+        _active.set(tuple([t for t in _active.get() if t is not self.trace]))
         for function in _when_ended:
-            function(trace)
+            function(self.trace)
 
 
 _when_ended: list[Callable[[Trace], None]] = []

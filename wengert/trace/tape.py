@@ -213,7 +213,7 @@ def plain(x: np.ndarray, what: str) -> np.ndarray:
 
 def inexact(value: Array, what: str) -> Array:
     """`value` as something that can be watched: a Python float becomes float64; integers are refused."""
-    if type(value) is Tensor:
+    if type(value) is Tensor or type(value) is np.ndarray:
         pass
     elif isinstance(value, float):
         value = np.float64(value) if type(value) is float else value

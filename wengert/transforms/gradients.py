@@ -32,6 +32,8 @@ ArgNums = int | Sequence[int]
 
 def positions(argnums: ArgNums, args: Sequence[Any]) -> tuple[int, ...]:
     """`argnums` as non-negative positions."""
+    if type(argnums) is int and 0 <= argnums < len(args):
+        return (argnums,)
     chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     for i in chosen:
         if not -len(args) <= operator.index(i) < len(args):
@@ -98,7 +100,7 @@ def value_and_grad(
                 fix="look for stop_gradient, .item(), comparisons, or plain copies on the way",
                 at=describe(here(2)),
             )
-        cts = pullback([np.ones((), out.dtype)[()]], consume=True)
+        cts = pullback([out.dtype.type(1)], consume=True)
         cts = cts if holomorphic else [outward(ct) for ct in cts]
         grads = flat.pack_in(own(cts))
         value = flat.pack_out(values)
