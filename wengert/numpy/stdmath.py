@@ -1,8 +1,11 @@
-"""Python's `math`, differentiable: what adopted code means by `math.sin(x)`.
+"""A drop-in for Python's `math`: on Tensors its functions are differentiable, on all else they are math's own.
 
-On numbers every function is `math`'s own. A Tensor of one element is taken as a double-precision number, and
-the result is a Tensor without axes. Where `math` raises (`math.log(0)`, `math.exp(1000)`), so does this. What is
-an integer or a truth value is a Python one, except under `vmap`.
+Adoption binds a user's `math` to this module, so that `math.exp(-x)` keeps the derivative that `float(x)` would lose.
+
+    results   0-d Tensors of float64, as math computes in double precision; Python numbers and booleans
+              where there is no derivative (floor, isnan, ulp, …)
+    errors    math's: ValueError outside the domain, OverflowError, TypeError for what is no number. Under vmap
+              values are unknown, and a domain error is a NaN
 """
 
 from __future__ import annotations
@@ -10,320 +13,336 @@ from __future__ import annotations
 import functools
 import importlib
 import math
-import operator
 from collections.abc import Callable, Iterable
-from math import e, inf, nan, pi, tau
 from typing import Any
 
-from wengert.core.errors import ConcretizationError
-from wengert.core.tensor import Array, Tensor, carries
-from wengert.numpy.arrays import astype, has_tensor
+import numpy as np
+
+from wengert.core.op import Op
+from wengert.core.tensor import Array, Tensor
+from wengert.numpy.arrays import astype
+from wengert.numpy.registry import NAMES, values
 from wengert.numpy.traced import value_of
-from wengert.ops import elementwise, logic, rounding
-from wengert.ops.basis import add, reshape
+from wengert.ops import elementwise
+from wengert.ops.basis import add, reshape, scale
 from wengert.ops.elementwise import div, mul, sub
 
-Function = Callable[..., Any]
+FUNCTIONS: dict[str, Callable[..., Any]] = {}  #: name → ours
+
+# ── arguments ─────────────────────────────────────────────────────────────────
 
 
-def number(x: Any, dtype: Any = float) -> Any:
-    """A Tensor of one element without axes, in double precision; anything else as it is."""
+def number(x: Any) -> Array:
+    """A Tensor as a 0-d double, anything else as math takes it."""
     if type(x) is not Tensor:
-        return x
+        return float(x)
     if x.size != 1:
         raise TypeError("only length-1 arrays can be converted to Python scalars")
-    if x.dtype.kind == "c" and dtype is float:
-        raise TypeError("must be real number, not complex")
-    return astype(x if x.ndim == 0 else reshape(x, shape=()), dtype)
+    if x.dtype.kind == "c":
+        raise TypeError(f"must be real number, not {x.dtype}")
+    return astype(reshape(x, shape=()) if x.shape else x, float)
 
 
-def known(xs: Iterable[Any]) -> list[Any] | None:
-    """Python numbers, where the values are known; None under vmap."""
-    values = [value_of(x) for x in xs]
-    return None if any(v is None for v in values) else [v.item() if hasattr(v, "item") else v for v in values]
+def is_traced(args: Iterable[Any]) -> bool:
+    for a in args:  # any() would make a generator, at three times the cost
+        if type(a) is Tensor:
+            return True
+    return False
 
 
-def serve(original: Function, function: Function, *, dtype: Any = float, constant: bool = False) -> Function:
-    """`original` on numbers, `function` on Tensors; a `constant` result is computed from values that are known."""
-
-    def traced(*args: Any, **kwargs: Any) -> Any:
-        xs = [number(a, dtype) for a in args]
-        values = known(xs)
-        if values is not None:
-            plain = original(*values, **kwargs)  # raises where the function is not defined
-            if constant or not any(map(carries, xs)):
-                return plain
-        return function(*xs, **kwargs)
-
-    @functools.wraps(original)
-    def served(*args: Any, **kwargs: Any) -> Any:
-        for a in args:
-            if type(a) is Tensor:
-                return traced(*args, **kwargs)
-        return original(*args, **kwargs)
-
-    served.__module__ = original.__module__
-    return served
+def checked(original: Callable[..., Any], *xs: Array) -> Any:
+    """math's own result, or its exception; None where a value is unknown."""
+    known = [value_of(x) for x in xs]
+    return None if any(v is None for v in known) else original(*map(float, known))
 
 
-# ── one op each ───────────────────────────────────────────────────────────────
+def exactly(result: Array, want: float | None) -> Array:
+    """`result` with math's own rounding, which a constant can carry."""
+    have = value_of(result)
+    if want is None or have is None or not math.isfinite(want) or not math.isfinite(have) or want == have:
+        return result
+    return add(result, want - float(have))
 
 
-def _elementwise(name: str, op: str = "") -> Function:
-    return serve(getattr(math, name), getattr(elementwise, op or name))
+def served(name: str) -> Callable[..., Any]:
+    """NumPy's function of that name on Tensors."""
+    return NAMES[name].function
 
 
-acos = _elementwise("acos", "arccos")
-acosh = _elementwise("acosh", "arccosh")
-asin = _elementwise("asin", "arcsin")
-asinh = _elementwise("asinh", "arcsinh")
-atan = _elementwise("atan", "arctan")
-atan2 = _elementwise("atan2", "arctan2")
-atanh = _elementwise("atanh", "arctanh")
-cbrt = _elementwise("cbrt")
-cos = _elementwise("cos")
-cosh = _elementwise("cosh")
-degrees = _elementwise("degrees", "rad2deg")
-exp = _elementwise("exp")
-exp2 = _elementwise("exp2")
-expm1 = _elementwise("expm1")
-fabs = _elementwise("fabs")
-log10 = _elementwise("log10")
-log1p = _elementwise("log1p")
-log2 = _elementwise("log2")
-pow = _elementwise("pow", "pow_")
-radians = _elementwise("radians", "deg2rad")
-sin = _elementwise("sin")
-sinh = _elementwise("sinh")
-sqrt = _elementwise("sqrt")
-tan = _elementwise("tan")
-tanh = _elementwise("tanh")
-fmod = serve(math.fmod, rounding.fmod)
-copysign = serve(math.copysign, rounding.copysign)
-nextafter = serve(math.nextafter, rounding.nextafter)
-
-
-def _log(x: Array, *base: Array) -> Array:
-    top = elementwise.log(x)
-    return div(top, elementwise.log(base[0])) if base else top
-
-
-log = serve(math.log, _log)
-
-
-def _special(name: str) -> Function:
-    """An op of the special functions, which load SciPy when first used."""
-
-    def function(x: Array) -> Array:
-        table = importlib.import_module("wengert.ops.special")
-        importlib.import_module("wengert.ops.special_error")
-        importlib.import_module("wengert.ops.special_gamma")
-        return table.SPECIAL[name](x)
-
-    return function
-
-
-erf = serve(math.erf, _special("erf"))
-erfc = serve(math.erfc, _special("erfc"))
-gamma = serve(math.gamma, _special("gamma"))
-lgamma = serve(math.lgamma, _special("gammaln"))
-
-
-# ── integers and truth values ─────────────────────────────────────────────────
-
-floor = serve(math.floor, rounding.floor, constant=True)
-ceil = serve(math.ceil, rounding.ceil, constant=True)
-trunc = serve(math.trunc, rounding.trunc, constant=True)
-isfinite = serve(math.isfinite, logic.isfinite, constant=True)
-isinf = serve(math.isinf, logic.isinf, constant=True)
-isnan = serve(math.isnan, logic.isnan, constant=True)
-
-
-def undecided(name: str) -> Function:
-    """The refusal of a truth value that differs from example to example."""
-
-    def function(*xs: Array, **kwargs: Any) -> Any:
-        raise ConcretizationError(
-            f"math.{name}",
-            got="a batched Tensor, whose value differs from example to example",
-            want="a number whose value is known",
-            fix="use NumPy's function of that name, or loop over the examples in Python",
-        )
-
-    return function
-
-
-isclose = serve(math.isclose, undecided("isclose"), constant=True)
-ulp = serve(math.ulp, undecided("ulp"), constant=True)
-
-
-def _of_integers(original: Function) -> Function:
-    """A function of integers: Tensors of integers are constants, those of floats are refused as floats are."""
+def entered(name: str, rule: Callable[..., Any]) -> None:
+    """Serve math's function `name` with `rule` when an argument is a Tensor; nothing where this Python lacks it."""
+    original = getattr(math, name, None)
+    if original is None:
+        return
 
     @functools.wraps(original)
-    def function(*args: Any) -> Any:
-        return original(*(operator.index(known([number(a, int)])[0]) if _is_integer(a) else a for a in args))  # type: ignore[index]
+    def function(*args: Any, **kwargs: Any) -> Any:
+        if is_traced(args) or (kwargs and is_traced(kwargs.values())):
+            return rule(*args, **kwargs)
+        return original(*args, **kwargs) if kwargs else original(*args)
 
-    return function
-
-
-def _is_integer(x: Any) -> bool:
-    if type(x) is Tensor and x.dtype.kind not in "biu":
-        raise TypeError("'float' object cannot be interpreted as an integer")
-    return type(x) is Tensor
+    FUNCTIONS[name] = function
 
 
-comb, factorial, gcd, isqrt, lcm, perm = (
-    _of_integers(getattr(math, name)) for name in ("comb", "factorial", "gcd", "isqrt", "lcm", "perm")
-)
+def implements(rule: Callable[..., Any]) -> Callable[..., Any]:
+    entered(rule.__name__.rstrip("_"), rule)
+    return rule
 
 
-# ── parts of numbers ──────────────────────────────────────────────────────────
+# ── functions of one and of two numbers ───────────────────────────────────────
 
 
-@functools.partial(serve, math.modf)
-def modf(x: Array) -> tuple[Array, Array]:
-    return rounding.fraction(x), rounding.integral(x)
+def one(name: str, op: Callable[[], Callable[..., Array]]) -> None:
+    def rule(x: Any, /) -> Array:
+        x = number(x)
+        checked(getattr(math, name), x)
+        return op()(x)
+
+    entered(name, rule)
 
 
-@functools.partial(serve, math.frexp)
-def frexp(x: Array) -> tuple[Array, Any]:
-    values = known([x])
-    return rounding.mantissa(x), rounding.exponent(x) if values is None else math.frexp(values[0])[1]
+def two(name: str, op: Callable[..., Array]) -> None:
+    def rule(x: Any, y: Any, /) -> Array:
+        x, y = number(x), number(y)
+        checked(getattr(math, name), x, y)
+        return op(x, y)
+
+    entered(name, rule)
 
 
-@functools.partial(serve, math.remainder)
-def remainder(x: Array, y: Array) -> Array:
-    return sub(x, mul(rounding.rint(div(x, y)), y))
+def special(family: str, name: str) -> Callable[[], Op]:
+    """An op of a module that imports SciPy, loaded when it is called."""
+    return lambda: getattr(importlib.import_module(f"wengert.ops.special_{family}"), name)
 
 
-@functools.wraps(math.ldexp)
-def ldexp(x: Any, i: Any, /) -> Any:
-    if type(i) is Tensor:
-        i = _of_integers(operator.index)(i)
-    return math.ldexp(x, i) if type(x) is not Tensor else _ldexp(x, i)
+def op_of(name: str) -> Callable[[], Callable[..., Array]]:
+    return lambda: getattr(elementwise, name)
 
 
-def _ldexp(x: Any, i: int) -> Any:
-    def scaled(x: Array) -> Array:  # in two steps, since 2^i may overflow where the result does not
-        return mul(mul(x, math.ldexp(1.0, i // 2)), math.ldexp(1.0, i - i // 2))
+_UNARY = {
+    "acos": "arccos",
+    "acosh": "arccosh",
+    "asin": "arcsin",
+    "asinh": "arcsinh",
+    "atan": "arctan",
+    "atanh": "arctanh",
+    "fabs": "abs_",
+}
+_SAME = "cbrt cos cosh exp exp2 expm1 log10 log1p log2 sin sinh sqrt tan tanh"
+_UNARY.update((_name, _name) for _name in _SAME.split())
+for _name, _op in _UNARY.items():
+    one(_name, op_of(_op))
 
-    return serve(lambda x: math.ldexp(x, i), scaled)(x)
+one("erf", special("error", "erf"))
+one("erfc", special("error", "erfc"))
+one("gamma", special("gamma", "gamma"))
+one("lgamma", special("gamma", "gammaln"))
+one("degrees", lambda: lambda x: scale(x, 180 / math.pi))
+one("radians", lambda: lambda x: scale(x, math.pi / 180))
+
+two("pow", elementwise.pow_)
+for _name, _numpy in (("atan2", "arctan2"), ("copysign", "copysign"), ("fmod", "fmod")):
+    two(_name, lambda x, y, name=_numpy: served(name)(x, y))
 
 
-# ── several numbers ───────────────────────────────────────────────────────────
+@implements
+def log(x: Any, base: Any = None, /) -> Array:
+    """The natural logarithm, or that to a base."""
+    x = number(x)
+    if base is None:
+        checked(math.log, x)
+        return elementwise.log(x)
+    base = number(base)
+    checked(math.log, x, base)
+    return div(elementwise.log(x), math.log(base) if type(base) is float else elementwise.log(base))
 
 
-@functools.partial(serve, math.hypot)
-def hypot(*coordinates: Array) -> Array:
-    return functools.reduce(elementwise.hypot, coordinates, 0.0)
+@implements
+def remainder(x: Any, y: Any, /) -> Array:
+    """IEEE's remainder, x - n y with n the integer nearest x / y."""
+    x, y = number(x), number(y)
+    exact = checked(math.remainder, x, y)
+    n = served("rint")(div(x, y))
+    return exactly(sub(x, mul(n, y)), exact) if exact is None or math.isfinite(exact) else served("fmod")(x, y)
 
 
-@functools.wraps(math.dist)
-def dist(p: Any, q: Any, /) -> Any:
-    if not has_tensor([p, q]):
-        return math.dist(p, q)
-    p, q = list(p), list(q)
+@implements
+def ldexp(x: Any, i: Any, /) -> Array:
+    """x 2^i."""
+    i = values(i)
+    checked(lambda v: math.ldexp(v, i), number(x))
+    return served("ldexp")(number(x), i)
+
+
+@implements
+def frexp(x: Any, /) -> tuple[Array, Any]:
+    """Mantissa and exponent; the exponent is constant."""
+    mantissa, exponent = served("frexp")(number(x))
+    known = value_of(exponent)
+    return mantissa, exponent if known is None else int(known)
+
+
+@implements
+def modf(x: Any, /) -> tuple[Array, Any]:
+    """Fractional and integral part, both with x's sign; the integral part is constant."""
+    x = number(x)
+    fraction, whole = served("modf")(x)
+    known = value_of(whole)
+    return fraction, whole if known is None else float(known)
+
+
+@implements
+def fma(x: Any, y: Any, z: Any, /) -> Array:
+    """x y + z, rounded once."""
+    x, y, z = number(x), number(y), number(z)
+    return exactly(add(mul(x, y), z), checked(math.fma, x, y, z))  # type: ignore[attr-defined]
+
+
+@implements
+def nextafter(x: Any, y: Any, /, **steps: Any) -> Array:
+    """A step of rounding away from x, whose derivative is x's."""
+    x, y = number(x), number(y)
+    return exactly(add(x, 0.0), checked(lambda a, b: math.nextafter(a, b, **steps), x, y))
+
+
+# ── functions of many numbers ─────────────────────────────────────────────────
+
+
+@implements
+def hypot(*coordinates: Any) -> Array:
+    """Euclidean norm, without overflow; the subgradient 0 is taken at the origin."""
+    xs = [number(c) for c in coordinates]
+    exact = checked(math.hypot, *xs)
+    if len(xs) == 1:
+        return elementwise.abs_(xs[0])
+    total = xs[0]
+    for x in xs[1:]:
+        total = served("hypot")(total, x)
+    return exactly(total, exact)
+
+
+def gathered(name: str, rule: Callable[..., Array]) -> None:
+    """Serve a function of iterables of numbers, which may hold Tensors or be one."""
+    original = getattr(math, name, None)
+    if original is None:
+        return
+
+    @functools.wraps(original)
+    def function(*iterables: Any, **kwargs: Any) -> Any:
+        lists = [list(i) for i in iterables]
+        if any(map(is_traced, lists)) or is_traced(kwargs.values()):
+            return rule(*lists, **kwargs)
+        return original(*lists, **kwargs)
+
+    FUNCTIONS[name] = function
+
+
+def _dist(p: list[Any], q: list[Any]) -> Array:
     if len(p) != len(q):
         raise ValueError("both points must have the same number of dimensions")
-    return hypot(*(sub(number(a), number(b)) for a, b in zip(p, q, strict=True)))
+    return FUNCTIONS["hypot"](*(sub(number(a), number(b)) for a, b in zip(p, q, strict=True)))
 
 
-@functools.wraps(math.fsum)
-def fsum(seq: Any, /) -> Any:
-    terms = list(seq)
-    if not any(type(t) is Tensor for t in terms):
-        return math.fsum(terms)
-    return functools.reduce(add, map(number, terms), 0.0)
+def _fsum(terms: list[Any]) -> Array:
+    xs = [number(t) for t in terms]
+    total: Any = 0.0
+    for x in xs:
+        total = add(total, x)
+    return exactly(total, checked(lambda *v: math.fsum(v), *xs))
 
 
-@functools.wraps(math.prod)
-def prod(iterable: Any, /, *, start: Any = 1) -> Any:
-    return functools.reduce(operator.mul, iterable, start)
+def _prod(factors: list[Any], *, start: Any = 1) -> Array:
+    total = number(start)
+    for f in factors:
+        total = mul(total, number(f))
+    return total
 
 
-@functools.wraps(getattr(math, "sumprod", math.prod))
-def sumprod(p: Any, q: Any, /) -> Any:
-    p, q = list(p), list(q)
+def _sumprod(p: list[Any], q: list[Any]) -> Array:
     if len(p) != len(q):
         raise ValueError("Inputs are not the same length")
-    if not has_tensor([p, q]) and hasattr(math, "sumprod"):
-        return math.sumprod(p, q)
-    return functools.reduce(operator.add, map(operator.mul, p, q), 0)
+    return _fsum([mul(number(a), number(b)) for a, b in zip(p, q, strict=True)])
 
 
-@functools.wraps(getattr(math, "fma", math.pow))
-def fma(x: Any, y: Any, z: Any, /) -> Any:
-    if not has_tensor([x, y, z]) and hasattr(math, "fma"):
-        return math.fma(x, y, z)
-    return add(mul(number(x), number(y)), number(z))
+gathered("dist", _dist)
+gathered("fsum", _fsum)
+gathered("prod", _prod)
+gathered("sumprod", _sumprod)
+
+# ── constant results ──────────────────────────────────────────────────────────
+
+
+def on_values(name: str) -> None:
+    """A function whose result has no derivative: math's, on the values of Tensors."""
+    original = getattr(math, name, None)
+    if original is None:
+        return
+
+    @functools.wraps(original)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        return original(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()})
+
+    FUNCTIONS[name] = function
+
+
+def _plain(x: Any) -> Any:
+    value = values(x)
+    return value.item() if type(x) is Tensor and isinstance(value, (np.ndarray, np.generic)) else value
+
+
+for _name in (
+    "isclose",
+    "ulp",
+    "gcd",
+    "lcm",
+    "isqrt",
+    "comb",
+    "perm",
+    "factorial",
+    "isnormal",
+    "issubnormal",
+    "signbit",
+):
+    on_values(_name)
+
+
+def rounded(name: str) -> None:
+    """floor, ceil and trunc: Python integers, or integer Tensors under vmap."""
+    original = getattr(math, name)
+
+    def rule(x: Any, /) -> Any:
+        known = value_of(x)
+        if known is not None:
+            return original(np.asarray(known).item())
+        return astype(served(name)(number(x)), int)
+
+    entered(name, rule)
+
+
+def tested(name: str) -> None:
+    """isnan, isinf and isfinite: booleans, or Tensors of booleans under vmap."""
+    original = getattr(math, name)
+
+    def rule(x: Any, /) -> Any:
+        known = value_of(x)
+        return served(name)(number(x)) if known is None else original(np.asarray(known).item())
+
+    entered(name, rule)
+
+
+for _name in ("floor", "ceil", "trunc"):
+    rounded(_name)
+for _name in ("isnan", "isinf", "isfinite"):
+    tested(_name)
+
+
+globals().update(FUNCTIONS)
 
 
 def __getattr__(name: str) -> Any:
+    """Constants, and functions newer than this module, in which a Tensor meets `float`, and raises."""
     return getattr(math, name)
 
 
-__all__ = [
-    "acos",
-    "acosh",
-    "asin",
-    "asinh",
-    "atan",
-    "atan2",
-    "atanh",
-    "cbrt",
-    "ceil",
-    "comb",
-    "copysign",
-    "cos",
-    "cosh",
-    "degrees",
-    "dist",
-    "e",
-    "erf",
-    "erfc",
-    "exp",
-    "exp2",
-    "expm1",
-    "fabs",
-    "factorial",
-    "floor",
-    "fma",
-    "fmod",
-    "frexp",
-    "fsum",
-    "gamma",
-    "gcd",
-    "hypot",
-    "inf",
-    "isclose",
-    "isfinite",
-    "isinf",
-    "isnan",
-    "isqrt",
-    "lcm",
-    "ldexp",
-    "lgamma",
-    "log",
-    "log1p",
-    "log2",
-    "log10",
-    "modf",
-    "nan",
-    "nextafter",
-    "perm",
-    "pi",
-    "pow",
-    "prod",
-    "radians",
-    "remainder",
-    "sin",
-    "sinh",
-    "sqrt",
-    "sumprod",
-    "tan",
-    "tanh",
-    "tau",
-    "trunc",
-    "ulp",
-]  # fmt: skip
+def __dir__() -> list[str]:
+    return sorted({*dir(math), *FUNCTIONS})
