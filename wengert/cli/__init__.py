@@ -44,5 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except WengertError as error:
         print(f"wengert {options.command}: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # `| head` has seen enough
+        sys.stdout = None
+        return 0
     except KeyboardInterrupt:
         return 130

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from dataclasses import asdict
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
@@ -44,11 +45,12 @@ def _execute(table: list[Row], console: Console) -> dict[str, list[str]]:
 
 
 def _show(table: list[Row], failures: dict[str, list[str]], console: Console) -> None:
-    shown = Table("name", "where", "status", "examples", "reason and remedy")
+    shown = Table("name", "where", "status", "examples")
+    shown.add_column("reason and remedy", overflow="fold")
     for r in table:
-        note = f"{r.reason}{' — ' + r.remedy if r.remedy else ''}"
+        note = escape(f"{r.reason}{' — ' + r.remedy if r.remedy else ''}")
         if r.name in failures:
-            note = "[red]" + "; ".join(failures[r.name]) + "[/]"
+            note = f"[red]{escape('; '.join(failures[r.name]))}[/]"
         shown.add_row(r.name, r.space, f"[{COLOURS[r.status]}]{r.status}[/]", str(r.examples or ""), note)
     console.print(shown)
     totals = Table("where", *COLOURS)

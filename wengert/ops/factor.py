@@ -11,7 +11,7 @@ from wengert.core.errors import ShapeError
 from wengert.core.op import Op, Sample
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
-from wengert.ops.basis import add, fit, imag
+from wengert.ops.basis import add, all_batched, fit, imag
 from wengert.ops.elementwise import mul, sub
 from wengert.ops.family import piecewise_constant
 from wengert.ops.matrix import (
@@ -269,3 +269,29 @@ lu = Op(
 )
 
 __all__ = ["cholesky", "lu", "permutation_matrix", "qr", "row_order"]
+
+
+# ── rq_signs ──────────────────────────────────────────────────────────────────
+
+
+def _rq_signs_eval(x: Array, r: Array) -> np.ndarray:
+    from scipy.linalg import rq
+
+    theirs = [np.diag(rq(x[i], mode="economic")[0]) for i in np.ndindex(*x.shape[:-2])]
+    ours = np.diagonal(r, axis1=-2, axis2=-1)
+    return np.sign(np.real(np.reshape(theirs, ours.shape) * ours)).astype(np.real(r).dtype)
+
+
+def _rq_signs_batch(xs: Sequence[Array], batched: Sequence[bool], size: int) -> Array:
+    return rq_signs(*all_batched(xs, batched, size))
+
+
+rq_signs = piecewise_constant(
+    "rq_signs",
+    _rq_signs_eval,
+    "signs of LAPACK's choice, which jump where a diagonal element is zero",
+    arity=2,
+    shape=lambda x, r: Aval((*r.shape[:-2], min(r.shape[-2:])), np.real(np.empty(0, r.dtype)).dtype),
+    batch=_rq_signs_batch,
+    samples=(Sample((3, 3), (3, 3)), Sample((2, 3, 4), (2, 3, 3), real_only=True)),
+)

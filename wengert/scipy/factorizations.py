@@ -18,7 +18,7 @@ from wengert.ops.contract import matmul
 from wengert.ops.elementwise import mul
 from wengert.ops.factor import cholesky as _cholesky
 from wengert.ops.factor import lu as _lu
-from wengert.ops.factor import permutation_matrix, row_order
+from wengert.ops.factor import permutation_matrix, row_order, rq_signs
 from wengert.ops.factor import qr as _qr
 from wengert.ops.index import index
 from wengert.ops.matrix import h, real_of, t, tril, triu
@@ -267,20 +267,12 @@ def rq(
     q, r = _qr(h(flip(x, axes=both[:1])))  # the rows from the last to the first
     r, q = flip(h(r), axes=both), flip(h(q), axes=both[:1])
     # Householder reflections from the other side give other signs.
-    signs = _same_signs(x, r)
+    signs = rq_signs(x, r)
     r, q = (
         mul(r, reshape(signs, shape=(*signs.shape[:-1], 1, signs.shape[-1]))),
         mul(reshape(signs, shape=(*signs.shape, 1)), q),
     )
     return r if mode == "r" else (r, q)
-
-
-def _same_signs(x: Array, r: Array) -> np.ndarray:
-    values, ours = np.asarray(raw(x)), np.asarray(raw(r))
-    lead = values.shape[:-2]
-    theirs = [np.diag(_scipy.rq(values[i], mode="economic")[0]) for i in np.ndindex(*lead)]
-    own = np.diagonal(ours, axis1=-2, axis2=-1)
-    return np.sign(np.real(np.reshape(theirs, own.shape) * own)).astype(np.real(ours).dtype)
 
 
 @serves

@@ -144,7 +144,18 @@ def rows() -> list[Row]:
         out += [table.row(f"{module}.{name}", f"numpy.{module}") for name in public(getattr(np, module))]
     out += [table.method(name) for name in dir(np.ndarray) if not name.startswith("_")]
     out += [table.row(name, "array API") for group in ARRAY_API.values() for name in group.split()]
-    return out
+    return out + list(_scipy_rows(table.counts))
+
+
+def _scipy_rows(counts: Counter[str]) -> Iterator[Row]:
+    """SciPy's served modules; examples count under their dotted names, "scipy.linalg.expm" or "special.gamma"."""
+    from wengert.scipy import linalg, special
+
+    for module, names in (("special", special.NAMES), ("linalg", linalg.NAMES)):
+        for name, entry in sorted(names.items()):
+            full = f"scipy.{module}.{name}"
+            count = counts[full] + (counts[f"special.{name}"] if module == "special" else 0)
+            yield Row(full, f"scipy.{module}", entry.status, entry.reason, entry.remedy, count)
 
 
 def blank() -> list[str]:
