@@ -8,8 +8,8 @@ BIN := .venv/bin
 endif
 PY := $(BIN)/python
 # PEERS=1 installs PyTorch, JAX and HIPS autograd too: comparisons that are skipped without them then run.
-TEST_EXTRAS := dev,demo$(if $(PEERS),$(comma)peers)
 comma := ,
+TEST_EXTRAS := dev,demo$(if $(PEERS),$(comma)peers)
 
 .PHONY: demo test check bench docs coverage clean
 
