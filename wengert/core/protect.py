@@ -32,8 +32,9 @@ class Guard:
             with _lock:
                 count = _held.get(id(array), 0)
                 # Read-only by its owner's will: not ours to give back. What it is a view of may still be writeable.
-                if count or array.flags.writeable:
-                    array.flags.writeable = False
+                flags = array.flags
+                if count or flags.writeable:
+                    flags.writeable = False
                     _held[id(array)] = count + 1
                     self._arrays[id(array)] = array
             array = array.base  # pyright: ignore[reportAssignmentType]

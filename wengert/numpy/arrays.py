@@ -99,6 +99,8 @@ def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
     """NumPy's `axis=None | int | tuple` as sorted, non-negative, distinct axes."""
     if axis is None:
         return tuple(range(ndim))
+    if type(axis) is int and -ndim <= axis < ndim:
+        return (axis % ndim,)
     if not isinstance(axis, (tuple, list)):
         return (axis_of(axis, ndim),)
     axes = sorted(axis_of(a, ndim) for a in axis)

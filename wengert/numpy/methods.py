@@ -21,7 +21,7 @@ from wengert.numpy import indexing, protocols
 from wengert.numpy.arrays import ARRAYS, astype, lift, shape_of
 from wengert.numpy.layout import conformed, copied
 from wengert.numpy.values import concrete
-from wengert.numpy.registry import NAMES
+from wengert.numpy.registry import NAMES, TRACED
 from wengert.ops import basis, elementwise, logic
 from wengert.ops.basis import conj, fit_tangent, imag, real, reshape, transpose
 from wengert.ops.contract import matmul
@@ -61,7 +61,7 @@ def served(name: str) -> Callable[..., Any]:
     """The operator, or method, that NumPy's function `name` implements."""
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        return NAMES[name].function(self, *args, **kwargs)
+        return TRACED[name](self, *args, **kwargs)
 
     method.__name__ = name
     return method

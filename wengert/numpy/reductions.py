@@ -91,10 +91,12 @@ def sum(
     dtype: Any = None,
     out: Any = None,
     keepdims: bool = False,
-    initial: Any = 0,
+    initial: Any = None,
     where: Any = True,
 ) -> Array:
     """`numpy.sum`."""
+    if type(a) is Tensor and dtype is None and out is None and initial is None and where is True:
+        return reduced(reduce_sum, a, axis, keepdims)  # the common call: the general one costs 0.6 µs more
     total = reduced(reduce_sum, masked(typed(lift(a), dtype), where, 0), axis, keepdims)
     return writes_out(total if _is(initial, 0) else add(total, initial), out)
 
@@ -254,6 +256,8 @@ def max(
     a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True
 ) -> Array:
     """`numpy.max`; elements that tie share the derivative equally."""
+    if type(a) is Tensor and out is None and initial is None and where is True:
+        return reduced(ops.reduce_max, a, axis, keepdims)
     return extremum(ops.reduce_max, 1, a, axis, out, keepdims, initial, where)
 
 
@@ -262,6 +266,8 @@ def min(
     a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True
 ) -> Array:
     """`numpy.min`; elements that tie share the derivative equally."""
+    if type(a) is Tensor and out is None and initial is None and where is True:
+        return reduced(ops.reduce_min, a, axis, keepdims)
     return extremum(ops.reduce_min, -1, a, axis, out, keepdims, initial, where)
 
 
@@ -304,6 +310,8 @@ def mean(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, *, where: Any = True
 ) -> Array:
     """`numpy.mean`."""
+    if type(a) is Tensor and dtype is None and out is None and where is True and a.dtype.kind in "fc":
+        return reduced(ops.reduce_mean, a, axis, keepdims)
     return writes_out(average_of(inexact(typed(lift(a), dtype)), axis, keepdims, where), out)
 
 

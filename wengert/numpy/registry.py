@@ -38,7 +38,8 @@ class Entry:
 
 
 NAMES: dict[str, Entry] = {}
-FUNCTIONS: dict[Any, Any] = {}  # NumPy's function → ours, for __array_function__
+TRACED: dict[str, Any] = {}  # name → what to call when an argument is known to be a Tensor
+FUNCTIONS: dict[Any, Any] = {}  # NumPy's function → the same, for __array_function__
 ON_FIRST_USE: list[str] = []  # modules of higher rooms with more ufuncs, named by `wengert.api`
 UFUNCS: dict[np.ufunc, Any] = {}  # NumPy's ufunc → our Ufunc, for __array_ufunc__
 
@@ -51,16 +52,17 @@ def theirs(name: str) -> Any:
     return found
 
 
-def enter(name: str, status: Status, function: Any, reason: str = "", remedy: str = "") -> None:
-    """Fill one row of the table."""
+def enter(name: str, status: Status, function: Any, reason: str = "", remedy: str = "", *, traced: Any = None) -> None:
+    """Fill one row of the table; `traced` is `function` without its search for a Tensor among the arguments."""
     if name in NAMES:
         raise ValueError(f"numpy.{name} is filled twice")
     NAMES[name] = Entry(name, status, function, reason, remedy)
+    TRACED[name] = function if traced is None else traced
     original = theirs(name)
     if isinstance(original, np.ufunc):
         UFUNCS[original] = function
     elif original is not None:
-        FUNCTIONS.setdefault(original, function)
+        FUNCTIONS.setdefault(original, TRACED[name])
 
 
 def implements(*names: str) -> Callable[[F], F]:

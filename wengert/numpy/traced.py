@@ -30,12 +30,14 @@ def when_traced(*names: str, constant: str = "") -> Callable[[F], F]:
 
         @functools.wraps(function)
         def choose(*args: Any, **kwargs: Any) -> Any:
-            if original is None or has_tensor(args) or has_tensor(tuple(kwargs.values())):
+            if args and type(args[0]) is Tensor:
+                return function(*args, **kwargs)
+            if original is None or has_tensor(args) or (kwargs and has_tensor(tuple(kwargs.values()))):
                 return function(*args, **kwargs)
             return original(*args, **kwargs)
 
         for name in present:
-            enter(name, "constant" if constant else "differentiable", choose, constant)
+            enter(name, "constant" if constant else "differentiable", choose, constant, traced=function)
         return choose  # type: ignore[return-value]
 
     return decorate

@@ -48,6 +48,9 @@ class Tape(Trace):
 
     def watch(self, value: Array) -> Tensor:
         """A Tensor that stands for `value` on this tape; `value` is inexact and of an outer trace, or of none."""
+        if type(value) is np.ndarray:
+            self.guard.add(value)
+            return Tensor(value, Var(value.shape, value.dtype), self)
         bottom = raw(value)
         if type(value) is Tensor:
             if value._trace is CONSTANTS:

@@ -180,6 +180,8 @@ def own(arrays: Sequence[Array], borrowed: Sequence[Array] = ()) -> list[Array]:
 
 
 def _root(array: Array) -> Any:
+    if type(array) is np.ndarray and array.base is None:
+        return array
     array = raw(array)
     while isinstance(base := getattr(array, "base", None), np.ndarray):
         array = base
