@@ -14,6 +14,7 @@ This module knows no op. Operators, methods and protocols are attached by `wenge
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -238,7 +239,8 @@ class Tensor:
         """Re-read a view whose base has been written since."""
         view = self._view
         if view is not None and view.stale():
-            self._bind(view.op(view.base, **view.params))
+            with looking(view.base):
+                self._bind(view.op(view.base, **view.params))
             self._view = View(view.base, view.op, view.params)
 
     def _bind(self, new: Array) -> None:
@@ -359,6 +361,24 @@ def carries(x: Array) -> bool:
 def active() -> tuple[Trace, ...]:
     """The traces now running in this thread and context, outermost first."""
     return _active.get()
+
+
+@contextlib.contextmanager
+def looking(x: Array) -> Iterator[None]:
+    """Have the traces of `x` record, even those that are paused or run a checkpoint: a view that catches up with
+    a write made earlier is no computation of now."""
+    away: list[tuple[Trace, Any]] = []
+    while type(x) is Tensor:
+        trace = x._trace
+        if trace.mode is paused or trace.met is not None:
+            away.append((trace, trace.mode))
+            trace.mode = None
+        x = x._value
+    try:
+        yield
+    finally:
+        for trace, mode in away:
+            trace.mode = mode
 
 
 class running:  # noqa: N801 - a context manager

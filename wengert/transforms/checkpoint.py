@@ -26,7 +26,7 @@ from wengert.core.tensor import Array, Tensor, Trace, active, constant, held, ra
 from wengert.core.tree import flatten, unflatten
 from wengert.graph.program import Eqn, Var, Vars
 from wengert.trace.adopt import adopt as adopt_function
-from wengert.trace.tape import Tape
+from wengert.trace.tape import ReplayableTape, Tape
 from wengert.transforms.batch import Batch
 from wengert.transforms.forward import Jvp
 from wengert.transforms.reverse import sweep
@@ -67,8 +67,8 @@ def _call(fun: Flat, args: Sequence[Any], traces: Sequence[Trace]) -> list[Any]:
     if not traces:
         return fun(*args)
     *outer, top = traces
-    if type(top) is Scratch:
-        return fun(*args)  # within another checkpoint, which keeps nothing either
+    if type(top) in (Scratch, ReplayableTape):
+        return fun(*args)  # within another checkpoint, which keeps nothing either; or recorded to run again as a whole
     if type(top) is Tape:
         return _record(top, fun, args) if top.mode is None else fun(*args)
     if type(top) is Batch:
