@@ -9,7 +9,7 @@ import wengert.numpy.binding  # noqa: F401 - what adopted code sees in place of 
 from wengert.core import errors
 from wengert.core.config import config
 from wengert.core.tensor import Tensor
-from wengert.numpy.registry import ON_FIRST_USE
+from wengert.numpy.registry import EXTENSIONS, ON_FIRST_USE
 from wengert.trace.adopt import adopt, bind_later
 from wengert.transforms.checkpoint import checkpoint
 from wengert.transforms.custom import custom_jvp, custom_vjp
@@ -21,6 +21,7 @@ from wengert.transforms.vmap import per_example_grad, vmap
 
 # SciPy is loaded by those who use it: its rooms wait for the first ufunc, or the first adopted name, of SciPy's.
 ON_FIRST_USE.append("wengert.scipy.special")
+EXTENSIONS["special"] = "wengert.scipy.special"  # where SciPy looks for it in the namespace of an array
 bind_later("scipy", lambda module: importlib.import_module("wengert.scipy.binding").bind_scipy(module))
 
 __all__ = [

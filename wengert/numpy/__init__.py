@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as _numpy
 
-from wengert.numpy.registry import NAMES
+from wengert.numpy.registry import EXTENSIONS, NAMES
 
 for _family in ("ufuncs", "elementwise", "reductions", "sorting", "statistics", "histograms", "shaping", "creation", "joining", "padding", "brackets", "fft", "selecting", "sets", "calling", "calculus", "polynomials", "contracting", "linalg"):
     _importlib.import_module(f"wengert.numpy.{_family}")
@@ -32,6 +32,8 @@ def __getattr__(name: str) -> Any:
     entry = NAMES.get(name)
     if entry is not None:
         return entry.function
+    if name in EXTENSIONS:
+        return _importlib.import_module(EXTENSIONS[name])
     return getattr(_numpy, name)
 
 

@@ -12,13 +12,15 @@ import numpy as np
 from wengert.core.errors import DTypeError, NotDifferentiable
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor, view
-from wengert.numpy.arrays import has_tensor, lift
+from wengert.numpy.arrays import ARRAYS, has_tensor, lift
 from wengert.numpy.layout import as_array
 from wengert.numpy.values import concrete
+from wengert.ops.basis import reshape
 from wengert.ops.index import ARRAY, index, index_put
 from wengert.trace.tape import write_in_place
 
 BASIC = frozenset({int, slice, type(None), type(Ellipsis)})
+PLAIN = BASIC | {tuple}
 
 
 def parse(key: Any, ndim: int) -> tuple[Any, list[Array], bool]:
@@ -46,7 +48,7 @@ def _entry(k: Any) -> Any:
     if array.dtype.kind == "b":
         if array.ndim == 0:
             raise NotDifferentiable(
-                "index", got="a boolean scalar as a key", want="an array mask", fix="use `if`, or numpy.where", at=describe(here(3))
+                "index", got="a boolean scalar among other keys", want="an array mask", fix="use `if`, or numpy.where", at=describe(here(3))
             )
         return concrete(array) if type(array) is Tensor else array
     if array.ndim == 0 and type(array) is not Tensor:
@@ -81,8 +83,15 @@ def _is_mask(e: Any) -> bool:
     return isinstance(e, np.ndarray) and e.dtype.kind == "b"
 
 
+def _is_boolean(key: Any) -> bool:
+    """Whether a key is a boolean without axes, which adds an axis: of one element if it is true, of none if not."""
+    return isinstance(key, (bool, np.bool_)) or (type(key) in ARRAYS and key.ndim == 0 and key.dtype.kind == "b")
+
+
 def getitem(x: Tensor, key: Any) -> Array:
     """`x[key]`."""
+    if type(key) not in PLAIN and _is_boolean(key):
+        return index(reshape(x, shape=(1, *x.shape)), np.arange(int(key)), spec=(ARRAY,), unique=True)
     spec, arrays, unique = parse(key, x.ndim)
     if arrays:
         return index(x, *arrays, spec=spec, unique=unique)
@@ -97,6 +106,8 @@ def _names_element(spec: tuple[Any, ...], ndim: int) -> bool:
 
 def setitem(x: Tensor, key: Any, value: Any) -> None:
     """`x[key] = value`."""
+    if type(key) not in PLAIN and _is_boolean(key):
+        return setitem(view(index, as_array(x), spec=(None,)), slice(0, int(key)), value)
     spec, arrays, _ = parse(key, x.ndim)
     if type(value) is Tensor and (seen := value._view) is not None:
         # x[key] += y has written through the view x[key] already.

@@ -41,6 +41,7 @@ NAMES: dict[str, Entry] = {}
 TRACED: dict[str, Any] = {}  # name → what to call when an argument is known to be a Tensor
 FUNCTIONS: dict[Any, Any] = {}  # NumPy's function → the same, for __array_function__
 ON_FIRST_USE: list[str] = []  # modules of higher rooms with more ufuncs, named by `wengert.api`
+EXTENSIONS: dict[str, str] = {}  # attributes of the namespace that are modules of higher rooms, named by `wengert.api`
 UFUNCS: dict[np.ufunc, Any] = {}  # NumPy's ufunc → our Ufunc, for __array_ufunc__
 
 

@@ -175,6 +175,9 @@ def _serve_all() -> None:
         found = getattr(sp, name)
         if name.startswith("_") or not callable(found):
             continue
+        inner = getattr(found, "__wrapped__", None)  # with SCIPY_ARRAY_API=1, functions stand before the ufuncs
+        if isinstance(inner, np.ufunc):
+            found = inner
         if isinstance(found, np.ufunc):
             _serve_ufunc(name, found)
         elif name in FUNCTIONS:
