@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import wengert.numpy.binding  # noqa: F401 - binds NumPy and math
+import wengert as wg
 from wengert.core.errors import WengertError
 from wengert.core.tensor import Tensor
 from wengert.trace.adopt import adopt, original_of
@@ -25,7 +25,7 @@ from wengert.transforms.reverse import vjp_flat
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from usercode import decorated, models, numerics, physics, specials, stateful
+from usercode import decorated, models, numerics, patterns, physics, specials, stateful
 
 X = np.array([0.6, 1.3, 0.8])
 
@@ -95,6 +95,44 @@ FUNCTIONS = [
 @pytest.mark.parametrize("fun", FUNCTIONS, ids=lambda f: f.__qualname__)
 def test_users_functions(fun):
     check(fun)
+
+
+PATTERNS = [
+    patterns.protocols,
+    patterns.singleton,
+    patterns.dataclass_tools,
+    patterns.abstract_generic,
+    patterns.left_alone,
+    patterns.special_containers,
+    patterns.diamonds_and_mixins,
+    patterns.slots_by_inheritance,
+    patterns.iterators,
+    patterns.graphs,
+    patterns.local_definitions,
+    patterns.patterns_match,
+    patterns.variadic,
+    patterns.creation,
+]
+
+
+@pytest.mark.parametrize("fun", PATTERNS, ids=lambda f: f.__qualname__)
+def test_patterns(fun):
+    check(fun)
+    gradient = wg.grad(fun)
+    curvature = differences(lambda x: gradient(x) @ X, h=1e-5)
+    assert np.allclose(wg.hessian(fun)(X) @ X, curvature, rtol=1e-5, atol=1e-5)
+    if fun is not patterns.iterators:  # which compares values
+        assert np.allclose(wg.vmap(gradient)(np.stack([X, 2 * X])), [gradient(X), gradient(2 * X)])
+
+
+def test_descriptors_are_named_once():
+    adopt(patterns.protocols)(X)
+    assert patterns.Described.owners == ["Number"]
+
+
+def test_it_can_be_switched_off():
+    with pytest.raises(WengertError, match="adopt"):
+        wg.grad(numerics.filled, adopt=False)(X)
 
 
 def test_network_of_layers():

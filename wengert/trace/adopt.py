@@ -46,7 +46,7 @@ def adopt(obj: T) -> T:
     its submodules, wherever the user's code refers to it.
     """
     if type(obj) is types.FunctionType:
-        return obj if is_adopted(obj) else adopt_now(obj, always=is_users(obj.__globals__))
+        return obj if is_adopted(obj) else adopt_now(obj, always=is_users(obj.__globals__))  # type: ignore[return-value]
     if type(obj) is types.ModuleType and id(obj) not in BOUND:
         if not is_users(vars(obj)):
             mark(obj.__name__)

@@ -1,9 +1,10 @@
 """Classes: a subclass of the user's class with rebuilt methods.
 
 It is a subclass for the sake of its layout and of `isinstance`; in its method resolution order
-the original comes last, behind `object`, so that `super()` walks the adopted bases in the original order:
+the originals come last, behind `object`, so that `super()` walks the adopted bases in the original order, and
+behind a wall, so that it finds nothing more where the original finds nothing:
 
-    (B′, A′, object, B, A)      for   class B(A)
+    (B′, A′, object, wall, B, A)      for   class B(A)
 
 The metaclass makes `isinstance(x, B′)` true for instances of B. No `__init_subclass__` and no
 `__set_name__` runs when B′ is made. Class attributes that adopted code assigns reach B.
@@ -54,6 +55,29 @@ class _Quiet:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         pass
+
+
+class _Hidden:
+    """An attribute of the wall: there is none."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        raise AttributeError(f"'super' object has no attribute {self.name!r}")
+
+
+def _wall(originals: list[type]) -> type:
+    """A class that hides from `super()` what the classes behind it define."""
+    made = type("wall", (), {"__slots__": ()})
+    _raise_wall(made, originals)
+    return made
+
+
+def _raise_wall(wall: type, originals: Iterable[type]) -> None:
+    have = vars(wall)
+    for name in {n for c in originals for n in vars(c)}.difference(have, _LAYOUT, vars(object), _DECLARATIONS):
+        setattr(wall, name, _Hidden(name))
 
 
 class _Adopted(type):
@@ -111,7 +135,8 @@ class ClassKind(Kind):
         if made is not None:
             return made
         order = [survey.substitute(c) for c in obj.__mro__[1:]]
-        order += [c for c in obj.__mro__ if c not in order]
+        originals = [c for c in obj.__mro__ if c not in order]
+        order += [_wall(originals), *originals]
         namespace = {k: vars(obj)[k] for k in ("__module__", "__doc__") if k in vars(obj)}
         namespace |= {"__qualname__": obj.__qualname__, ORDER: tuple(order)}
         _making.now = True
@@ -128,6 +153,8 @@ class ClassKind(Kind):
 
     def fill(self, obj: type, made: type, survey: Survey) -> None:
         have = vars(made)
+        originals = have[ORDER][have[ORDER].index(obj) :]
+        _raise_wall(have[ORDER][-len(originals) - 1], originals)
         for name, value in list(vars(obj).items()):
             if name in _LAYOUT:
                 continue

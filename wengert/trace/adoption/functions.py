@@ -145,7 +145,7 @@ def _carrying(inner: types.FunctionType, scope: Scope, names: tuple[str, ...]) -
         finally:
             scope.sync(names)
 
-    return call
+    return call  # type: ignore[return-value]
 
 
 def _rebuilt(made: types.FunctionType) -> types.FunctionType:
@@ -160,7 +160,7 @@ def is_single_dispatch(obj: Any) -> bool:
     return type(obj) is types.FunctionType and obj.__globals__ is vars(functools) and hasattr(obj, "registry")
 
 
-def _stand_in(x: Any) -> type:
+def stand_in(x: Any) -> type:
     """The type of the array or scalar that a Tensor stands for."""
     return (x.dtype.type if is_scalar(x) else np.ndarray) if type(x) is Tensor else type(x)
 
@@ -175,15 +175,22 @@ class SingleDispatchKind(Kind):
         return (*(cls for cls in obj.registry if id(cls) not in BOUND), *obj.registry.values())
 
     def make(self, obj: Any, survey: Survey) -> Any:
+        rows = [
+            (cls if id(cls) in BOUND else survey.substitute(cls), survey.substitute(function))
+            for cls, function in obj.registry.items()
+        ]
+        prior = counterpart(obj)
+        if prior is not None and prior.rows == rows:
+            return prior
         inner = functools.singledispatch(survey.substitute(obj.registry[object]))
-        for cls, function in obj.registry.items():
-            inner.register(cls if id(cls) in BOUND else survey.substitute(cls), survey.substitute(function))
+        for row in rows:
+            inner.register(*row)
 
         @functools.wraps(inner)
         def dispatched(*args: Any, **kwargs: Any) -> Any:
-            return inner.dispatch(_stand_in(args[0]))(*args, **kwargs) if args else inner(**kwargs)
+            return inner.dispatch(stand_in(args[0]))(*args, **kwargs) if args else inner(**kwargs)
 
-        dispatched.dispatch = lambda cls: inner.dispatch(np.ndarray if cls is Tensor else cls)  # type: ignore[attr-defined]
+        dispatched.rows = rows  # type: ignore[attr-defined]
         return dispatched
 
 

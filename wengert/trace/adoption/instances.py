@@ -132,7 +132,7 @@ def _passing(inner: Any, slots: dict[str, Any]) -> Any:
             elif _slot(original, slots[name]) is not MISSING:
                 slots[name].__delete__(original)
             return
-        mine = _dict_of(self)
+        mine: Any = _dict_of(self)
         if type(mine) is AdoptedDict:
             theirs = getattr(mine, SOURCE)
             if name in mine:

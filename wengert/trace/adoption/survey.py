@@ -94,7 +94,7 @@ class Parts(Kind):
 
     def current(self, obj: Any, made: Any, survey: Survey) -> bool:
         """Whether `made` is what `build` would give."""
-        return type(made) is type(obj) and all(map(is_, self._new(obj, survey), self.parts(made)))
+        return isinstance(made, type(obj)) and all(map(is_, self._new(obj, survey), self.parts(made)))
 
     def _new(self, obj: Any, survey: Survey) -> list[Any]:
         return [survey.substitute(p) for p in self.parts(obj)]

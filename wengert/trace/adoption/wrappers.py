@@ -16,6 +16,7 @@ import numpy as np
 from wengert.core.tensor import Trace, active, when_ended
 from wengert.trace.adoption.bindings import BOUND
 from wengert.trace.adoption.counterparts import counterpart, original_of
+from wengert.trace.adoption.functions import stand_in
 from wengert.trace.adoption.survey import KINDS, Kind, Parts, Survey
 
 # ── calls with some arguments given ───────────────────────────────────────────
@@ -59,8 +60,18 @@ KINDS[functools.singledispatchmethod] = Parts(
 KINDS[functools.cached_property] = Parts(lambda d: (d.func,), lambda d, function: _cached_property(d, function))
 
 
-def _dispatching(dispatcher: Any, function: Any) -> functools.singledispatchmethod[Any]:
-    made = functools.singledispatchmethod(function)
+class _DispatchMethod(functools.singledispatchmethod):  # type: ignore[type-arg]
+    """Dispatch that sees through Tensors."""
+
+    def __get__(self, obj: Any, cls: Any = None) -> Any:
+        def method(*args: Any, **kwargs: Any) -> Any:
+            return self.dispatcher.dispatch(stand_in(args[0])).__get__(obj, cls)(*args, **kwargs)
+
+        return functools.update_wrapper(method, self.func)
+
+
+def _dispatching(dispatcher: Any, function: Any) -> _DispatchMethod:
+    made = _DispatchMethod(function)
     made.dispatcher = dispatcher
     return made
 
