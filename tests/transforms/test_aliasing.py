@@ -372,3 +372,54 @@ def test_linearize_of_a_checkpoint_within_a_gradient():
         return np.sum(wg.linearize(wg.checkpoint(lambda x: np.sin(x) * x), x)[1](x))
 
     np.testing.assert_allclose(wg.grad(f)(X), 2 * X * np.cos(X) - X**2 * np.sin(X) + np.sin(X) + X * np.cos(X))
+
+
+def closing(x):
+    """A checkpoint and a view, which close over Tensors of the tape that records them."""
+    w = x * 2.0
+    v = w[1:]
+    y = wg.checkpoint(lambda x: np.sin(x * w) * v)(x)
+    return np.sum(wg.checkpoint(lambda y: wg.checkpoint(lambda z: z * w)(y) * w)(y))
+
+
+def pulled(x):
+    _, pull = wg.vjp(closing, x)
+    pull(1.0)
+    pull(1.0)
+
+
+def taped(x, persistent):
+    with wg.GradientTape(persistent=persistent) as tape:
+        y = tape.watch(x)
+        z = closing(y)
+    tape.gradient(z, y)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        pulled,
+        wg.grad(closing),
+        wg.grad(lambda x: np.sum(wg.grad(closing)(x))),
+        lambda x: wg.vjp(closing, x),
+        lambda x: wg.jacrev(lambda x: x * closing(x))(x),
+        wg.jacfwd(closing),
+        wg.hessian(closing),
+        lambda x: wg.hvp(closing, (x,), (x,)),
+        lambda x: wg.vmap(wg.grad(closing))(np.stack([x, x])),
+        lambda x: wg.linearize(closing, x)[1](x),
+        lambda x: taped(x, True),
+        lambda x: taped(x, False),
+    ],
+)
+def test_no_reference_cycles(run):
+    x = X.copy()
+    run(x)
+    gc.collect()
+    gc.disable()
+    try:
+        run(x)
+        assert x.flags.writeable
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

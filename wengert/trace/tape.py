@@ -134,6 +134,23 @@ class Tape(Trace):
         return None
 
 
+class Lease:
+    """Whoever may still ask a tape for a derivative holds a lease; when it goes, what the tape holds goes too.
+
+    The tape alone would free itself, but for functions that its equations hold (checkpoints, custom rules): these may
+    close over Tensors, which know their tape.
+    """
+
+    __slots__ = ("tape",)
+
+    def __init__(self, tape: Tape) -> None:
+        self.tape = tape
+
+    def __del__(self) -> None:
+        self.tape.program.eqns.clear()
+        self.tape.guard.release()
+
+
 FLOAT64 = np.dtype(float)
 
 

@@ -14,7 +14,7 @@ from wengert.core.tensor import CONSTANTS, Array, Tensor, active, paused, runnin
 from wengert.core.tree import flatten, map_tree, unflatten
 from wengert.graph.program import Program, Var
 from wengert.ops.basis import reshape, transpose
-from wengert.trace.tape import Tape, inexact
+from wengert.trace.tape import Lease, Tape, inexact
 from wengert.transforms.batch import batch_flat
 from wengert.transforms.entry import entry, outward
 from wengert.transforms.gradients import like
@@ -44,6 +44,7 @@ class GradientTape:
     def __init__(self, persistent: bool = False) -> None:
         self.persistent = persistent
         self._tape: Tape | None = None
+        self._lease: Lease | None = None
         self._watched: list[Tensor] = []
         self._inputs: dict[int, Var] = {}  # by a watched Tensor's id: what it held when it was watched
         self._running: contextlib.AbstractContextManager[None] | None = None
@@ -57,6 +58,7 @@ class GradientTape:
 
     def _start(self) -> None:
         self._tape = Tape()
+        self._lease = Lease(self._tape)
         self._running = running(self._tape)
         self._running.__enter__()
 
@@ -111,7 +113,7 @@ class GradientTape:
         """Forget everything recorded and watched. Inside the block, recording starts anew: watch again."""
         was_running = self._running is not None
         self.__exit__(None, None, None)
-        self._tape, self._watched, self._inputs, self._spent = None, [], {}, False
+        self._tape, self._lease, self._watched, self._inputs, self._spent = None, None, [], {}, False
         if was_running:
             self._start()
 

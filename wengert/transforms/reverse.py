@@ -26,7 +26,7 @@ from wengert.core.source import describe
 from wengert.core.tensor import Array, Tensor, held, raw, running
 from wengert.graph.program import Program, Var
 from wengert.ops.basis import add
-from wengert.trace.tape import LARGE, Tape, check_nan, inexact
+from wengert.trace.tape import LARGE, Lease, Tape, check_nan, inexact
 
 
 def record(fun: Callable[..., Sequence[Array]], primals: Sequence[Array]) -> tuple[Sequence[Array], Tape]:
@@ -157,7 +157,7 @@ def vjp_flat(
         found = sweep(program, seeds, ins, consume=consume)
         return [zeros(v) if ct is None else ct for v, ct in zip(ins, found, strict=True)]
 
-    pullback.tape = tape  # type: ignore[attr-defined]  # keeps captured arrays protected while it lives
+    pullback.lease = Lease(tape)  # type: ignore[attr-defined]  # captured arrays are protected while it lives
     return values, pullback, out_vars
 
 
