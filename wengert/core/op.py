@@ -34,7 +34,6 @@ import numpy as np
 
 from wengert.core.aval import Kind
 from wengert.core.errors import NotDifferentiable
-from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor, Trace
 
 OPS: dict[str, Op] = {}
@@ -108,7 +107,7 @@ class Sample:
             if dtype.kind == "c" and value.dtype.kind != "c":
                 value = value + 1j * _draw(rng, arg, domain)
             if dtype.kind != "c" and value.dtype.kind == "c":
-                value = value.real
+                value = np.real(value)
             built.append(np.asarray(value).astype(dtype)[()])
         return built
 
@@ -172,6 +171,8 @@ class Op:
     transparent: bool = False
     constant: bool = field(init=False)
     pullback: Rule = field(init=False, repr=False)  # `vjp`, or what raises in its place
+    pushforward: Rule = field(init=False, repr=False)  # `jvp`, likewise
+    batched: Rule = field(init=False, repr=False)  # `batch`, likewise
     plain: bool = field(init=False)  # one output, and no rule that works in place
     _dropped: dict[tuple[int, int], tuple[tuple[int, ...], tuple[int, ...], bool]] = field(
         init=False, default_factory=dict, repr=False
@@ -181,7 +182,9 @@ class Op:
         if self.name in OPS:
             raise ValueError(f"two ops are named {self.name!r}")
         self.constant = isinstance(self.vjp, Constant)
-        self.pullback = self.vjp if callable(self.vjp) else lambda *args, **params: self.rule("vjp")
+        self.pullback = self._checked("vjp")
+        self.pushforward = self._checked("jvp")
+        self.batched = self._checked("batch")
         self.plain = not (self.multi or self.overwrite or self.accumulate)
         OPS[self.name] = self
 
@@ -198,14 +201,14 @@ class Op:
             return innermost.apply(self, args, params)
         return self.eval(*args, **params) if params else self.eval(*args)
 
-    def rule(self, which: str, at: Any = None) -> Rule:
-        """The rule named `which`, or NotDifferentiable with the stated reason."""
+    def _checked(self, which: str) -> Rule:
+        """The rule named `which`; in place of one that is missing, what raises NotDifferentiable with the stated reason."""
         rule = getattr(self, which)
-        if isinstance(rule, Refuse):
-            raise NotDifferentiable(
-                f"{self.name} has no {which} rule: {rule.reason}", fix=rule.remedy, at=describe(at or here(2))
-            )
-        return rule
+
+        def refused(*args: Any, **params: Any) -> Any:
+            raise NotDifferentiable(f"{self.name} has no {which} rule: {rule.reason}", fix=getattr(rule, "remedy", ""))
+
+        return rule if callable(rule) else refused
 
     def dropped(self, mask: int, n: int) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
         """For `n` inputs of which those in bit mask `mask` are wanted: the inputs whose values

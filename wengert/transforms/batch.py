@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from wengert.core.errors import NotDifferentiable
 from wengert.core.op import Op
-from wengert.core.source import here
+from wengert.core.source import describe, here
 from wengert.core.tensor import CONSTANTS, Array, Tensor, Trace, held, running
 
 
@@ -40,7 +41,10 @@ class Batch(Trace):
             mine = type(a) is Tensor and a._trace is self
             xs.append(a._value if mine or (type(a) is Tensor and a._trace is CONSTANTS) else a)
             batched.append(mine)
-        out = op.rule("batch", here(3))(xs, batched, self.size, **params)
+        try:
+            out = op.batched(xs, batched, self.size, **params)
+        except NotDifferentiable as error:
+            raise error.located(describe(here(3))) from None
         if op.multi:
             return tuple(Tensor(o, None, self) for o in out)
         return Tensor(out, None, self)

@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from wengert.core.aval import is_inexact
 from wengert.core.config import config
 from wengert.core.errors import NotDifferentiable
 from wengert.core.op import Op
+from wengert.core.quiet import quietly
 from wengert.core.source import describe, here
 from wengert.core.tensor import CONSTANTS, Array, Tensor, Trace, constant, held, running
 from wengert.trace.tape import check_nan, inexact, objects
@@ -44,10 +43,8 @@ class Jvp(Trace):
             return tuple(map(constant, out)) if op.multi else constant(out)
         if not op.multi and out.dtype.kind == "O":
             raise objects(op)
-        rule = op.rule("jvp", here(3))
         try:
-            with np.errstate(all="ignore"):
-                dout = rule(xs, dxs, out, **params)
+            dout = quietly(op.pushforward, xs, dxs, out, **params)
         except NotDifferentiable as error:
             raise error.located(describe(here(3))) from None
         if op.multi:
