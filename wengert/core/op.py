@@ -202,7 +202,7 @@ class Op:
         return self.eval(*args, **params) if params else self.eval(*args)
 
     def _checked(self, which: str) -> Rule:
-        """The rule named `which`; in place of one that is missing, what raises NotDifferentiable with the stated reason."""
+        """The rule named `which`, or in its place what raises NotDifferentiable with the stated reason."""
         rule = getattr(self, which)
 
         def refused(*args: Any, **params: Any) -> Any:

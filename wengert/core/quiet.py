@@ -24,7 +24,7 @@ try:
         finally:
             _extobj_contextvar.reset(token)
 
-except Exception:  # noqa: BLE001 - private names of NumPy's
+except Exception:  # private names of NumPy's
 
     def quietly(rule: Callable[..., Any], /, *args: Any, **params: Any) -> Any:
         """`rule(*args, **params)` without floating-point warnings."""
