@@ -141,7 +141,7 @@ def protocols(x):
             + Number.Inner().f(x)
             + NUM.Inner().f(x)
             + s.lazy * memoed(x)
-            + [*NUM][0]
+            + next(iter(NUM))
             + NUM[0]
             + sum(NUM)
             + x[1] * (1.0 in NUM)
