@@ -183,7 +183,7 @@ def _serve_all() -> None:
         elif name in FUNCTIONS:
             _enter(name, "differentiable", FUNCTIONS[name])
         elif name in _THROUGH.split():
-            _enter(name, "differentiable", found)
+            _enter(name, "differentiable", getattr(sp._basic, name, found))
         elif name in _CONSTANT:
             _enter(name, "constant", found if isinstance(found, type) else _constant(name, found), _CONSTANT[name])
         elif name.endswith("_zeros") or "roots" in name:
