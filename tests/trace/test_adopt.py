@@ -704,7 +704,7 @@ def test_parents_and_cycles():
         models.Protocolled(),
         models.Closing(),
     ],
-    ids=repr,
+    ids=["frozen", "slotted", "nested", "protocolled", "closing"],
 )
 def test_kinds_of_instances(model):
     check(value_of(model))
