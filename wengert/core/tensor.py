@@ -59,6 +59,13 @@ class Trace:
         """Interpret one call of `op`, of whose operands at least one belongs to this trace."""
         raise NotImplementedError
 
+    def write(self, cell: Tensor, spec: Any, value: Array, node: Any, traced: bool) -> bool:
+        """`cell[spec] = value` in the memory of `cell`, of this trace, which nobody else holds; False if it cannot be.
+
+        `spec` has no arrays. `value` is an ndarray or a number; if `traced`, it is of this trace, with `node`.
+        """
+        return False
+
     def shape(self, value: Array) -> tuple[int, ...]:
         """The shape that a Tensor of this trace shows, given what it holds."""
         return value.shape

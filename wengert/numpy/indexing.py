@@ -11,16 +11,18 @@ import numpy as np
 
 from wengert.core.errors import DTypeError, NotDifferentiable
 from wengert.core.source import describe, here
-from wengert.core.tensor import Array, Tensor, view
-from wengert.numpy.arrays import ARRAYS, has_tensor, lift
-from wengert.numpy.layout import as_array
+from wengert.core.tensor import Array, Tensor, raw, view
+from wengert.numpy.arrays import ARRAYS, lift
+from wengert.numpy.layout import as_array, example
 from wengert.numpy.values import concrete
 from wengert.ops.basis import reshape
-from wengert.ops.index import ARRAY, index, index_put
-from wengert.trace.tape import write_in_place
+from wengert.ops.index import ARRAY, index, index_put, native
+from wengert.ops.shape import laid_out
+from wengert.trace.tape import element, write_in_place
 
 BASIC = frozenset({int, slice, type(None), type(Ellipsis)})
 PLAIN = BASIC | {tuple}
+INT, NDARRAY = {int}, {np.ndarray}
 
 
 def parse(key: Any, ndim: int) -> tuple[Any, list[Array], bool]:
@@ -28,6 +30,12 @@ def parse(key: Any, ndim: int) -> tuple[Any, list[Array], bool]:
     kind = type(key)
     if kind in BASIC:
         return key, [], True
+    if kind is tuple:  # the two common kinds of tuples, in a quarter of the time of what follows
+        kinds = {*map(type, key)}
+        if kinds == INT:
+            return key, [], True
+        if kinds == NDARRAY and all(k.dtype.kind == "i" and k.ndim for k in key):
+            return (ARRAY,) * len(key), list(key), False
     entries = [_entry(k) for k in (key if kind is tuple else (key,))]
     if all(type(e) in BASIC for e in entries):
         return (tuple(entries) if kind is tuple else entries[0]), [], True
@@ -94,7 +102,12 @@ def getitem(x: Tensor, key: Any) -> Array:
         return index(reshape(x, shape=(1, *x.shape)), np.arange(int(key)), spec=(ARRAY,), unique=True)
     spec, arrays, unique = parse(key, x.ndim)
     if arrays:
-        return index(x, *arrays, spec=spec, unique=unique)
+        out = index(x, *arrays, spec=spec, unique=unique)
+        if type(out) is Tensor and out.ndim and raw(out).ndim > out.ndim:  # under vmap, each example in NumPy's layout
+            return laid_out(out, example(x)[native(spec, list(map(example, arrays)))])
+        return out
+    if (found := element(x, spec, index)) is not None:
+        return found
     if type(spec) is int and x.ndim == 1 or type(spec) is tuple and _names_element(spec, x.ndim):
         return index(x, spec=spec)  # a scalar, which no later write changes
     return view(index, x if x.ndim else as_array(x), spec=spec)
@@ -104,16 +117,24 @@ def _names_element(spec: tuple[Any, ...], ndim: int) -> bool:
     return len(spec) == ndim and all(type(e) is int for e in spec)
 
 
+def _set_if(x: Tensor, condition: bool, value: Any) -> None:
+    """`x[True] = value` or `x[False] = value`."""
+    if x.ndim:
+        setitem(view(index, x, spec=(None,)), slice(0, int(condition)), value)
+    elif condition:
+        setitem(x, (), reshape(lift(value), shape=()))
+
+
 def setitem(x: Tensor, key: Any, value: Any) -> None:
     """`x[key] = value`."""
     if type(key) not in PLAIN and _is_boolean(key):
-        return setitem(view(index, as_array(x), spec=(None,)), slice(0, int(key)), value)
+        return _set_if(x, bool(key), value)
     spec, arrays, _ = parse(key, x.ndim)
     if type(value) is Tensor and (seen := value._view) is not None:
         # x[key] += y has written through the view x[key] already.
         if seen.base is x and seen.op is index and not arrays and seen.params["spec"] == spec and not seen.stale():
             return
-    if isinstance(value, (list, tuple)) and has_tensor(value):
+    if isinstance(value, (list, tuple)):
         value = lift(value)
     if type(value) is Tensor and value.dtype.kind == "c" and x.dtype.kind != "c":
         raise DTypeError(

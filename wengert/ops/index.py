@@ -258,14 +258,35 @@ def _put_batch(xs: Sequence[Array], batched: Sequence[bool], size: int, *, spec:
     if not batched[0]:
         x = broadcast_to(x, shape=(size, *x.shape))
     new_spec, new_arrays, axes = _batched_spec(spec, arrays, batched[2:], True, x.ndim - 1, size)
+    if getattr(y, "ndim", 0) or axes is not None:
+        examples = [_example(a, b) for a, b in zip(arrays, batched[2:], strict=True)]
+        one = _indexed_shape("index_put", Aval(x.shape[1:], x.dtype), examples, spec)
+        y = _without_leading_ones(y, batched[1], one)
     if batched[1] or axes is not None:
-        one = _indexed_shape("index_put", Aval(x.shape[1:], x.dtype), [_example(a, b) for a, b in zip(arrays, batched[2:], strict=True)], spec)
         if not batched[1]:
             y = broadcast_to(y, shape=(size, *getattr(y, "shape", ())))
         y = reshape(y, shape=(size, *(1,) * (len(one) - y.ndim + 1), *y.shape[1:])) if y.ndim <= len(one) else y
         if axes is not None:
             y = _transposed(broadcast_to(y, shape=(size, *one)), tuple(int(i) for i in np.argsort(axes)))
     return index_put(x, y, *new_arrays, spec=new_spec)
+
+
+def _without_leading_ones(y: Array, batched: bool, target: tuple[int, ...]) -> Array:
+    """`y` with no more axes than it is assigned to; NumPy allows more if they are of length one."""
+    shape = tuple(getattr(y, "shape", ()))
+    own = shape[batched:]
+    extra = len(own) - len(target)
+    if extra <= 0:
+        return y
+    if any(d != 1 for d in own[:extra]):
+        raise ShapeError(
+            "index_put",
+            got=f"a value of shape {own} assigned to elements of shape {target}",
+            want=f"a value that broadcasts to {target}",
+            fix="reshape the value",
+            at=describe(here(2)),
+        )
+    return reshape(y, shape=(*shape[:batched], *own[extra:]))
 
 
 def _example(a: Array, batched: bool) -> Aval:

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from wengert.core.errors import NotDifferentiable
 from wengert.core.op import Op
 from wengert.core.source import describe, here
@@ -48,6 +50,15 @@ class Batch(Trace):
         if op.multi:
             return tuple(Tensor(o, None, self) for o in out)
         return Tensor(out, None, self)
+
+
+    def write(self, cell: Tensor, spec: Any, value: Array, node: Any, traced: bool) -> bool:
+        target = cell._value[(slice(None), *spec) if type(spec) is tuple else (slice(None), spec)]
+        missing = target.ndim - np.ndim(value) - (not traced)
+        if missing < 0:
+            return False
+        target[...] = value.reshape(self.size, *(1,) * missing, *value.shape[1:]) if traced and missing else value
+        return True
 
 
 def batch_flat(

@@ -8,6 +8,7 @@ Source  Griewank & Walther (2008), ch. 3.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from wengert.core.op import Op
 from wengert.core.quiet import quietly
 from wengert.core.source import describe, here
 from wengert.core.tensor import CONSTANTS, Array, Tensor, Trace, constant, held, running
-from wengert.trace.tape import check_nan, inexact, objects
+from wengert.trace.tape import alone, check_nan, inexact, objects
 
 
 class Jvp(Trace):
@@ -56,6 +57,14 @@ class Jvp(Trace):
             check_nan(out, op.name, here(3))
             check_nan(dout, f"jvp of {op.name}", here(3))
         return Tensor(out, dout, self)
+
+
+    def write(self, cell: Tensor, spec: Any, value: Array, node: Any, traced: bool) -> bool:
+        if type(node) is Tensor or not alone(sys.getrefcount(cell._node), cell._node):
+            return False
+        cell._value[spec] = value
+        cell._node[spec] = node if traced else 0
+        return True
 
 
 def jvp_flat(
