@@ -423,3 +423,18 @@ def test_no_reference_cycles(run):
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+def test_under_vmap_an_indexed_array_lies_in_memory_as_numpys():
+    """`ravel` gives a view or a copy by the layout, and so decides where a write goes."""
+
+    def f(x):
+        y = x[np.array([-1, 0, 0])]
+        y.ravel()[::-1].fill(0.3)
+        z = x[np.array([True, False]), :]
+        z.reshape(-1)[0] = 9.0
+        return y, z
+
+    many = np.arange(12.0).reshape(3, 2, 2)
+    for found, want in zip(wg.vmap(f)(many), zip(*map(f, many), strict=True), strict=True):
+        np.testing.assert_array_equal(found, want)
