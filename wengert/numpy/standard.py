@@ -39,7 +39,8 @@ def _limits(original: type) -> Any:
     """`numpy.finfo` or `numpy.iinfo`, which takes arrays too."""
 
     def create(type_or_array: Any, /) -> Any:
-        return original(type_or_array.dtype if type(type_or_array) in ARRAYS else type_or_array)
+        is_array = type(type_or_array) in ARRAYS or isinstance(type_or_array, np.generic)
+        return original(type_or_array.dtype if is_array else type_or_array)
 
     made = GuardedClass(original.__name__, (), {"original": original, "create": staticmethod(create)})
     made.__doc__ = original.__doc__
