@@ -12,7 +12,7 @@ from wengert.core.tree import leaves
 from wengert.numpy.registry import NAMES as TABLE
 from wengert.ops.shape import pad_constant
 from wengert.transforms.forward import jvp_flat
-from wengert.transforms.reverse import vjp_flat
+from wengert.transforms.reverse import record, vjp_flat
 from wengert.verify import examples, names
 
 FAMILIES = ("shaping", "creation", "methods", "selecting")
@@ -163,8 +163,8 @@ def test_strides_are_refused_with_a_remedy():
 
 
 def test_a_split_records_one_operation():
-    _, pullback, _ = vjp_flat(lambda x: np.split(x, 4), [np.arange(8.0)])
-    assert [row[0].name for row in pullback.tape.program.eqns] == ["split"]
+    _, tape = record(lambda x: np.split(x, 4), [np.arange(8.0)])
+    assert [eqn.op.name for eqn in tape.program.equations()] == ["split"]
 
 
 def test_pieces_that_nothing_uses_get_zeros():

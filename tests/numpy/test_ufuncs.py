@@ -268,8 +268,6 @@ def test_at_refuses_what_would_be_lost():
 
 
 def test_clip_takes_numpys_arguments_and_no_others():
-    with pytest.raises(TypeError, match="a_max"):
-        gradient(lambda x: np.clip(x, 0), X)
     with pytest.raises(ValueError, match="forbidden"):
         gradient(lambda x: np.clip(x, 0, 1, min=0), X)
     narrow = X.astype("float32")
