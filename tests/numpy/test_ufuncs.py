@@ -268,7 +268,7 @@ def test_at_refuses_what_would_be_lost():
 
 
 def test_clip_takes_numpys_arguments_and_no_others():
-    with pytest.raises(ValueError, match="forbidden"):
+    with pytest.raises((TypeError, ValueError)):
         gradient(lambda x: np.clip(x, 0, 1, min=0), X)
     narrow = X.astype("float32")
     assert vjp_flat(lambda x: [np.clip(x, 0, 1)], [narrow])[0][0].dtype == "float32"
