@@ -200,9 +200,9 @@ def test_defective_matrix_raises():
 
 def test_eig_is_real_where_numpys_is():
     rotation = np.array([[0.0, 1.0], [-1.0, 0.0]])
-    for a, kind in ((np.diag([1.0, 2.0]), "f"), (rotation, "c")):
+    for a in (np.diag([1.0, 2.0]), rotation):
         (w, v), _ = jvp_flat(lambda a: list(np.linalg.eig(a)), [a], [np.ones((2, 2))])
-        assert w.dtype.kind == v.dtype.kind == kind
+        assert w.dtype == v.dtype == np.linalg.eig(a)[0].dtype
 
 
 # ── results, errors, refusals ─────────────────────────────────────────────────
