@@ -529,3 +529,17 @@ def test_writing_where_a_boolean_is_true(key):
     want = np.full(5, 5.0 if key else 2.0)
     want[1 if key else 0] += 2.0 if key else 7.0
     np.testing.assert_array_equal(pullback((np.ones(5), np.ones(()), np.ones(())))[0], want)
+
+
+# ── ranges from zero ──────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("args", [(0.0, 3), (0.0, 0, 1), (np.float32(0), 2), (False, 2), (0, 3)], ids=repr)
+def test_arange_from_zero_keeps_its_dtype(args):
+    got, want = wnp.arange(*args), np.arange(*args)
+    np.testing.assert_array_equal(got, want)
+    assert got.dtype == want.dtype
+
+
+def test_arange_from_zero_is_differentiable():
+    assert wengert.grad(lambda x: wnp.arange(x, x + 3.0).sum())(0.0) == 3.0

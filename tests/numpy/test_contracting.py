@@ -19,6 +19,32 @@ def gradients(fun, *primals):
     return pullback([np.ones(np.shape(outs[0]), outs[0].dtype)])
 
 
+# ── core dimensions ───────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "name, x, y",
+    [
+        ("vecdot", (3,), (1,)),
+        ("vecdot", (0,), (1,)),
+        ("vecdot", (2, 3), (2, 1)),
+        ("linalg.vecdot", (1,), (3,)),
+        ("matvec", (2, 3), (1,)),
+        ("matvec", (3,), (3,)),
+        ("vecmat", (1,), (3, 2)),
+        ("vecmat", (3,), (3,)),
+    ],
+)
+def test_axes_that_are_summed_do_not_broadcast(name, x, y):
+    function = np.linalg.vecdot if name == "linalg.vecdot" else getattr(np, name, None)
+    if function is None:
+        pytest.skip("newer than this NumPy")
+    with pytest.raises(ValueError):
+        function(np.ones(x), np.ones(y))
+    with pytest.raises(ValueError, match="elements to sum|enough dimensions"):
+        gradients(function, np.ones(x), np.ones(y))
+
+
 # ── matmul ────────────────────────────────────────────────────────────────────
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.errors import ShapeError
+from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor
 from wengert.numpy.arrays import astype, axis_of, has_tensor, lift, writes_out
 from wengert.numpy.registry import enter, theirs
@@ -28,28 +30,31 @@ def _conjugated(x: Array) -> Array:
     return conj(x) if x.dtype.kind == "c" else x
 
 
-def _scalar_core(name: str, x: Array, y: Array) -> None:
-    if not x.ndim or not y.ndim:
-        raise ValueError(f"{name}: Input operand does not have enough dimensions")
-
-
 def _vecdot(x: Array, y: Array) -> Array:
-    _scalar_core("vecdot", x, y)
-    return _stacked(_conjugated(x), y, "i", "i", "")
+    return _stacked("vecdot", _conjugated(x), y, "i", "i", "")
 
 
 def _matvec(x: Array, y: Array) -> Array:
-    _scalar_core("matvec", x, y)
-    return _stacked(x, y, "ij", "j", "i")
+    return _stacked("matvec", x, y, "ij", "j", "i")
 
 
 def _vecmat(x: Array, y: Array) -> Array:
-    _scalar_core("vecmat", x, y)
-    return _stacked(_conjugated(x), y, "i", "ij", "j")
+    return _stacked("vecmat", _conjugated(x), y, "i", "ij", "j")
 
 
-def _stacked(x: Array, y: Array, a: str, b: str, c: str) -> Array:
-    """`a,b->c` on the last axes, the leading ones broadcast."""
+def _stacked(name: str, x: Array, y: Array, a: str, b: str, c: str) -> Array:
+    """`a,b->c` on the last axes, of equal lengths where they are summed; the leading ones broadcast."""
+    if x.ndim < len(a) or y.ndim < len(b):
+        raise ValueError(f"{name}: Input operand does not have enough dimensions")
+    (summed,) = set(a) & set(b)
+    n, m = x.shape[a.index(summed) - len(a)], y.shape[b.index(summed) - len(b)]
+    if n != m:
+        raise ShapeError(
+            f"numpy.{name}",
+            got=f"shapes {x.shape} and {y.shape}, with {n} and {m} elements to sum",
+            want="as many in both",
+            at=describe(here(3)),
+        )
     return einsum_of(f"...{a},...{b}->...{c}", [x, y])
 
 

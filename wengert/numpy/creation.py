@@ -277,8 +277,8 @@ def _arange_arguments(args: tuple[Any, ...], dtype: Any, named: dict[str, Any]) 
         given["start"], given["stop"] = 0, given["start"]
     if unknown := set(given) - {"start", "stop", "step"}:
         raise TypeError(f"arange() got an unexpected keyword argument {unknown.pop()!r}")
-    step = given.get("step")
-    return given.get("start", 0) or 0, given["stop"], 1 if step is None else step, dtype
+    start, step = given.get("start"), given.get("step")
+    return 0 if start is None else start, given["stop"], 1 if step is None else step, dtype
 
 
 @_creates("linspace")
