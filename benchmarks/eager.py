@@ -246,8 +246,10 @@ def main() -> None:
         report[title] = row
     for dtype in ("float32", "float64"):
         peaks = mlp_memory(dtype)
-        print(f"{f'MLP step, {dtype}: peak memory (MiB)':54s} {peaks['wengert']:9.2f}   by hand in NumPy {peaks['by hand']:.2f}, "
-              f"declared residuals {peaks['declared residuals']:.2f}")
+        print(
+            f"{f'MLP step, {dtype}: peak memory (MiB)':54s} {peaks['wengert']:9.2f}   by hand in NumPy {peaks['by hand']:.2f}, "
+            f"declared residuals {peaks['declared residuals']:.2f}"
+        )
         report[f"memory {dtype}"] = peaks
     ms, loads_scipy = import_ms()
     print(f"{'import wengert, beyond numpy (ms)':54s} {ms:9.1f}   (≤ 60){'; loads scipy!' if loads_scipy else ''}")

@@ -54,8 +54,7 @@ def imports(name: str) -> set[str]:
             for a in node.names:
                 found.add(f"{base}.{a.name}" if f"{base}.{a.name}" in MODULES else base)
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
-            if node.args and isinstance(node.args[0], ast.Constant):
-                found.add(str(node.args[0].value))
+            found.update(str(a.value) for a in node.args[:1] if isinstance(a, ast.Constant))
         for child in ast.iter_child_nodes(node):
             visit(child)
 

@@ -41,7 +41,7 @@ def test_axes_that_are_summed_do_not_broadcast(name, x, y):
         pytest.skip("newer than this NumPy")
     with pytest.raises(ValueError):
         function(np.ones(x), np.ones(y))
-    with pytest.raises(ValueError, match="elements to sum|enough dimensions"):
+    with pytest.raises(ValueError, match=r"elements to sum|enough dimensions"):
         gradients(function, np.ones(x), np.ones(y))
 
 

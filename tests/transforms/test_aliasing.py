@@ -231,7 +231,10 @@ def test_a_cotangent_that_is_the_residual_stays_the_tapes_own():
 # ── tapes against their nesting ───────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("transform", [lambda h: wg.jvp(h, (3.0,), (1.0,)), lambda h: wg.vmap(h)(np.array([1.0, 2.0])), lambda h: wg.grad(h)(2.0)])
+@pytest.mark.parametrize(
+    "transform",
+    [lambda h: wg.jvp(h, (3.0,), (1.0,)), lambda h: wg.vmap(h)(np.array([1.0, 2.0])), lambda h: wg.grad(h)(2.0)],
+)
 def test_a_tape_outside_a_transform_gives_no_gradient_within(transform):
     with wg.GradientTape(persistent=True) as tape:
         x = tape.watch(2.0)
@@ -291,7 +294,10 @@ def test_an_argument_named_twice_raises():
 # ── nothing stays behind ──────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("transform", [wg.grad, wg.jacrev, wg.jacfwd, wg.hessian, wg.vmap, wg.checkpoint, lambda f: lambda x: wg.linearize(f, x)])
+@pytest.mark.parametrize(
+    "transform",
+    [wg.grad, wg.jacrev, wg.jacfwd, wg.hessian, wg.vmap, wg.checkpoint, lambda f: lambda x: wg.linearize(f, x)],
+)
 @pytest.mark.parametrize("error", [KeyError, KeyboardInterrupt])
 def test_an_error_leaves_no_state(transform, error):
     x, c = np.ones(3), np.ones(3)

@@ -71,7 +71,9 @@ def test_pytrees_nondiff_and_none():
     def f(p, scale):
         return {"out": p["a"] * scale}
 
-    f.defvjp(lambda p, scale: (f(p, scale), scale), lambda scale, ct: ({"a": ct["out"] * scale, "b": np.zeros(3)}, None))
+    f.defvjp(
+        lambda p, scale: (f(p, scale), scale), lambda scale, ct: ({"a": ct["out"] * scale, "b": np.zeros(3)}, None)
+    )
     g = wg.grad(lambda p: np.sum(f(p, 3.0)["out"]))({"a": X, "b": X})
     np.testing.assert_allclose(g["a"], 3.0)
     np.testing.assert_allclose(g["b"], 0.0)
@@ -121,6 +123,7 @@ def test_closing_over_a_traced_value_is_loud():
 
 
 # ── checkpoint ──
+
 
 def deep(x):
     for _ in range(4):

@@ -5,6 +5,7 @@ import pytest
 
 import wengert as wg
 import wengert.numpy as wnp
+from wengert.core.tensor import raw
 
 X = np.array([0.3, 0.7, 1.1])
 
@@ -67,7 +68,7 @@ def test_jvp(f):
 @pytest.mark.parametrize("f", PROGRAMS)
 def test_jvp_of_jvp(f):
     v, w = np.array([0.5, -1.0, 2.0]), np.array([-0.3, 0.8, 0.1])
-    inner = lambda x: wg.jvp(f, (x,), (v,))[1]  # noqa: E731
+    inner = lambda x: wg.jvp(f, (x,), (v,))[1]
     _, second = wg.jvp(inner, (X,), (w,))
     np.testing.assert_allclose(second, differences(inner, X, w), rtol=1e-6, atol=1e-8)
 
@@ -83,7 +84,7 @@ def test_vmap_of_gradient_and_of_jvp(f):
     xs = X + np.arange(3.0)[:, None] / 7
     gradient = wg.grad(lambda x: np.sum(np.cos(f(x))))
     np.testing.assert_allclose(wg.vmap(gradient)(xs), np.stack([gradient(x) for x in xs]))
-    push = lambda x: wg.jvp(f, (x,), (x * 0.5,))[1]  # noqa: E731
+    push = lambda x: wg.jvp(f, (x,), (x * 0.5,))[1]
     np.testing.assert_allclose(wg.vmap(push)(xs), np.stack([np.asarray(push(x)) for x in xs]))
 
 
@@ -119,39 +120,26 @@ def test_vmap_refuses_a_value_of_too_many_axes():
         wg.vmap(f)(np.ones((4, 3)))
 
 
-@pytest.mark.parametrize("transform", ["jvp", "vmap"])
-def test_filling_is_linear_in_the_length(transform):
-    """An array of n elements that is copied at every write would take n² · 8 bytes of traffic: here 3 GB, seconds."""
-    import time
+@pytest.mark.parametrize("transform", ["grad", "jvp", "vmap"])
+def test_filling_stays_in_one_buffer(transform):
+    """Were the array copied at every write, its address would change while the old one is alive."""
+    addresses = set()
 
     def f(x):
-        out = wnp.zeros(20_000)
+        out = wnp.zeros(2000)
         out[0] = x
-        start = time.perf_counter()
-        for i in range(1000):
-            out[i] = x
-        first = time.perf_counter() - start
-        start = time.perf_counter()
-        for i in range(1000):
-            x[()] + x
-        return out, first / (time.perf_counter() - start)
+        for i in range(1, 9):
+            out[i] = x * i
+            addresses.add(raw(out).__array_interface__["data"][0])
+        return np.sum(out)
 
-    times = []
-    for _ in range(3):
-        if transform == "jvp":
-            _, _, ratio = wg.jvp(f, (np.float64(1.0),), (np.float64(1.0),), has_aux=True)
-        else:
-            ratios = []
-
-            def g(x, ratios=ratios):
-                out, ratio = f(x)
-                ratios.append(ratio)
-                return out
-
-            wg.vmap(g)(np.ones(20))
-            (ratio,) = ratios
-        times.append(ratio)
-    assert min(times) < 3
+    if transform == "grad":
+        wg.grad(f)(1.0)
+    elif transform == "jvp":
+        wg.jvp(f, (1.0,), (1.0,))
+    else:
+        wg.vmap(f)(np.ones(20))
+    assert len(addresses) == 1
 
 
 @pytest.mark.parametrize("shape", [(1, 2), (1, 1, 2), (2,), ()])

@@ -115,7 +115,12 @@ def test_body_cannot_be_adopted_and_says_so():
 
     with wg.GradientTape() as tape:
         x = tape.watch(X)
-        for lossy in (lambda: math.sin(x[0]), lambda: float(x[0]), lambda: np.array([x[0], x[1]]), lambda: np.asarray(x)):
+        for lossy in (
+            lambda: math.sin(x[0]),
+            lambda: float(x[0]),
+            lambda: np.array([x[0], x[1]]),
+            lambda: np.asarray(x),
+        ):
             with pytest.raises(wg.errors.ConcretizationError, match="derivative"):
                 lossy()
         buffer = np.zeros(2)

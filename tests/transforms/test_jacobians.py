@@ -94,6 +94,8 @@ def test_linearize_runs_the_function_once():
         np.testing.assert_allclose(f_jvp(v, 0.5)["y"], wg.jvp(g, (X, 2.0), (v, 0.5))[1]["y"], rtol=1e-14)
     assert len(calls) == 4  # one to linearize, three in the comparisons
     np.testing.assert_array_equal(out["y"], np.tanh(X) * 2)
-    np.testing.assert_allclose(wg.vmap(lambda v: f_jvp(v, 0.0)["y"])(np.eye(3)), np.diag(2 / np.cosh(X) ** 2), rtol=1e-12)
+    np.testing.assert_allclose(
+        wg.vmap(lambda v: f_jvp(v, 0.0)["y"])(np.eye(3)), np.diag(2 / np.cosh(X) ** 2), rtol=1e-12
+    )
     with pytest.raises(ValueError, match="shape"):
         f_jvp(np.ones(2), 0.0)

@@ -42,7 +42,14 @@ class Machine:
         return found[self.rng.integers(len(found))] if found else None
 
     def run(self):
-        kinds = ["unary"] * 4 + ["binary"] * 5 + ["reduce"] * 3 + ["move"] * 4 + ["index"] * 4 + ["join", "contract", "select", "scan"]
+        kinds = (
+            ["unary"] * 4
+            + ["binary"] * 5
+            + ["reduce"] * 3
+            + ["move"] * 4
+            + ["index"] * 4
+            + ["join", "contract", "select", "scan"]
+        )
         kinds += ["write"] * 6 * self.writes + ["transform"] * 2 * self.transforms
         for _ in range(self.steps):
             kind = kinds[self.rng.integers(len(kinds))]
@@ -154,7 +161,11 @@ class Machine:
             return tuple(entries)
         for d in shape[: self.rng.integers(1, n + 1)]:
             start = int(self.rng.integers(d))
-            entries.append(self.pick(start, slice(None), slice(start, None), slice(None, None, -1), slice(None, None, 2), start - d))
+            entries.append(
+                self.pick(
+                    start, slice(None), slice(start, None), slice(None, None, -1), slice(None, None, 2), start - d
+                )
+            )
         if self.rng.random() < 0.2:
             entries.insert(int(self.rng.integers(len(entries) + 1)), None)
         if self.rng.random() < 0.2:
@@ -204,7 +215,11 @@ class Machine:
 
     def scan(self):
         xp, x = self.xp, self.any(1)
-        return None if x is None else self.pick(lambda: xp.cumsum(x, axis=-1) * 0.5, lambda: xp.tanh(xp.cumprod(x, axis=0)))()
+        return (
+            None
+            if x is None
+            else self.pick(lambda: xp.cumsum(x, axis=-1) * 0.5, lambda: xp.tanh(xp.cumprod(x, axis=0)))()
+        )
 
     # ── writes ──
 
@@ -281,7 +296,22 @@ class Machine:
             xp.copyto(x, x * 0.8 + 0.1)
 
         self.pick(
-            assign, assign, assign, augmented, augmented, scaled, through_view, through_transpose, whole, swap, rows, out, flat, overlapping, filled, copyto
+            assign,
+            assign,
+            assign,
+            augmented,
+            augmented,
+            scaled,
+            through_view,
+            through_transpose,
+            whole,
+            swap,
+            rows,
+            out,
+            flat,
+            overlapping,
+            filled,
+            copyto,
         )()
         return x[key] if basic and self.rng.random() < 0.5 else None
 
@@ -304,7 +334,21 @@ class Machine:
         if x is None or 0 in np.shape(x) or np.size(x) > 12:
             return None
         f = self.inner()
-        which = self.pick("grad", "checkpoint", "vmap", "jvp", "vjp", "tape", "custom_vjp", "custom_jvp", "linearize", "hvp", "jacobian", "vmap grad", "nested checkpoint")
+        which = self.pick(
+            "grad",
+            "checkpoint",
+            "vmap",
+            "jvp",
+            "vjp",
+            "tape",
+            "custom_vjp",
+            "custom_jvp",
+            "linearize",
+            "hvp",
+            "jacobian",
+            "vmap grad",
+            "nested checkpoint",
+        )
         v = self.rng.normal(size=np.shape(x))
         match which:
             case "grad":
@@ -330,7 +374,12 @@ class Machine:
                 return g(x)
             case "custom_jvp":
                 g = wg.custom_jvp(lambda x: np.sin(x) * x)
-                g.defjvp(lambda primals, tangents: (np.sin(primals[0]) * primals[0], tangents[0] * (np.sin(primals[0]) + primals[0] * np.cos(primals[0]))))
+                g.defjvp(
+                    lambda primals, tangents: (
+                        np.sin(primals[0]) * primals[0],
+                        tangents[0] * (np.sin(primals[0]) + primals[0] * np.cos(primals[0])),
+                    )
+                )
                 return wg.vmap(g)(x)
             case "linearize":
                 return wg.linearize(f, x)[1](v)
@@ -463,7 +512,11 @@ def test_pullbacks_tapes_and_checkpoints_agree_with_grad(seed):
         xs = tape.watch(list(args))
         z = f(*xs)
     tape.gradient(z, xs)
-    for found in (pull(1.0), tape.gradient(z, xs, unconnected="zero"), wg.grad(wg.checkpoint(f), argnums=(0, 1))(*args)):
+    for found in (
+        pull(1.0),
+        tape.gradient(z, xs, unconnected="zero"),
+        wg.grad(wg.checkpoint(f), argnums=(0, 1))(*args),
+    ):
         for g, w in zip(found, want, strict=True):
             np.testing.assert_allclose(g, w, rtol=1e-10, atol=1e-12)
 

@@ -11,7 +11,9 @@ from wengert.core.errors import WengertError
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
-    top = argparse.ArgumentParser(prog="wengert", description="Automatic differentiation of your own NumPy and SciPy code.")
+    top = argparse.ArgumentParser(
+        prog="wengert", description="Automatic differentiation of your own NumPy and SciPy code."
+    )
     commands = top.add_subparsers(dest="command", required=True)
 
     demo = commands.add_parser("demo", help="fit an ecological model and train a classifier, on real data")
@@ -23,7 +25,9 @@ def parser() -> argparse.ArgumentParser:
 
     coverage = commands.add_parser("coverage", help="what becomes of each name of NumPy, SciPy and the array API")
     coverage.add_argument("--api", action="store_true", help="the table of names (the default)")
-    coverage.add_argument("--only", choices=("differentiable", "constant", "refused", "blank"), help="rows of one status")
+    coverage.add_argument(
+        "--only", choices=("differentiable", "constant", "refused", "blank"), help="rows of one status"
+    )
     coverage.add_argument("--match", default="", help="rows whose name contains this")
     coverage.add_argument("--run", action="store_true", help="execute the examples, and show which pass")
     coverage.add_argument("--json", action="store_true", help="print the table for a machine")

@@ -40,7 +40,9 @@ def _execute(table: list[Row], console: Console) -> dict[str, list[str]]:
                 try:
                     names.check(example, which, dtype)
                 except Exception as error:  # any failure is a finding, to be listed with the rest
-                    failures[example.name].append(f"{which} in {dtype}: {type(error).__name__}: {error}".splitlines()[0])
+                    failures[example.name].append(
+                        f"{which} in {dtype}: {type(error).__name__}: {error}".splitlines()[0]
+                    )
     return dict(failures)
 
 

@@ -50,7 +50,9 @@ def run(options: argparse.Namespace) -> int:
     n_train = len(digits.split()[0])
     with _progress(console) as progress:
         task = progress.add_task("training steps", total=EPOCHS * -(-n_train // BATCH), note="")
-        trained = digits.train(EPOCHS, BATCH, tick=lambda loss: progress.update(task, advance=1, note=f"loss {loss:.3f}"))
+        trained = digits.train(
+            EPOCHS, BATCH, tick=lambda loss: progress.update(task, advance=1, note=f"loss {loss:.3f}")
+        )
     console.print(
         f"test accuracy [bold]{trained.test_accuracy:.2%}[/], {trained.seconds:.1f} s for {trained.steps} steps,"
         f" {trained.tape_bytes / 1024:.0f} KiB held by the tape per step"

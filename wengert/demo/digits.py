@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from collections.abc import Callable
@@ -54,9 +55,7 @@ class Training:
 
 def initial(rng: np.random.Generator, sizes: tuple[int, ...] = (64, 64, 10)) -> Params:
     """He initialisation (He et al. 2015)."""
-    return [
-        (rng.normal(size=(n, m)) * np.sqrt(2 / n), np.zeros(m)) for n, m in zip(sizes[:-1], sizes[1:], strict=True)
-    ]
+    return [(rng.normal(size=(n, m)) * np.sqrt(2 / n), np.zeros(m)) for n, m in itertools.pairwise(sizes)]
 
 
 def split(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -68,12 +67,16 @@ def split(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray
     return x[order[:n]], labels[order[:n]], x[order[n:]], labels[order[n:]]
 
 
-def train(epochs: int = 30, batch: int = 64, rate: float = 3e-3, tick: Callable[[float], None] = lambda loss: None) -> Training:
+def train(
+    epochs: int = 30, batch: int = 64, rate: float = 3e-3, tick: Callable[[float], None] = lambda loss: None
+) -> Training:
     """Adam (Kingma & Ba 2015) on minibatches; `tick(loss)` is called after every step."""
     x, labels, x_test, labels_test = split()
     rng = np.random.default_rng(1)
     params = initial(rng)
-    value_and_grad = wg.value_and_grad(wg.adopt(sys.modules[__name__]).cross_entropy)  # this module counts as the user's
+    value_and_grad = wg.value_and_grad(
+        wg.adopt(sys.modules[__name__]).cross_entropy
+    )  # this module counts as the user's
     flat = [a for layer in params for a in layer]
     first, second = [np.zeros_like(a) for a in flat], [np.zeros_like(a) for a in flat]
     losses: list[float] = []
@@ -100,7 +103,9 @@ def plot(result: Training, path: Path) -> Path:
     """Draw the loss over steps."""
     figure, axes = matplotlib_figure(figsize=(7, 4))
     axes.semilogy(result.losses, color="#2f6690", lw=0.8)
-    axes.set(xlabel="step", ylabel="cross-entropy", title=f"Handwritten digits: test accuracy {result.test_accuracy:.1%}")
+    axes.set(
+        xlabel="step", ylabel="cross-entropy", title=f"Handwritten digits: test accuracy {result.test_accuracy:.1%}"
+    )
     figure.tight_layout()
     figure.savefig(path, dpi=150)
     return path

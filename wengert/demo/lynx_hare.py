@@ -123,7 +123,11 @@ def plot(result: Fit, path: Path) -> Path:
     for k, (name, color) in enumerate((("hare", "#b5651d"), ("lynx", "#2f6690"))):
         axes.plot(years, counts[:, k], "o", color=color, label=f"{name}, pelts delivered")
         axes.plot(fine, curve[:, k], color=color, lw=1.8, label=f"{name}, model")
-    axes.set(xlabel="year", ylabel="thousands", title="Lynx and hare, Hudson's Bay Company 1900–1920, and a Lotka–Volterra fit")
+    axes.set(
+        xlabel="year",
+        ylabel="thousands",
+        title="Lynx and hare, Hudson's Bay Company 1900–1920, and a Lotka–Volterra fit",
+    )
     axes.set_xticks(years[::4])
     axes.legend(frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.13))
     for side in ("top", "right"):

@@ -130,4 +130,3 @@ class Program:
             )
         lines.append(f"  return {', '.join(map(name, self.outs))}")
         return "\n".join(lines)
-

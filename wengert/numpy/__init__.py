@@ -16,7 +16,27 @@ import numpy as _numpy
 
 from wengert.numpy.registry import EXTENSIONS, NAMES
 
-for _family in ("ufuncs", "elementwise", "reductions", "sorting", "statistics", "histograms", "shaping", "creation", "joining", "padding", "brackets", "fft", "selecting", "sets", "calling", "calculus", "polynomials", "contracting", "linalg"):
+for _family in (
+    "ufuncs",
+    "elementwise",
+    "reductions",
+    "sorting",
+    "statistics",
+    "histograms",
+    "shaping",
+    "creation",
+    "joining",
+    "padding",
+    "brackets",
+    "fft",
+    "selecting",
+    "sets",
+    "calling",
+    "calculus",
+    "polynomials",
+    "contracting",
+    "linalg",
+):
     _importlib.import_module(f"wengert.numpy.{_family}")
 
 from wengert.numpy import methods as _methods  # noqa: E402

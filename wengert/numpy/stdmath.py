@@ -44,7 +44,7 @@ def number(x: Any) -> Array:
 
 
 def is_traced(args: Iterable[Any]) -> bool:
-    for a in args:  # any() would make a generator, at three times the cost
+    for a in args:  # noqa: SIM110 - any() would make a generator, at three times the cost
         if type(a) is Tensor:
             return True
     return False

@@ -15,7 +15,11 @@ from wengert.trace.adopt import bind
 def bind_scipy(module: str) -> None:
     """Bind the public module of SciPy's in which `module` lies, and what it serves."""
     parts = module.split(".")
-    names = [parts[1]] if len(parts) > 1 else [m.split(".")[1] for m in list(sys.modules) if m.count(".") == 1 and m.startswith("scipy.")]
+    names = (
+        [parts[1]]
+        if len(parts) > 1
+        else [m.split(".")[1] for m in list(sys.modules) if m.count(".") == 1 and m.startswith("scipy.")]
+    )
     ours = importlib.import_module("wengert.scipy")
     bind(sys.modules["scipy"], ours)
     for name in names:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.linalg as _scipy
 
 from wengert.core.tensor import Array, raw
 from wengert.numpy import linalg as _np

@@ -51,7 +51,6 @@ class Batch(Trace):
             return tuple(Tensor(o, None, self) for o in out)
         return Tensor(out, None, self)
 
-
     def write(self, cell: Tensor, spec: Any, value: Array, node: Any, traced: bool) -> bool:
         target = cell._value[(slice(None), *spec) if type(spec) is tuple else (slice(None), spec)]
         missing = target.ndim - np.ndim(value) - (not traced)

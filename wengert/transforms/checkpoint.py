@@ -92,9 +92,15 @@ def _call(fun: Flat, args: Sequence[Any], traces: Sequence[Trace]) -> list[Any]:
             with reopened(top):
                 outs = fun(*(Tensor(next(given), next(given), top) if d else next(given) for d in has_dot))
                 out_dot[:] = [top.owns(o) for o in outs]
-                return [v for o, d in zip(outs, out_dot, strict=True) for v in ((o._value, o._node) if d else (top.lower(o),))]
+                return [
+                    v
+                    for o, d in zip(outs, out_dot, strict=True)
+                    for v in ((o._value, o._node) if d else (top.lower(o),))
+                ]
 
-        values = [v for a, d in zip(args, has_dot, strict=True) for v in ((a._value, a._node) if d else (top.lower(a),))]
+        values = [
+            v for a, d in zip(args, has_dot, strict=True) for v in ((a._value, a._node) if d else (top.lower(a),))
+        ]
         found = iter(_call(dual, values, outer))
         return [Tensor(next(found), next(found), top) if d else next(found) for d in out_dot]
     raise WengertError("checkpoint", got=f"a {type(top).__name__} trace", want="tapes, jvp and vmap")
@@ -112,6 +118,7 @@ def reopened(trace: Trace) -> Iterator[None]:
 
 
 # ── on a tape ─────────────────────────────────────────────────────────────────
+
 
 class Scratch(Trace):
     """The forward run: computes on values of `tape` without recording, and notes which of its Tensors are met."""
@@ -165,8 +172,12 @@ class Cell:
             yield
         finally:
             if cell._value is not other._value:
-                raise TapeError("checkpoint", got="a function that writes into an array from outside",
-                                want="one that returns its results", fix="pass the array in, and return the new one")  # fmt: skip
+                raise TapeError(
+                    "checkpoint",
+                    got="a function that writes into an array from outside",
+                    want="one that returns its results",
+                    fix="pass the array in, and return the new one",
+                )
             cell._value, cell._node, cell._trace, cell._view = before
 
 
@@ -186,7 +197,9 @@ def _record(tape: Tape, fun: Flat, args: Sequence[Any]) -> list[Any]:
     finally:
         tape.mode = tape.met = None
     connected = [i for i, o in enumerate(outs) if scratch.owns(o)]
-    written = [t for t, value in before if t._value is not value] + [c for c in scratch.cells.values() if c.tensor._trace is scratch]
+    written = [t for t, value in before if t._value is not value] + [
+        c for c in scratch.cells.values() if c.tensor._trace is scratch
+    ]
     outs = [scratch.lower(o) for o in outs]
     scratch.close("a finished checkpoint")
     if written:
@@ -207,8 +220,14 @@ def _record(tape: Tape, fun: Flat, args: Sequence[Any]) -> list[Any]:
         if type(value) is np.ndarray:
             tape.guard.add(value)
     out_vars = tuple(Var(outs[i].shape, outs[i].dtype) for i in connected)
-    params = {"fun": fun, "mine": mine, "constants": constants, "captured": captured, "connected": connected,
-              "seen": [sampled(outs[i]) for i in connected]}  # fmt: skip
+    params = {
+        "fun": fun,
+        "mine": mine,
+        "constants": constants,
+        "captured": captured,
+        "connected": connected,
+        "seen": [sampled(outs[i]) for i in connected],
+    }
     where = here(4) or (None, 0)
     tape.append(Eqn(checkpoint_call, ins, out_vars, params, values, None, *where))
     found = list(outs)
@@ -218,9 +237,18 @@ def _record(tape: Tape, fun: Flat, args: Sequence[Any]) -> list[Any]:
 
 
 def _recompute(
-    ct: Sequence[Array | None], ins: Vars, xs: Sequence[Array], out: None, *, fun: Flat, mine: list[bool],
-    constants: list[Any], captured: list[Cell], connected: list[int], seen: list[np.ndarray],
-) -> tuple[Array | None, ...]:  # fmt: skip
+    ct: Sequence[Array | None],
+    ins: Vars,
+    xs: Sequence[Array],
+    out: None,
+    *,
+    fun: Flat,
+    mine: list[bool],
+    constants: list[Any],
+    captured: list[Cell],
+    connected: list[int],
+    seen: list[np.ndarray],
+) -> tuple[Array | None, ...]:
     tape = Tape()
     watched = [tape.watch(x) for x in xs]
     given = iter(watched)
@@ -231,7 +259,9 @@ def _recompute(
             stack.enter_context(cell.bound(tensor))
         vars_ = [t._node for t in watched]
         outs = fun(*args)
-        if len(outs) <= max(connected) or not all(same(sampled(outs[i]), s) for i, s in zip(connected, seen, strict=True)):
+        if len(outs) <= max(connected) or not all(
+            same(sampled(outs[i]), s) for i, s in zip(connected, seen, strict=True)
+        ):
             raise TapeError(
                 "checkpoint",
                 got="a function that gave another result when it ran again for its derivative",

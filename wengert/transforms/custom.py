@@ -31,7 +31,9 @@ Flat = Callable[..., Sequence[Array]]
 
 
 def _shape(*avals: Any, rule: Any) -> Any:
-    raise WengertError("custom rule", got="a staged call", want="an eager one: its output shapes are known by running it")
+    raise WengertError(
+        "custom rule", got="a staged call", want="an eager one: its output shapes are known by running it"
+    )
 
 
 def _is_leaf_array(x: Any) -> bool:
@@ -72,7 +74,9 @@ class VjpRule:
     def batch(self, batched: Sequence[bool], size: int) -> VjpRule:
         def backward(residuals: Sequence[Array], cts: Sequence[Array]) -> list[Array]:
             k = len(residuals)
-            found = _batched_function(lambda *a: self.backward(a[:k], a[k:]), [True] * (k + len(cts)), size)(*residuals, *cts)
+            found = _batched_function(lambda *a: self.backward(a[:k], a[k:]), [True] * (k + len(cts)), size)(
+                *residuals, *cts
+            )
             return [ct if b else reduce_sum(ct, axes=(0,)) for ct, b in zip(found, batched, strict=True)]
 
         return VjpRule(_batched_function(self.forward, batched, size), backward, self.count)
@@ -86,7 +90,9 @@ def _filled(cts: Sequence[Array | None], outs: Sequence[Array]) -> list[Array]:
     return [np.zeros(o.shape, o.dtype)[()] if ct is None else ct for ct, o in zip(cts, outs, strict=True)]
 
 
-def _vjp_rule_vjp(ct: Sequence[Array | None], ins: Vars, xs: Sequence[Array], out: Sequence[Array], *, rule: VjpRule) -> Any:
+def _vjp_rule_vjp(
+    ct: Sequence[Array | None], ins: Vars, xs: Sequence[Array], out: Sequence[Array], *, rule: VjpRule
+) -> Any:
     n = rule.count()
     found = rule.backward(out[n:], _filled(ct[:n], out[:n]))
     return tuple(None if var is None else c for var, c in zip(ins, found, strict=True))
@@ -122,7 +128,7 @@ custom_vjp_call = Op(
 )
 
 
-class custom_vjp:  # noqa: N801 - a decorator
+class custom_vjp:
     """A function with a pullback of the user's own.
 
         @wg.custom_vjp
@@ -154,7 +160,9 @@ class custom_vjp:  # noqa: N801 - a decorator
         if not any(type(x) is Tensor for x in leaves([args[i] for i in diff])):
             return self.fun(*args)
         if self.fwd is None or self.bwd is None:
-            raise WengertError(f"custom_vjp function {self.__name__}", got="no rule", want="f.defvjp(fwd, bwd)", at=describe(here(2)))  # type: ignore[attr-defined]
+            raise WengertError(
+                f"custom_vjp function {self.__name__}", got="no rule", want="f.defvjp(fwd, bwd)", at=describe(here(2))
+            )  # type: ignore[attr-defined]
         fwd, bwd = self.fwd, self.bwd
         static = [args[i] for i in self.nondiff]
         flat = FlatFunction(fwd, args, {}, diff, has_aux=True)
@@ -218,7 +226,9 @@ def _cotangents(found: Any, flat: FlatFunction, arrays: Sequence[int]) -> list[A
             continue
         ct_leaves, ct_tree = flatten(ct)
         if ct_tree != tree:
-            raise WengertError("custom_vjp bwd", got=f"a cotangent of structure {ct_tree}", want=f"that of its argument, {tree}")
+            raise WengertError(
+                "custom_vjp bwd", got=f"a cotangent of structure {ct_tree}", want=f"that of its argument, {tree}"
+            )
         cts += ct_leaves
     return [zeros(flat.leaves[i]) if cts[i] is None else like(cts[i], flat.leaves[i]) for i in arrays]
 
@@ -250,7 +260,9 @@ def _push_rule(xs: Sequence[Array], dxs: Sequence[Array | None], out: Sequence[A
     return tuple(rule.push(xs, _filled(dxs, [_as_array(x) for x in xs])))
 
 
-def _push_transposed(ct: Sequence[Array | None], ins: Vars, xs: Sequence[Array], out: Sequence[Array], *, rule: JvpRule) -> Any:
+def _push_transposed(
+    ct: Sequence[Array | None], ins: Vars, xs: Sequence[Array], out: Sequence[Array], *, rule: JvpRule
+) -> Any:
     """The transpose of the user's jvp rule, which is linear in its tangents."""
     wanted = [i for i, var in enumerate(ins) if var is not None]
 
@@ -281,7 +293,7 @@ custom_jvp_call = Op(
 )
 
 
-class custom_jvp:  # noqa: N801 - a decorator
+class custom_jvp:
     """A function with a tangent rule of the user's own.
 
         @wg.custom_jvp
@@ -323,7 +335,9 @@ class custom_jvp:  # noqa: N801 - a decorator
         if not any(type(x) is Tensor for x in leaves([args[i] for i in diff])):
             return self.fun(*args)
         if self.rule is None:
-            raise WengertError(f"custom_jvp function {self.__name__}", got="no rule", want="f.defjvp(rule)", at=describe(here(2)))  # type: ignore[attr-defined]
+            raise WengertError(
+                f"custom_jvp function {self.__name__}", got="no rule", want="f.defjvp(rule)", at=describe(here(2))
+            )  # type: ignore[attr-defined]
         rule, static = self.rule, [args[i] for i in self.nondiff]
         flat = FlatFunction(self.fun, args, {}, diff)
         arrays, xs = _set_aside(flat)
@@ -343,10 +357,10 @@ class custom_jvp:  # noqa: N801 - a decorator
             outs, tree = flatten(out)
             douts, dtree = flatten(dout)
             if tree != dtree:
-                raise WengertError("custom_jvp rule", got=f"a tangent of structure {dtree}", want=f"that of the output, {tree}")
+                raise WengertError(
+                    "custom_jvp rule", got=f"a tangent of structure {dtree}", want=f"that of the output, {tree}"
+                )
             return [like(d, _as_array(o)) for o, d in zip(outs, douts, strict=True)]
 
         outs = custom_jvp_call(*xs, rule=JvpRule(function, push))
         return flat.pack_out(outs)
-
-

@@ -52,7 +52,12 @@ class GradientTape:
 
     def __enter__(self) -> GradientTape:
         if self._tape is not None:
-            raise TapeError("GradientTape", got="a second `with` on the same tape", want="one", fix="make a new tape, or call reset()")
+            raise TapeError(
+                "GradientTape",
+                got="a second `with` on the same tape",
+                want="one",
+                fix="make a new tape, or call reset()",
+            )
         self._start()
         return self
 
@@ -76,8 +81,13 @@ class GradientTape:
 
     def _recorded(self, what: str) -> Tape:
         if self._tape is None:
-            raise TapeError(f"GradientTape.{what}", got="a tape that has recorded nothing", want="use inside or after its `with` block",
-                            fix="with wengert.GradientTape() as tape: ...", at=describe(here(3)))  # fmt: skip
+            raise TapeError(
+                f"GradientTape.{what}",
+                got="a tape that has recorded nothing",
+                want="use inside or after its `with` block",
+                fix="with wengert.GradientTape() as tape: ...",
+                at=describe(here(3)),
+            )
         return self._tape
 
     def watch(self, tree: Any) -> Any:
@@ -122,12 +132,22 @@ class GradientTape:
     def _consume(self, what: str) -> tuple[Tape, bool]:
         tape = self._recorded(what)
         if self._spent:
-            raise TapeError(f"GradientTape.{what}", got="a tape that has already given its gradient", want="a record",
-                            fix="GradientTape(persistent=True) keeps it", at=describe(here(3)))  # fmt: skip
+            raise TapeError(
+                f"GradientTape.{what}",
+                got="a tape that has already given its gradient",
+                want="a record",
+                fix="GradientTape(persistent=True) keeps it",
+                at=describe(here(3)),
+            )
         if self.persistent and tape.mode is not paused:
-            raise TapeError(f"GradientTape.{what}", got="a persistent tape that is still recording, to which its own gradients are constants",
-                            want="a call after its `with` block", fix="dedent the call; for second derivatives nest two tapes;"
-                            " or say so with `with tape.stop_recording():`", at=describe(here(3)))  # fmt: skip
+            raise TapeError(
+                f"GradientTape.{what}",
+                got="a persistent tape that is still recording, to which its own gradients are constants",
+                want="a call after its `with` block",
+                fix="dedent the call; for second derivatives nest two tapes;"
+                " or say so with `with tape.stop_recording():`",
+                at=describe(here(3)),
+            )
         self._spent = not self.persistent
         return tape, self._spent
 
@@ -136,13 +156,21 @@ class GradientTape:
         for s in sources:
             var = self._var(tape, s)
             if var is None:
-                raise TapeError("GradientTape", got=f"a source that this tape does not know ({type(s).__name__})",
-                                want="Tensors from tape.watch, or computed from them",
-                                fix="x = tape.watch(x) inside the block, and use that x", at=describe(here(4)))  # fmt: skip
+                raise TapeError(
+                    "GradientTape",
+                    got=f"a source that this tape does not know ({type(s).__name__})",
+                    want="Tensors from tape.watch, or computed from them",
+                    fix="x = tape.watch(x) inside the block, and use that x",
+                    at=describe(here(4)),
+                )
             if var is not self._inputs.get(id(s), var):
-                raise TapeError("GradientTape", got="a source that was written to in place since tape.watch returned it",
-                                want="the value that the target was computed from",
-                                fix="write into a copy (y = x.copy()), and ask for the gradient with respect to x", at=describe(here(4)))  # fmt: skip
+                raise TapeError(
+                    "GradientTape",
+                    got="a source that was written to in place since tape.watch returned it",
+                    want="the value that the target was computed from",
+                    fix="write into a copy (y = x.copy()), and ask for the gradient with respect to x",
+                    at=describe(here(4)),
+                )
             found.append(var)
         return found
 
@@ -151,10 +179,14 @@ class GradientTape:
         inner = x
         while type(inner) is Tensor and not tape.owns(inner) and inner._trace is not CONSTANTS:
             if inner._trace in active() and inner._trace.mode is not paused:
-                raise TapeError("GradientTape", got=f"a Tensor of a {type(inner._trace).__name__.lower()} that runs within the tape,"
-                                " and to which the tape's gradient would be a constant",
-                                want="a call after the inner transform has ended", fix="make the tape inside the inner function,"
-                                " or call gradient outside", at=describe(here(4)))  # fmt: skip
+                raise TapeError(
+                    "GradientTape",
+                    got=f"a Tensor of a {type(inner._trace).__name__.lower()} that runs within the tape,"
+                    " and to which the tape's gradient would be a constant",
+                    want="a call after the inner transform has ended",
+                    fix="make the tape inside the inner function, or call gradient outside",
+                    at=describe(here(4)),
+                )
             inner = inner._value
         return tape.var(x)
 
@@ -181,7 +213,9 @@ class GradientTape:
         wanted = self._vars(tape, leaves)
         cts = [None] * len(targets) if output_gradients is None else flatten(output_gradients)[0]
         if len(cts) != len(targets):
-            raise ShapeError("GradientTape.gradient", got=f"{len(cts)} output_gradients", want=f"{len(targets)}, one per target")
+            raise ShapeError(
+                "GradientTape.gradient", got=f"{len(cts)} output_gradients", want=f"{len(targets)}, one per target"
+            )
         seeds = []
         for t, ct in zip(targets, cts, strict=True):
             if (var := self._var(tape, t)) is not None:
@@ -216,9 +250,13 @@ class GradientTape:
         leaves, tree = flatten(sources)
         wanted = self._vars(tape, leaves)
         var = self._var(tape, target)
-        if var is None or all(ct is None for ct in sweep(tape.program, [(var, np.ones(var.shape, var.dtype)[()])], wanted)):
+        if var is None or all(
+            ct is None for ct in sweep(tape.program, [(var, np.ones(var.shape, var.dtype)[()])], wanted)
+        ):
             shape = np.shape(target) if var is None else var.shape
-            return unflatten(tree, [np.zeros((*shape, *w.shape), w.dtype) if unconnected == "zero" else None for w in wanted])
+            return unflatten(
+                tree, [np.zeros((*shape, *w.shape), w.dtype) if unconnected == "zero" else None for w in wanted]
+            )
         rows, flags = batch_flat(self._pull(tape, var, wanted), [basis(var)], [True], _size(var.shape))
         full = [r if f else np.broadcast_to(r, (_size(var.shape), *r.shape)) for r, f in zip(rows, flags, strict=True)]
         return unflatten(tree, own([reshape(r, shape=(*var.shape, *r.shape[1:])) for r in full]))
@@ -233,10 +271,16 @@ class GradientTape:
         (wanted,) = self._vars(tape, [source])
         var = self._var(tape, target)
         if var is None:
-            raise Unconnected("GradientTape.batch_jacobian", got="a target that this tape did not record", at=describe(here(3)))
+            raise Unconnected(
+                "GradientTape.batch_jacobian", got="a target that this tape did not record", at=describe(here(3))
+            )
         if not var.shape or not wanted.shape or var.shape[0] != wanted.shape[0]:
-            raise ShapeError("GradientTape.batch_jacobian", got=f"target {var.aval} and source {wanted.aval}",
-                             want="the same leading axis of examples", at=describe(here(3)))  # fmt: skip
+            raise ShapeError(
+                "GradientTape.batch_jacobian",
+                got=f"target {var.aval} and source {wanted.aval}",
+                want="the same leading axis of examples",
+                at=describe(here(3)),
+            )
         b, inner = var.shape[0], var.shape[1:]
         n = _size(inner)
         seeds = np.broadcast_to(np.eye(n, dtype=var.dtype).reshape(n, 1, *inner), (n, b, *inner))

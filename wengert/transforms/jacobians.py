@@ -60,7 +60,10 @@ def rows(pullback: Any, values: Sequence[Array], k: int, holomorphic: bool) -> l
     found = sweep(seeds)
     if out.dtype.kind == "c" and not holomorphic:  # real inputs: Re J from seeds 1, Im J from seeds -i
         imaginary = sweep(seeds * -1j)
-        found = [add(cast(re, dtype=out.dtype), scale(cast(im, dtype=out.dtype), 1j)) for re, im in zip(found, imaginary, strict=True)]
+        found = [
+            add(cast(re, dtype=out.dtype), scale(cast(im, dtype=out.dtype), 1j))
+            for re, im in zip(found, imaginary, strict=True)
+        ]
     return [reshape(f, shape=(*out.shape, *f.shape[1:])) for f in found]
 
 
@@ -110,7 +113,9 @@ def _forward(flat: FlatFunction, leaves: list[Array], holomorphic: bool) -> tupl
     return values, [[columns[k] for columns in per_input] for k in range(flat.n_out)]
 
 
-def _jacobian(which: str, fun: Any, argnums: ArgNums, has_aux: bool, holomorphic: bool, adopt: bool) -> Callable[..., Any]:
+def _jacobian(
+    which: str, fun: Any, argnums: ArgNums, has_aux: bool, holomorphic: bool, adopt: bool
+) -> Callable[..., Any]:
     @entry
     @functools.wraps(fun)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -135,17 +140,38 @@ def _jacobian(which: str, fun: Any, argnums: ArgNums, has_aux: bool, holomorphic
     return wrapped
 
 
-def jacrev(fun: Callable[..., Any], argnums: ArgNums = 0, *, has_aux: bool = False, holomorphic: bool = False, adopt: bool = True) -> Callable[..., Any]:
+def jacrev(
+    fun: Callable[..., Any],
+    argnums: ArgNums = 0,
+    *,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    adopt: bool = True,
+) -> Callable[..., Any]:
     """The Jacobian by rows: reverse mode, one batched pullback. Best for few outputs."""
     return _jacobian("jacrev", fun, argnums, has_aux, holomorphic, adopt)
 
 
-def jacfwd(fun: Callable[..., Any], argnums: ArgNums = 0, *, has_aux: bool = False, holomorphic: bool = False, adopt: bool = True) -> Callable[..., Any]:
+def jacfwd(
+    fun: Callable[..., Any],
+    argnums: ArgNums = 0,
+    *,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    adopt: bool = True,
+) -> Callable[..., Any]:
     """The Jacobian by columns: forward mode, one batched push. Best for few inputs."""
     return _jacobian("jacfwd", fun, argnums, has_aux, holomorphic, adopt)
 
 
-def jacobian(fun: Callable[..., Any], argnums: ArgNums = 0, *, has_aux: bool = False, holomorphic: bool = False, adopt: bool = True) -> Callable[..., Any]:
+def jacobian(
+    fun: Callable[..., Any],
+    argnums: ArgNums = 0,
+    *,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    adopt: bool = True,
+) -> Callable[..., Any]:
     """The Jacobian, by rows or by columns, whichever are fewer.
 
     With more outputs than inputs `fun` runs twice: once to count them. Leaves have shape `out.shape + in.shape`.
@@ -153,7 +179,14 @@ def jacobian(fun: Callable[..., Any], argnums: ArgNums = 0, *, has_aux: bool = F
     return _jacobian("jacobian", fun, argnums, has_aux, holomorphic, adopt)
 
 
-def hessian(fun: Callable[..., Any], argnums: ArgNums = 0, *, has_aux: bool = False, holomorphic: bool = False, adopt: bool = True) -> Callable[..., Any]:
+def hessian(
+    fun: Callable[..., Any],
+    argnums: ArgNums = 0,
+    *,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    adopt: bool = True,
+) -> Callable[..., Any]:
     """Second derivatives, by forward over reverse; leaves have shape `out.shape + in.shape + in.shape`."""
     inner = jacrev(fun, argnums, has_aux=has_aux, holomorphic=holomorphic, adopt=adopt)
     return jacfwd(inner, argnums, has_aux=has_aux, holomorphic=holomorphic, adopt=False)
@@ -192,7 +225,9 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, ado
             if np.shape(t) != p.shape:
                 raise ValueError(f"f_jvp: got a tangent of shape {np.shape(t)}, want {p.shape}")
         with np.errstate(all="ignore"):
-            return flat.pack_out(own(program.run(*(t if hasattr(t, "dtype") else np.asarray(t)[()] for t in given.leaves))))
+            return flat.pack_out(
+                own(program.run(*(t if hasattr(t, "dtype") else np.asarray(t)[()] for t in given.leaves)))
+            )
 
     f_jvp.guard = tape.guard  # type: ignore[attr-defined]  # keeps the captured arrays protected
     out = flat.pack_out(values)

@@ -11,8 +11,8 @@ from wengert.core.source import describe, here
 from wengert.core.tensor import Array
 from wengert.core.tree import flatten, prefix_leaves, unflatten
 from wengert.ops.basis import broadcast_to, transpose
-from wengert.transforms.batch import batch_flat
 from wengert.trace.adopt import adopt as adopt_function
+from wengert.transforms.batch import batch_flat
 from wengert.transforms.entry import adopted, entry
 from wengert.transforms.gradients import ArgNums, grad, positions
 
@@ -41,7 +41,12 @@ def vmap(
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         axes = tuple(in_axes) if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args)
         if len(axes) != len(args):
-            raise ShapeError("vmap", got=f"in_axes for {len(axes)} arguments", want=f"one for each of the {len(args)}", at=describe(here(2)))
+            raise ShapeError(
+                "vmap",
+                got=f"in_axes for {len(axes)} arguments",
+                want=f"one for each of the {len(args)}",
+                at=describe(here(2)),
+            )
         run, args = (adopt_function(fun), tuple(adopted(args))) if adopt else (fun, args)
         leaves, in_tree = flatten((args, kwargs))
         leaf_axes = prefix_leaves(axes, args) + [0] * len(flatten(kwargs)[0])
@@ -69,13 +74,20 @@ def _size(leaves: Sequence[Any], axes: Sequence[int | None], axis_size: int | No
         if axis is not None:
             shape = getattr(x, "shape", ())
             if not -len(shape) <= axis < len(shape):
-                raise ShapeError("vmap", got=f"axis {axis} of an argument of shape {tuple(shape)}", want="an axis it has",
-                                 fix="pass in_axes=None for what all examples share", at=describe(here(3)))  # fmt: skip
+                raise ShapeError(
+                    "vmap",
+                    got=f"axis {axis} of an argument of shape {tuple(shape)}",
+                    want="an axis it has",
+                    fix="pass in_axes=None for what all examples share",
+                    at=describe(here(3)),
+                )
             sizes.setdefault(shape[axis], f"an argument of shape {tuple(shape)}")
     if len(sizes) != 1:
         raise ShapeError(
             "vmap",
-            got="different numbers of examples: " + ", ".join(f"{n} ({what})" for n, what in sizes.items()) if sizes else "no mapped argument",
+            got="different numbers of examples: " + ", ".join(f"{n} ({what})" for n, what in sizes.items())
+            if sizes
+            else "no mapped argument",
             want="one number of examples",
             fix="check in_axes, or pass axis_size",
             at=describe(here(3)),
@@ -91,7 +103,12 @@ def _to_front(x: Array, axis: int) -> Array:
 def _place(out: Array, batched: bool, axis: int | None, size: int) -> Array:
     if axis is None:
         if batched:
-            raise ShapeError("vmap", got="out_axes=None for an output that differs between examples", want="an axis", at=describe(here(3)))
+            raise ShapeError(
+                "vmap",
+                got="out_axes=None for an output that differs between examples",
+                want="an axis",
+                at=describe(here(3)),
+            )
         return out
     if not batched:
         out = broadcast_to(out, shape=(size, *getattr(out, "shape", ())))

@@ -102,7 +102,9 @@ def _capabilities() -> list[Finding]:
             ok, shown = works(), "gives the right number"
         except Exception as error:  # the doctor reports whatever is wrong
             ok, shown = False, f"{type(error).__name__}: {error}".splitlines()[0]
-        found.append(Finding(name, shown if ok or "Error" in shown else "gives a wrong number", "ok" if ok else "broken"))
+        found.append(
+            Finding(name, shown if ok or "Error" in shown else "gives a wrong number", "ok" if ok else "broken")
+        )
     if sys.flags.optimize:
         found.append(Finding("python -O", "asserts are off: checks still run, they do not rely on assert"))
     return found

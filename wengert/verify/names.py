@@ -1,7 +1,7 @@
 """Check NumPy's names as users call them: an example's values, both modes, second order, and vmap.
 
-    value     our function on plain arrays, and on Tensors, against NumPy's
-    forward, reverse, second, batch   as in `rules`, through NumPy's dispatch on Tensors
+value     our function on plain arrays, and on Tensors, against NumPy's
+forward, reverse, second, batch   as in `rules`, through NumPy's dispatch on Tensors
 """
 
 from __future__ import annotations

@@ -43,7 +43,13 @@ def la(np, *xs):
 
 def one(name, *args, domain=spread, call=None, **options):
     run = call or (lambda f, *xs: f(*xs))
-    example(f"scipy.linalg.{name}", lambda np, *xs: run(getattr(la(np, *xs), name), *xs), *(args or ((3, 3),)), domain=domain, **options)
+    example(
+        f"scipy.linalg.{name}",
+        lambda np, *xs: run(getattr(la(np, *xs), name), *xs),
+        *(args or ((3, 3),)),
+        domain=domain,
+        **options,
+    )
 
 
 SQUARE_RHS = {"domain": (spread, (-1.0, 1.0))}

@@ -119,5 +119,7 @@ example(
     complex=True,
 )
 example("apply_over_axes", lambda np, x: np.apply_over_axes(np.sum, x, [0, -1]), (2, 3, 4), complex=True)
-example("apply_over_axes", lambda np, x: np.apply_over_axes(lambda a, axis: np.mean(a, axis, keepdims=True), x, 1), (2, 3))
+example(
+    "apply_over_axes", lambda np, x: np.apply_over_axes(lambda a, axis: np.mean(a, axis, keepdims=True), x, 1), (2, 3)
+)
 example("require", lambda np, x: ours(np, x).require(x, dtype=complex, requirements=["C"]), (2, 3))
