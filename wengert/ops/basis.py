@@ -406,35 +406,42 @@ def _scale_eval(x: Array, slope: Array) -> Array:
     return strong_zero(x * slope, x)
 
 
-def times(ct: Array, slope: Array) -> Array:
-    """`scale(ct, slope)`, past the dispatch where both are plain: for the hottest pullbacks.
-
-    A large slope that nobody else holds is written over, since fresh memory costs page faults.
-    """
+def times(ct: Array, slope: Array, var: Var) -> Array:
+    """`fit(scale(ct, slope), var)` in one frame where both are plain: for the hottest pullbacks."""
     if type(ct) is Tensor or type(slope) is Tensor:
-        return scale(ct, slope)
-    if type(slope) is np.ndarray and slope.nbytes >= LARGE and _may_take(slope, ct) and getrefcount(slope) == ALONE:
-        product = np.multiply(ct, slope, out=slope)
-    else:
-        product = ct * slope
-    if type(product) is np.ndarray and product.ndim == 1 and (norm := product.dot(product)) == norm:
-        return product
-    return strong_zero(product, ct)
+        return fit(scale(ct, slope), var)
+    product = ct * slope
+    if type(product) is not np.ndarray:
+        if product != product:
+            product = strong_zero(product, ct)
+    elif type(slope) in REALS:
+        if slope - slope != 0:  # only where the slope is infinite or NaN can zeros have become NaNs
+            product = strong_zero(product, ct)
+    elif product.ndim != 1 or (norm := product.dot(product)) != norm:
+        product = strong_zero(product, ct)
+    return product if product.shape == var.shape and product.dtype is var.dtype else fit(product, var)
 
 
-LARGE = 1 << 18  # bytes
-ALONE = (lambda x: getrefcount(x))(np.zeros(1))  # references to an argument that only its function holds
-
-
-def _may_take(slope: np.ndarray, ct: Array) -> bool:
-    """Whether the product can be written over `slope`, memory of its own that may be written."""
-    return (
-        type(ct) is np.ndarray
-        and ct.shape == slope.shape
-        and ct.dtype == slope.dtype
+def times_over(ct: Array, slope: Array, var: Var) -> Array:
+    """`times` with a slope made for it: a large one that nobody else holds is written over, since fresh memory
+    costs page faults."""
+    if (
+        type(slope) is np.ndarray
+        and slope.nbytes >= LARGE
+        and getrefcount(slope) == ALONE
+        and type(ct) is np.ndarray
+        and ct.shape == slope.shape == var.shape
+        and ct.dtype == slope.dtype == var.dtype
         and slope.base is None
         and slope.flags.writeable
-    )
+    ):
+        return strong_zero(np.multiply(ct, slope, out=slope), ct)
+    return times(ct, slope, var)
+
+
+REALS = frozenset({float, int, np.float64, np.float32})
+LARGE = 1 << 18  # bytes
+ALONE = (lambda x: getrefcount(x))(np.zeros(1))  # references to an argument that only its function holds
 
 
 def has_nan(x: np.ndarray | np.generic) -> bool:

@@ -77,8 +77,8 @@ def _mul_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array) -> Array:
 def _mul_vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array) -> tuple[Array | None, ...]:
     x, y = ins
     return (
-        None if x is None else fit(times(ct, xs[1]), x),
-        None if y is None else fit(times(ct, xs[0]), y),
+        None if x is None else times(ct, xs[1], x),
+        None if y is None else times(ct, xs[0], y),
     )
 
 

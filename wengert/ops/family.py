@@ -22,7 +22,7 @@ from wengert.core.op import Constant, Op, Refuse, Rule, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
-from wengert.ops.basis import add, batch_elementwise, broadcast_shapes, fit, fit_tangent, scale, times
+from wengert.ops.basis import add, batch_elementwise, broadcast_shapes, fit_tangent, scale, times_over
 
 Slope = Callable[..., Array]
 
@@ -128,7 +128,7 @@ def elementwise(
         point = Point(xs, out)
         return tuple(
             [
-                None if var is None or slope is None else fit(times(ct, slope(point, **params)), var)
+                None if var is None or slope is None else times_over(ct, slope(point, **params), var)
                 for var, slope in zip(ins, partials, strict=True)
             ]
         )

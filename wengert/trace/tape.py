@@ -424,6 +424,7 @@ ALONE_AS_ARGUMENT = _count_as_argument()
 # ── recorders: one op in a single Python frame ────────────────────────────────
 
 NO_PARAMS: dict[str, Any] = {}
+NOTHING = (None, None)  # operands saved for the backward pass
 NUMBERS = frozenset({float, int, bool, complex, np.float64, np.float32, np.complex128, np.int64})
 FIRST = (NUMBERS | {np.ndarray}) - {complex}  # left operands; 1j * np.float64(2) is Python's complex, which is no array
 
@@ -470,6 +471,7 @@ def recording_binary(op: Op, general: Callable[[Any, Any], Any], *, as_operator:
     (left_x, left_y, left_out), (right_x, right_y, right_out), (both_x, both_y, both_out) = (
         (0 not in drop, 1 not in drop, saves_out) for drop, _, saves_out in (op.dropped(mask, 2) for mask in (1, 2, 3))
     )
+    saves_both = both_x or both_y
     elides = as_operator and evaluate in UFUNC_OF
     largest = LARGE if elides and not left_x else float("inf")
     largest_of_both = LARGE if elides and not both_x else float("inf")
@@ -489,7 +491,7 @@ def recording_binary(op: Op, general: Callable[[Any, Any], Any], *, as_operator:
                 else:
                     out = into_dying(evaluate, x, y, getframe(1))
                 ins = (a._node, b._node)
-                xs = (x if both_x else None, y if both_y else None)
+                xs = (x if both_x else None, y if both_y else None) if saves_both else NOTHING
                 saved = out if both_out else None
             elif kind is np.ndarray or kind in NUMBERS:
                 if x.nbytes < largest or getrefcount(a) != TEMPORARY:
@@ -503,7 +505,7 @@ def recording_binary(op: Op, general: Callable[[Any, Any], Any], *, as_operator:
                         tape.guarded = b
                     xs = (x if left_x else None, b)
                 else:
-                    xs = (x if left_x else None, None)
+                    xs = (x, None) if left_x else NOTHING
                 saved = out if left_out else None
             else:
                 return general(a, b)

@@ -63,10 +63,9 @@ def sweep(
                 ct: Any = [take(o, None) if o not in inner else cts.get(o) for o in outs]
                 if not any(c is not None for c in ct):
                     continue
+            elif (ct := take(outs, None)) is None:
+                continue
             else:
-                ct = take(outs, None)
-                if ct is None:
-                    continue
                 if inner and outs in inner:
                     cts[outs] = ct
                 if not op.plain:
@@ -110,25 +109,29 @@ def _is_free(ct: Array) -> bool:
 
 def _adds_in_place(op: Op, cts: dict[Var, Array], var: Var, ct: Array, xs: Sequence[Array], params: dict[str, Any]) -> bool:
     """Add into the cotangent that `var` has already, if nobody else holds that."""
-    if type(ct) is Tensor or getrefcount(cts[var]) != ALONE_IN_DICT or not _is_free(cts[var]) or ct.dtype != cts[var].dtype:
+    if getrefcount(cts[var]) != ALONE_IN_DICT:
         return False
-    op.accumulate(cts[var], ct, xs, **params)  # pyright: ignore[reportOptionalCall]
+    known = cts[var]
+    if type(ct) is Tensor or not _is_free(known) or ct.dtype != known.dtype:
+        return False
+    op.accumulate(known, ct, xs, **params)  # pyright: ignore[reportOptionalCall]
     return True
 
 
 def _sum(cts: dict[Var, Array], var: Var, ct: Array) -> Array:
     """The cotangent that `var` has already and `ct`; written over the former if it is large and nobody else holds it."""
     known = cts[var]
+    if type(known) is Tensor or type(ct) is Tensor:
+        return add(known, ct)
     if (
-        type(known) is type(ct) is np.ndarray
-        and known.nbytes >= LARGE
+        known.nbytes >= LARGE
         and known.shape == ct.shape
         and known.dtype == ct.dtype
         and getrefcount(known) == ALONE_IN_DICT_AND_LOCAL
         and _is_free(known)
     ):
         return np.add(known, ct, out=known)
-    return add(known, ct)
+    return known + ct
 
 
 def zeros(var: Var) -> np.ndarray:
