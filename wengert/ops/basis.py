@@ -424,7 +424,7 @@ def times(ct: Array, slope: Array, var: Var) -> Array:
 
 def times_over(ct: Array, slope: Array, var: Var) -> Array:
     """`times` with a slope made for it: a large one that nobody else holds is written over, since fresh memory
-    costs page faults."""
+    costs cache misses and page faults."""
     if (
         type(slope) is np.ndarray
         and slope.nbytes >= LARGE
@@ -440,7 +440,7 @@ def times_over(ct: Array, slope: Array, var: Var) -> Array:
 
 
 REALS = frozenset({float, int, np.float64, np.float32})
-LARGE = 1 << 18  # bytes
+LARGE = 1 << 15  # bytes from which fresh memory costs more than to find out
 ALONE = (lambda x: getrefcount(x))(np.zeros(1))  # references to an argument that only its function holds
 
 

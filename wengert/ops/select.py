@@ -9,9 +9,9 @@ import numpy as np
 
 from wengert.core.aval import ANY, INEXACT, Aval, promote
 from wengert.core.op import Op, Sample
-from wengert.core.tensor import Array
+from wengert.core.tensor import Array, Tensor
 from wengert.graph.program import Vars
-from wengert.ops.basis import add, batch_elementwise, broadcast_shapes, fit, fit_tangent, real_dtype, strong_mul
+from wengert.ops.basis import add, batch_elementwise, broadcast_shapes, fit, fit_tangent, has_nan, real_dtype, strong_mul
 from wengert.ops.family import SHAPES_2, elementwise, elementwise_shape, piecewise_constant
 
 # ── where ─────────────────────────────────────────────────────────────────────
@@ -101,6 +101,17 @@ def _extremum(name: str, fn: np.ufunc, share: Op, note: str) -> Op:
             None if y is None else fit(strong_mul(ct, share(xs[1], xs[0])), y),
         )
 
+    def overwrite(ct: np.ndarray, ins: Vars, xs: Sequence[Array], out: Array) -> tuple[Array | None, ...]:
+        wanted = [i for i in (0, 1) if ins[i] is not None]
+        x = ins[wanted[0]]
+        if len(wanted) > 1 or x.shape != ct.shape or x.dtype != ct.dtype or type(xs[0]) is Tensor or type(xs[1]) is Tensor:  # pyright: ignore[reportOptionalMemberAccess]
+            return vjp(ct, ins, xs, out)
+        mine = share.eval(*(xs if wanted == [0] else xs[::-1]))
+        np.multiply(ct, mine, out=ct)
+        if has_nan(ct):
+            np.copyto(ct, 0, where=mine == 0)
+        return (ct, None) if wanted == [0] else (None, ct)
+
     op = Op(
         name=name,
         accepts=INEXACT,
@@ -108,6 +119,7 @@ def _extremum(name: str, fn: np.ufunc, share: Op, note: str) -> Op:
         eval=fn,
         jvp=jvp,
         vjp=vjp,
+        overwrite=overwrite,
         saves=(0, 1),
         batch=batch_elementwise(lambda: op),
         samples=tuple(Sample(*s) for s in SHAPES_2),

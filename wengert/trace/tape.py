@@ -333,7 +333,7 @@ def element(cell: Tensor, spec: Any, index: Op) -> Tensor | None:
 
 # ── temporaries that die ──────────────────────────────────────────────────────
 
-LARGE = 1 << 18  # bytes from which a fresh buffer costs page faults; NumPy elides temporaries from here on
+LARGE = 1 << 15  # bytes from which fresh memory costs more (cache misses, then page faults) than to find out
 UFUNC_OF = {operator.add: np.add, operator.sub: np.subtract, operator.mul: np.multiply, operator.truediv: np.true_divide}
 INSTRUCTIONS = frozenset({opmap["BINARY_OP"], opmap["UNARY_NEGATIVE"]})
 
