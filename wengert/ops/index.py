@@ -38,6 +38,8 @@ def native(spec: Spec, arrays: Sequence[Array]) -> Any:
     """What NumPy takes between the brackets."""
     if not arrays:
         return spec
+    if len(arrays) == len(spec):
+        return tuple(arrays)
     rest = iter(arrays)
     return tuple(next(rest) if s is ARRAY else s for s in spec)
 

@@ -82,6 +82,7 @@ def sweep(
                     if debug:
                         check_nan(ct_in, f"pullback of {op.name}", (code, lasti))
                     cts[var] = _sum(cts, var, ct_in) if var in cts else ct_in
+            cts_in = ct_in = None  # or the next rule would find its cotangent held
     return [None if var is None else cts.get(var) for var in wanted]
 
 
