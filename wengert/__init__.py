@@ -15,11 +15,12 @@ from __future__ import annotations
 import importlib as _importlib
 from typing import Any
 
+from wengert import api as _api
 from wengert.api import *  # noqa: F403
-from wengert.api import __all__ as _api
 
 __version__ = "0.1.0"
-__all__ = [*_api, "__version__"]  # noqa: PLE0604
+__all__ = ["__version__"]
+__all__ += _api.__all__
 
 _LAZY = ("cli", "nn", "scipy", "verify")
 

@@ -36,11 +36,12 @@ def lineno(source: Source) -> int:
     return code.co_firstlineno
 
 
-def describe(source: Source | None) -> str:
+def describe(source: tuple[types.CodeType | None, int] | None) -> str:
     """`file.py:12 in loss: out[i] = p[0] * math.exp(...)`, or an empty string."""
-    if source is None:
+    if source is None or source[0] is None:
         return ""
-    code, line = source[0], lineno(source)
+    code = source[0]
+    line = lineno((code, source[1]))
     text = linecache.getline(code.co_filename, line).strip()
     where = f"{code.co_filename}:{line} in {code.co_name}"
     return f"{where}: {text}" if text else where

@@ -159,6 +159,11 @@ class Tensor:
 
     __slots__ = ("__weakref__", "_node", "_trace", "_value", "_view")
 
+    _value: Any
+    _node: Any  # what the trace keeps beside the value: a Var, a tangent, nothing
+    _trace: Trace
+    _view: View | None
+
     # ndarray's binary operators hand over to ours when the other operand is a Tensor.
     __array_priority__ = 1000.0
 
@@ -208,7 +213,7 @@ class Tensor:
         self._value = value
         self._node = node
         self._trace = trace
-        self._view: View | None = None
+        self._view = None
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         if self._view is not None:
@@ -277,7 +282,8 @@ class Tensor:
                 raise ValueError(f"assignment destination is read-only (a {seen.op.name} view)")
             seen = seen.base._view
         self._bind(new)
-        view.base._write(view.op.put(view.base, self, **view.params))
+        put: Any = view.op.put
+        view.base._write(put(view.base, self, **view.params))
         if not same_layout(raw(new), old):
             self._bind(view.op(view.base, **view.params))
         self._view = View(view.base, view.op, view.params)

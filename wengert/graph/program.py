@@ -72,7 +72,7 @@ class Program:
     """Inputs, equations in execution order, outputs. An output is a Var, or a Literal that depends on no input."""
 
     ins: list[Var] = field(default_factory=list)
-    eqns: list[Eqn] = field(default_factory=list)
+    eqns: list[Any] = field(default_factory=list)  # rows of Eqn's fields
     outs: list[Any] = field(default_factory=list)
 
     def equations(self) -> Iterator[Eqn]:

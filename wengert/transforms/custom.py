@@ -161,8 +161,8 @@ class custom_vjp:
             return self.fun(*args)
         if self.fwd is None or self.bwd is None:
             raise WengertError(
-                f"custom_vjp function {self.__name__}", got="no rule", want="f.defvjp(fwd, bwd)", at=describe(here(2))
-            )  # type: ignore[attr-defined]
+                f"custom_vjp function {name_of(self)}", got="no rule", want="f.defvjp(fwd, bwd)", at=describe(here(2))
+            )
         fwd, bwd = self.fwd, self.bwd
         static = [args[i] for i in self.nondiff]
         flat = FlatFunction(fwd, args, {}, diff, has_aux=True)
@@ -188,6 +188,11 @@ class custom_vjp:
         rule = VjpRule(forward, backward, lambda: flat.n_out)
         outs = custom_vjp_call(*xs, rule=rule)
         return flat.pack_out(outs[: flat.n_out])
+
+
+def name_of(function: object) -> str:
+    """The user's name for a wrapped function."""
+    return getattr(function, "__name__", type(function).__name__)
 
 
 def _set_aside(flat: FlatFunction) -> tuple[list[int], list[Array]]:
@@ -336,8 +341,8 @@ class custom_jvp:
             return self.fun(*args)
         if self.rule is None:
             raise WengertError(
-                f"custom_jvp function {self.__name__}", got="no rule", want="f.defjvp(rule)", at=describe(here(2))
-            )  # type: ignore[attr-defined]
+                f"custom_jvp function {name_of(self)}", got="no rule", want="f.defjvp(rule)", at=describe(here(2))
+            )
         rule, static = self.rule, [args[i] for i in self.nondiff]
         flat = FlatFunction(self.fun, args, {}, diff)
         arrays, xs = _set_aside(flat)
