@@ -48,7 +48,7 @@ def sweep(
 
     A wanted variable may also be an intermediate one, or a seed.
     """
-    cts: dict[Var, Array] = {}
+    cts: dict[Any, Array] = {}  # by Var
     for var, ct in seeds:
         cts[var] = add(cts[var], ct) if var in cts else ct
     inner = set(wanted).difference(program.ins)  # variables that are both an equation's output and wanted
