@@ -92,12 +92,14 @@ def batch_elementwise(op: Callable[[], Op]) -> Rule:
     """Batch rule of a broadcasting op: operands of lower rank get axes after the batch axis."""
 
     def batch(xs: Sequence[Array], batched: Sequence[bool], size: int, **params: Any) -> Array:
-        ndim = max(getattr(x, "ndim", 0) - b for x, b in zip(xs, batched, strict=True))
-        aligned = []
-        for x, b in zip(xs, batched, strict=True):
-            if b and x.ndim - 1 < ndim:
-                x = reshape(x, shape=(size, *(1,) * (ndim - x.ndim + 1), *x.shape[1:]))
-            aligned.append(x)
+        if len(xs) == 1:
+            return op()(xs[0], **params)
+        ranks = [getattr(x, "ndim", 0) - b for x, b in zip(xs, batched, strict=True)]
+        ndim = max(ranks)
+        aligned = [
+            reshape(x, shape=(size, *(1,) * (ndim - rank), *x.shape[1:])) if b and rank < ndim else x
+            for x, b, rank in zip(xs, batched, ranks, strict=True)
+        ]
         return op()(*aligned, **params)
 
     return batch

@@ -32,14 +32,18 @@ class Jvp(Trace):
             return self.mode(self, op, args, params)
         xs: list[Array] = []
         dxs: list[Array | None] = []
+        nested = False
         for a in args:
-            if type(a) is Tensor and a._trace is self:
-                xs.append(a._value)
-                dxs.append(a._node)
-            else:
-                xs.append(a._value if type(a) is Tensor and a._trace is CONSTANTS else a)
-                dxs.append(None)
-        out = (op.eval if op.transparent else op)(*xs, **params)
+            dx = None
+            if type(a) is Tensor:
+                if a._trace is self:
+                    a, dx = a._value, a._node
+                elif a._trace is CONSTANTS:
+                    a = a._value
+                nested = nested or type(a) is Tensor
+            xs.append(a)
+            dxs.append(dx)
+        out = (op if nested and not op.transparent else op.eval)(*xs, **params)
         if op.constant:
             return tuple(map(constant, out)) if op.multi else constant(out)
         if not op.multi and out.dtype.kind == "O":
