@@ -59,6 +59,13 @@ class Trace:
         """Interpret one call of `op`, of whose operands at least one belongs to this trace."""
         raise NotImplementedError
 
+    def view(self, op: Op, x: Tensor, params: dict[str, Any]) -> Array:
+        """See the function `view`."""
+        out = op(x, **params)
+        if type(out) is Tensor and np.may_share_memory(raw(out), raw(x)) and not is_scalar(x):
+            out._view = View(x, op, params)
+        return out
+
     def write(self, cell: Tensor, spec: Any, value: Array, node: Any, traced: bool) -> bool:
         """`cell[spec] = value` in the memory of `cell`, of this trace, which nobody else holds; False if it cannot be.
 
@@ -308,10 +315,9 @@ def constant(value: Any) -> Any:
 
 def view(op: Op, x: Tensor, **params: Any) -> Array:
     """Apply a view op to a Tensor, and tie the result to `x` where NumPy would share memory."""
-    out = op(x, **params)
-    if type(out) is Tensor and np.may_share_memory(raw(out), raw(x)) and not is_scalar(x):
-        out._view = View(x, op, params)
-    return out
+    if x._view is not None:
+        x._sync()
+    return x._trace.view(op, x, params)
 
 
 def is_scalar(x: Tensor) -> bool:

@@ -54,7 +54,7 @@ def stack_nested(x: Any) -> Array:
     """`numpy.array` of a nesting of lists and tuples of Tensors, arrays and numbers."""
     if not isinstance(x, (list, tuple)):
         return lift(x)
-    return stack_promoted([stack_nested(item) for item in x])
+    return stack_promoted([item if type(item) is Tensor else stack_nested(item) for item in x])
 
 
 def stack_promoted(items: Sequence[Array], axis: int = 0) -> Array:
@@ -64,6 +64,9 @@ def stack_promoted(items: Sequence[Array], axis: int = 0) -> Array:
 
 def promoted(items: Sequence[Array]) -> list[Array]:
     """Arrays cast to their common dtype."""
+    kinds = {x.dtype for x in items}
+    if len(kinds) == 1:  # numpy.result_type and a cast for each would cost twice as much as all else
+        return list(items)
     dtype = result_type(*items)
     return [astype(x, dtype) for x in items]
 

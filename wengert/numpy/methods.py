@@ -215,13 +215,13 @@ def tolist(self: Tensor) -> Any:
 def reshape_method(self: Tensor, *shape: Any, order: str = "C", copy: Any = None) -> Array:
     if len(shape) == 1 and not isinstance(shape[0], (int, np.integer)):
         shape = tuple(shape[0])
-    return NAMES["reshape"].function(self, shape, order=order, copy=copy)
+    return TRACED["reshape"](self, shape, order=order, copy=copy)
 
 
 def transpose_method(self: Tensor, *axes: Any) -> Array:
     if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))):
         (axes,) = axes
-    return NAMES["transpose"].function(self, axes or None)
+    return TRACED["transpose"](self, axes or None)
 
 
 def reversed_axes(self: Tensor) -> Array:

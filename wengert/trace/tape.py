@@ -123,6 +123,21 @@ class Tape(Trace):
         self.append((op, ins, var, params, xs, out if saves_out else None, *(here(3) or NOWHERE)))
         return Tensor(out, var, self)
 
+    def view(self, op: Op, x: Tensor, params: dict[str, Any]) -> Array:
+        """In one frame where that is simple: 1.2 µs instead of 3."""
+        value = x._value
+        if self.mode is not None or type(value) is not np.ndarray:
+            return super().view(op, x, params)
+        out = op.eval(value, **params)
+        drop, _, saves_out = op._dropped.get((1, 1)) or op.dropped(1, 1)
+        var = Var(out.shape, out.dtype)
+        xs = (None,) if drop else (value,)
+        self.append((op, (x._node,), var, params, xs, out if saves_out else None, *(here(3) or NOWHERE)))
+        tensor = Tensor(out, var, self)
+        if type(out) is np.ndarray and (out.base is value or np.may_share_memory(out, value)):
+            tensor._view = View(x, op, params)
+        return tensor
+
     def var(self, tensor: Array) -> Var | None:
         """The variable that `tensor`, or what it stands for on outer traces, has on this tape."""
         while type(tensor) is Tensor:
