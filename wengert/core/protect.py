@@ -46,15 +46,16 @@ class Guard:
         arrays, self._arrays = self._arrays, {}
         with _lock:
             free = []
-            for array in arrays.values():
-                count = _held[id(array)] - 1
+            for key, array in reversed(arrays.items()):  # bases first, most of the time
+                count = _held[key] - 1
                 if count:
-                    _held[id(array)] = count
+                    _held[key] = count
                 else:
-                    del _held[id(array)]
+                    del _held[key]
                     free.append(array)
-            free += [array for ref in _waiting if (array := ref()) is not None]
-            _waiting.clear()
+            if _waiting:
+                free += [array for ref in _waiting if (array := ref()) is not None]
+                _waiting.clear()
             while free:  # bases before views: NumPy frees no view of a read-only base
                 refused = [array for array in free if not _freed(array)]
                 if len(refused) == len(free):
@@ -70,7 +71,7 @@ class Guard:
 
 def _freed(array: np.ndarray) -> bool:
     try:
-        array.flags.writeable = True
+        array.setflags(write=True)
     except ValueError:
         return False
     return True

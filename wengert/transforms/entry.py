@@ -50,7 +50,22 @@ PLAIN = frozenset({np.ndarray, Tensor, float, int, bool, complex, str, bytes, ty
 
 def adopted(args: Sequence[Any]) -> list[Any]:
     """Arguments, with those that are objects of the user's (models, callables) adopted."""
-    return [a if type(a) in PLAIN else adopt_function(a) for a in args]
+    return [a if type(a) in PLAIN or is_data(a) else adopt_function(a) for a in args]
+
+
+def is_data(tree: Any) -> bool:
+    """Whether a nesting of lists, tuples and dicts holds arrays and numbers alone: a third of what adoption takes to see."""
+    kind = type(tree)
+    if kind is dict:
+        tree = tree.values()
+    elif kind is not list and kind is not tuple:
+        return False
+    others = {*map(type, tree)} - PLAIN
+    return not others or (others <= CONTAINERS and all(type(t) in PLAIN or is_data(t) for t in tree))
+
+
+CONTAINERS = frozenset({list, tuple, dict})
+LEAF, NONE = flatten(0)[1], flatten(None)[1]  # the structures of most outputs, and of no aux
 
 
 def outward(ct: Array) -> Array:
@@ -96,8 +111,11 @@ class FlatFunction:
             if not (isinstance(out, (tuple, list)) and len(out) == 2):
                 raise TypeError(f"has_aux=True wants the function to return a pair (out, aux); got {type(out).__name__}")
             out, aux = out
-        flat, self.out_tree = flatten(out)
+        flat, self.out_tree = ([out], LEAF) if type(out) is Tensor else flatten(out)
         self.n_out = len(flat)
+        if aux is None:
+            self.aux_tree = NONE
+            return flat
         aux_leaves, self.aux_tree = flatten(aux)
         return flat + aux_leaves
 
@@ -107,7 +125,7 @@ class FlatFunction:
 
     def pack_out(self, leaves: Sequence[Any]) -> Any:
         """Leaves in the structure of the output."""
-        return unflatten(self.out_tree, leaves[: self.n_out])
+        return leaves[0] if self.out_tree is LEAF else unflatten(self.out_tree, leaves[: self.n_out])
 
     def pack_aux(self, leaves: Sequence[Any]) -> Any:
         """Leaves in the structure of aux."""
