@@ -400,7 +400,7 @@ def looking(x: Array) -> Iterator[None]:
             trace.mode = mode
 
 
-class running:  # noqa: N801 - a context manager
+class running:
     """Hold `trace` active for the length of a `with` block.
 
     Blocks may end in any order, and in another context than they began in (generators): each takes away its own.

@@ -14,7 +14,7 @@ from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor, carries
 from wengert.core.tensor import raw as raw
 from wengert.numpy.values import lost
-from wengert.ops.basis import broadcast_to, cast, fit_tangent, reshape
+from wengert.ops.basis import cast, fit_tangent, reshape
 from wengert.ops.dtype import truncate
 from wengert.ops.shape import stack
 from wengert.trace.tape import plain

@@ -18,10 +18,10 @@ from wengert.core.op import Op
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor, is_scalar, raw, view
 from wengert.numpy import indexing, protocols
-from wengert.numpy.arrays import ARRAYS, astype, lift, shape_of
+from wengert.numpy.arrays import ARRAYS, astype, lift
 from wengert.numpy.layout import conformed, copied
-from wengert.numpy.values import concrete
 from wengert.numpy.registry import NAMES, TRACED
+from wengert.numpy.values import concrete
 from wengert.ops import basis, elementwise, logic
 from wengert.ops.basis import conj, fit_tangent, imag, real, reshape, transpose
 from wengert.ops.contract import matmul

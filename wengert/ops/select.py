@@ -11,7 +11,16 @@ from wengert.core.aval import ANY, INEXACT, Aval, promote
 from wengert.core.op import Op, Sample
 from wengert.core.tensor import Array, Tensor
 from wengert.graph.program import Vars
-from wengert.ops.basis import add, batch_elementwise, broadcast_shapes, fit, fit_tangent, has_nan, real_dtype, strong_mul
+from wengert.ops.basis import (
+    add,
+    batch_elementwise,
+    broadcast_shapes,
+    fit,
+    fit_tangent,
+    has_nan,
+    real_dtype,
+    strong_mul,
+)
 from wengert.ops.family import SHAPES_2, elementwise, elementwise_shape, piecewise_constant
 
 # ── where ─────────────────────────────────────────────────────────────────────

@@ -77,7 +77,7 @@ def sweep(
                 cts_in = rule(ct, ins, xs, out, **params) if params else rule(ct, ins, xs, out)
             except NotDifferentiable as error:
                 raise error.located(describe((code, lasti))) from None
-            for var, ct_in in zip(ins, cts_in):  # noqa: B905 - `strict` costs 60 ns; the matrix checks lengths
+            for var, ct_in in zip(ins, cts_in):
                 if ct_in is not None and var is not None:
                     if debug:
                         check_nan(ct_in, f"pullback of {op.name}", (code, lasti))
