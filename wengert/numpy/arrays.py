@@ -84,7 +84,11 @@ def astype(x: Array, dtype: Any) -> Array:
     if type(x) is not Tensor:
         return x.astype(dtype)
     if dtype.kind not in "biufcV" and carries(x):
-        raise lost(f"astype({dtype})", f"{x.dtype}{list(x.shape)} under a running trace", "keep an array of floats, or a list of Tensors (x.tolist())")
+        raise lost(
+            f"astype({dtype})",
+            f"{x.dtype}{list(x.shape)} under a running trace",
+            "keep an array of floats, or a list of Tensors (x.tolist())",
+        )
     if not is_inexact(dtype):
         return truncate(x, dtype=dtype)
     return cast(x, dtype=dtype)
@@ -126,7 +130,10 @@ def shape_of(shape: Any, size: int) -> tuple[int, ...]:
             known *= d if d != -1 else 1
         if known == 0 or size % known:
             raise ShapeError(
-                "reshape", got=f"shape={tuple(dims)} for {size} elements", want="a size that divides", at=describe(here(2))
+                "reshape",
+                got=f"shape={tuple(dims)} for {size} elements",
+                want="a size that divides",
+                at=describe(here(2)),
             )
         dims[dims.index(-1)] = size // known
     return tuple(dims)
@@ -145,5 +152,3 @@ def writes_out(result: Array, out: Any) -> Array:
         raise lost("out=", "an ndarray for out=, while the result carries a derivative", "drop out=, or pass a Tensor")
     out._write(fit_tangent(result if type(result) is Tensor else np.asarray(result), out))
     return out
-
-

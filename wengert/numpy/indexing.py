@@ -56,7 +56,11 @@ def _entry(k: Any) -> Any:
     if array.dtype.kind == "b":
         if array.ndim == 0:
             raise NotDifferentiable(
-                "index", got="a boolean scalar among other keys", want="an array mask", fix="use `if`, or numpy.where", at=describe(here(3))
+                "index",
+                got="a boolean scalar among other keys",
+                want="an array mask",
+                fix="use `if`, or numpy.where",
+                at=describe(here(3)),
             )
         return concrete(array) if type(array) is Tensor else array
     if array.ndim == 0 and type(array) is not Tensor:
@@ -108,7 +112,7 @@ def getitem(x: Tensor, key: Any) -> Array:
         return out
     if (found := element(x, spec, index)) is not None:
         return found
-    if type(spec) is int and x.ndim == 1 or type(spec) is tuple and _names_element(spec, x.ndim):
+    if (type(spec) is int and x.ndim == 1) or (type(spec) is tuple and _names_element(spec, x.ndim)):
         return index(x, spec=spec)  # a scalar, which no later write changes
     return view(index, x if x.ndim else as_array(x), spec=spec)
 

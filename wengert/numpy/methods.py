@@ -199,7 +199,13 @@ def formatted(self: Tensor, spec: str) -> str:
 
 def item(self: Tensor, *args: int) -> Any:
     """`x.item()`: the one element, as a Tensor while it carries a derivative (a Python number otherwise)."""
-    element = reshape(self, shape=(self.size,))[args[0]] if len(args) == 1 else self[args] if args else reshape(self, shape=())
+    element = (
+        reshape(self, shape=(self.size,))[args[0]]
+        if len(args) == 1
+        else self[args]
+        if args
+        else reshape(self, shape=())
+    )
     if type(element) is Tensor and element.dtype.kind in "fc" and protocols.carries(element):
         return element
     return concrete(element).item()
@@ -253,7 +259,9 @@ def put_method(self: Tensor, indices: Any, values: Any, mode: str = "raise") -> 
     NAMES["put"].function(self, indices, values, mode)
 
 
-def astype_method(self: Tensor, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Array:
+def astype_method(
+    self: Tensor, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
+) -> Array:
     out = astype(self, dtype)
     return copied(self, order) if out is self and copy else out
 
@@ -319,7 +327,10 @@ def attach_methods() -> None:
         "to_device": to_device,
         "T": property(reversed_axes),
         "mT": property(matrix_transposed),
-        "real": property(lambda self: view(real, self) if self.dtype.kind == "c" else self, lambda self, v: _set_part(self, "real", v)),
+        "real": property(
+            lambda self: view(real, self) if self.dtype.kind == "c" else self,
+            lambda self, v: _set_part(self, "real", v),
+        ),
         "imag": property(lambda self: view(imag, self), lambda self, v: _set_part(self, "imag", v)),
         "flat": property(Flat, lambda self, v: Flat(self).__setitem__(slice(None), v)),
         "itemsize": property(lambda self: self.dtype.itemsize),

@@ -11,7 +11,9 @@ from wengert.core.tensor import CONSTANTS, Tensor, meet
 
 def lost(what: str, got: str, fix: str) -> ConcretizationError:
     """The error for a conversion that would lose a derivative."""
-    return ConcretizationError(what, got=got, want="a Tensor all the way, so that its derivative is kept", fix=fix, at=describe(here(2)))
+    return ConcretizationError(
+        what, got=got, want="a Tensor all the way, so that its derivative is kept", fix=fix, at=describe(here(2))
+    )
 
 
 def concrete(x: Tensor) -> Any:

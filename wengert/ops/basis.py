@@ -198,8 +198,8 @@ def _broadcast_eval(x: Array, *, shape: tuple[int, ...]) -> np.ndarray:
     lead = len(shape) - x.ndim
     if not x.ndim:
         strides = (0,) * lead
-    elif lead < 0 or not x.flags.c_contiguous or any(
-        n not in (1, d) for n, d in zip(x.shape, shape[lead:], strict=True)
+    elif (
+        lead < 0 or not x.flags.c_contiguous or any(n not in (1, d) for n, d in zip(x.shape, shape[lead:], strict=True))
     ):
         return np.broadcast_to(x, shape)
     else:
@@ -539,9 +539,7 @@ def sum_to(ct: Array, shape: tuple[int, ...]) -> Array:
     ):
         ct = broadcast_to(ct, shape=np.broadcast_shapes(ct.shape, shape))
     lead = len(ct.shape) - len(shape)
-    axes = tuple(range(lead)) + tuple(
-        i + lead for i, d in enumerate(shape) if d == 1 and ct.shape[i + lead] != 1
-    )
+    axes = tuple(range(lead)) + tuple(i + lead for i, d in enumerate(shape) if d == 1 and ct.shape[i + lead] != 1)
     if axes:
         ct = reduce_sum(ct, axes=axes)
     return ct if ct.shape == shape else reshape(ct, shape=shape)

@@ -49,7 +49,10 @@ def _ufunc_dtype(ufunc: Callable[..., Any], avals: Sequence[Aval], params: dict[
         return ufunc.resolve_dtypes((*operands, *[None] * ufunc.nout))[-ufunc.nout]
     except TypeError:
         raise DTypeError(
-            ufunc.__name__, got=", ".join(map(str, avals)), want="dtypes that this function accepts", at=describe(here(3))
+            ufunc.__name__,
+            got=", ".join(map(str, avals)),
+            want="dtypes that this function accepts",
+            at=describe(here(3)),
         ) from None
 
 

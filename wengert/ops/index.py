@@ -102,9 +102,7 @@ def _transposed(x: Array, axes: tuple[int, ...] | None) -> Array:
     return x if axes is None or axes == tuple(range(len(axes))) else transpose(x, axes=axes)
 
 
-def _index_batch(
-    xs: Sequence[Array], batched: Sequence[bool], size: int, *, spec: Spec, unique: bool = False
-) -> Array:
+def _index_batch(xs: Sequence[Array], batched: Sequence[bool], size: int, *, spec: Spec, unique: bool = False) -> Array:
     x, *arrays = xs
     ndim = x.ndim - batched[0]
     spec, arrays, axes = _batched_spec(spec, arrays, batched[1:], batched[0], ndim, size)
@@ -114,7 +112,9 @@ def _index_batch(
 # ── index ─────────────────────────────────────────────────────────────────────
 
 
-def _index_accumulate(into: np.ndarray, ct: np.ndarray, xs: Sequence[Array], *, spec: Spec, unique: bool = False) -> None:
+def _index_accumulate(
+    into: np.ndarray, ct: np.ndarray, xs: Sequence[Array], *, spec: Spec, unique: bool = False
+) -> None:
     at = native(spec, xs[1:])
     if unique or len(xs) == 1:
         into[at] += ct
@@ -247,7 +247,9 @@ def _put_vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array, *, spec: Spe
     return (dx, dy, *(None,) * len(arrays))
 
 
-def _put_overwrite(ct: np.ndarray, ins: Vars, xs: Sequence[Array], out: Array, *, spec: Spec) -> tuple[Array | None, ...]:
+def _put_overwrite(
+    ct: np.ndarray, ins: Vars, xs: Sequence[Array], out: Array, *, spec: Spec
+) -> tuple[Array | None, ...]:
     if len(xs) > 2 or (ins[0] is not None and ins[0].dtype != ct.dtype):
         return _put_vjp(ct, ins, xs, out, spec=spec)
     dy = None if ins[1] is None else fit(ct[spec].copy(), ins[1])
@@ -347,5 +349,8 @@ last_write = Op(
     vjp=Constant("a boolean: which of the assigned elements survive"),
     saves=(),
     batch=_last_batch,
-    samples=(Sample(_I, spec=(ARRAY,), shape=(3, 4)), Sample(_I, _J, spec=(ARRAY, slice(None), ARRAY), shape=(3, 2, 4))),
+    samples=(
+        Sample(_I, spec=(ARRAY,), shape=(3, 4)),
+        Sample(_I, _J, spec=(ARRAY, slice(None), ARRAY), shape=(3, 2, 4)),
+    ),
 )

@@ -113,7 +113,13 @@ def _extremum(name: str, fn: np.ufunc, share: Op, note: str) -> Op:
     def overwrite(ct: np.ndarray, ins: Vars, xs: Sequence[Array], out: Array) -> tuple[Array | None, ...]:
         wanted = [i for i in (0, 1) if ins[i] is not None]
         x = ins[wanted[0]]
-        if len(wanted) > 1 or x.shape != ct.shape or x.dtype != ct.dtype or type(xs[0]) is Tensor or type(xs[1]) is Tensor:  # pyright: ignore[reportOptionalMemberAccess]
+        if (
+            len(wanted) > 1
+            or x.shape != ct.shape
+            or x.dtype != ct.dtype
+            or type(xs[0]) is Tensor
+            or type(xs[1]) is Tensor
+        ):  # pyright: ignore[reportOptionalMemberAccess]
             return vjp(ct, ins, xs, out)
         mine = share.eval(*(xs if wanted == [0] else xs[::-1]))
         np.multiply(ct, mine, out=ct)

@@ -109,7 +109,9 @@ class FlatFunction:
         out, aux = self.fun(*args, **self.kwargs), None
         if self.has_aux:
             if not (isinstance(out, (tuple, list)) and len(out) == 2):
-                raise TypeError(f"has_aux=True wants the function to return a pair (out, aux); got {type(out).__name__}")
+                raise TypeError(
+                    f"has_aux=True wants the function to return a pair (out, aux); got {type(out).__name__}"
+                )
             out, aux = out
         flat, self.out_tree = ([out], LEAF) if type(out) is Tensor else flatten(out)
         self.n_out = len(flat)

@@ -62,7 +62,6 @@ class Jvp(Trace):
             check_nan(dout, f"jvp of {op.name}", here(3))
         return Tensor(out, dout, self)
 
-
     def write(self, cell: Tensor, spec: Any, value: Array, node: Any, traced: bool) -> bool:
         if type(node) is Tensor or not alone(sys.getrefcount(cell._node), cell._node):
             return False

@@ -120,9 +120,7 @@ def grad(
     adopt: bool = True,
 ) -> Callable[..., Any]:
     """A function that returns the gradient of `fun` (with `has_aux`: gradient and aux). See `value_and_grad`."""
-    both = value_and_grad(
-        fun, argnums, has_aux=has_aux, holomorphic=holomorphic, unconnected=unconnected, adopt=adopt
-    )
+    both = value_and_grad(fun, argnums, has_aux=has_aux, holomorphic=holomorphic, unconnected=unconnected, adopt=adopt)
 
     @functools.wraps(fun)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -180,7 +178,9 @@ class Pullback:
     def __call__(self, ct: Any) -> tuple[Any, ...]:
         leaves, tree = flatten(ct)
         if tree != self._flat.out_tree:
-            raise ShapeError("pullback", got=f"a cotangent of structure {tree}", want=f"that of the output: {self._flat.out_tree}")
+            raise ShapeError(
+                "pullback", got=f"a cotangent of structure {tree}", want=f"that of the output: {self._flat.out_tree}"
+            )
         cts = [outward(like(c, v)) if _inexact(v) else None for c, v in zip(leaves, self._values, strict=True)]
         return self._flat.pack_in(own([outward(c) for c in self._pullback(cts)], borrowed=leaves))
 
@@ -195,12 +195,17 @@ def like(ct: Any, value: Array) -> Array:
         ct = np.asarray(ct)[()]
     if tuple(ct.shape) != tuple(value.shape):
         raise ShapeError(
-            "cotangent or tangent", got=f"shape {tuple(ct.shape)}", want=f"that of its primal, {tuple(value.shape)}", at=describe(here(3))
+            "cotangent or tangent",
+            got=f"shape {tuple(ct.shape)}",
+            want=f"that of its primal, {tuple(value.shape)}",
+            at=describe(here(3)),
         )
     if ct.dtype.kind in "iub":
         ct = ct.astype(value.dtype)
     if ct.dtype.kind == "c" and value.dtype.kind != "c":
-        raise DTypeError("cotangent or tangent", got=f"{ct.dtype}", want=f"{value.dtype}, as its primal", at=describe(here(3)))
+        raise DTypeError(
+            "cotangent or tangent", got=f"{ct.dtype}", want=f"{value.dtype}, as its primal", at=describe(here(3))
+        )
     return cast_ct(ct, value.dtype)
 
 
@@ -222,7 +227,12 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, adopt: bo
 
 @entry
 def jvp(
-    fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], *, has_aux: bool = False, adopt: bool = True
+    fun: Callable[..., Any],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    *,
+    has_aux: bool = False,
+    adopt: bool = True,
 ) -> tuple[Any, ...]:
     """`fun(*primals)`, and its derivative in the direction `tangents`: `(out, tangent)` (and aux).
 
@@ -232,7 +242,12 @@ def jvp(
     leaves = [inexact(p, "jvp") for p in flat.leaves]
     dots, tree = flatten(tuple(tangents))
     if tree != flat.in_tree:
-        raise ShapeError("jvp", got=f"tangents of structure {tree}", want=f"that of the primals: {flat.in_tree}", at=describe(here(2)))
+        raise ShapeError(
+            "jvp",
+            got=f"tangents of structure {tree}",
+            want=f"that of the primals: {flat.in_tree}",
+            at=describe(here(2)),
+        )
     values, out_dots = jvp_flat(flat, leaves, [like(t, p) for t, p in zip(dots, leaves, strict=True)])
     filled = [zero_tangent(v) if d is None else d for v, d in zip(values[: flat.n_out], out_dots, strict=False)]
     out, dot = flat.pack_out(values), flat.pack_out(own(filled, borrowed=dots))

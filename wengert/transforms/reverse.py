@@ -108,7 +108,9 @@ def _is_free(ct: Array) -> bool:
     return type(ct) is np.ndarray and ct.base is None and ct.flags.writeable
 
 
-def _adds_in_place(op: Op, cts: dict[Var, Array], var: Var, ct: Array, xs: Sequence[Array], params: dict[str, Any]) -> bool:
+def _adds_in_place(
+    op: Op, cts: dict[Var, Array], var: Var, ct: Array, xs: Sequence[Array], params: dict[str, Any]
+) -> bool:
     """Add into the cotangent that `var` has already, if nobody else holds that."""
     if getrefcount(cts[var]) != ALONE_IN_DICT:
         return False
