@@ -482,7 +482,7 @@ def recording_binary(op: Op, general: Callable[[Any, Any], Any], *, as_operator:
     a Tensor of that tape. Its cost is 0.65 µs on top of NumPy's; `Op.__call__` and `Tape.apply`, which take
     everything else, need 1.9.
     """
-    evaluate, is_constant, getframe, getrefcount = op.eval, op.constant, sys._getframe, sys.getrefcount
+    evaluate, is_constant, getframe, getrefcount, new = op.eval, op.constant, sys._getframe, sys.getrefcount, object.__new__
     (left_x, left_y, left_out), (right_x, right_y, right_out), (both_x, both_y, both_out) = (
         (0 not in drop, 1 not in drop, saves_out) for drop, _, saves_out in (op.dropped(mask, 2) for mask in (1, 2, 3))
     )
@@ -501,7 +501,7 @@ def recording_binary(op: Op, general: Callable[[Any, Any], Any], *, as_operator:
                 y = b._value
                 if b._trace is not tape or b._view is not None or type(y) is Tensor:
                     return op(a, b)
-                if x.nbytes < largest_of_both or getrefcount(a) != TEMPORARY:
+                if getrefcount(a) != TEMPORARY or x.nbytes < largest_of_both:
                     out = evaluate(x, y)
                 else:
                     out = into_dying(evaluate, x, y, getframe(1))
@@ -509,7 +509,7 @@ def recording_binary(op: Op, general: Callable[[Any, Any], Any], *, as_operator:
                 xs = (x if both_x else None, y if both_y else None) if saves_both else NOTHING
                 saved = out if both_out else None
             elif kind is np.ndarray or kind in NUMBERS:
-                if x.nbytes < largest or getrefcount(a) != TEMPORARY:
+                if getrefcount(a) != TEMPORARY or x.nbytes < largest:
                     out = evaluate(x, b)
                 else:
                     out = into_dying(evaluate, x, b, getframe(1))
@@ -545,12 +545,15 @@ def recording_binary(op: Op, general: Callable[[Any, Any], Any], *, as_operator:
         dtype = out.dtype
         if dtype is not FLOAT64 and dtype.kind == "O":
             raise objects(op)
-        var = Var(out.shape, dtype)
+        var = new(Var)  # past `__init__`, here and below: 0.1 µs less
+        var.shape, var.dtype = out.shape, dtype
         if as_operator:
             frame = getframe(1)
             tape.append((op, ins, var, NO_PARAMS, xs, saved, frame.f_code, frame.f_lasti))
         else:
             tape.append((op, ins, var, NO_PARAMS, xs, saved, *(here(2) or NOWHERE)))
-        return Tensor(out, var, tape)
+        tensor = new(Tensor)
+        tensor._value, tensor._node, tensor._trace, tensor._view = out, var, tape, None
+        return tensor
 
     return method
