@@ -40,12 +40,15 @@ def remember(original: Any, made: Any) -> None:
     """Enter a pair."""
     key, made_key = id(original), id(made)
 
-    def forget(ref: Any, adopted: Any = ADOPTED, originals: Any = _ORIGINALS) -> None:  # bound: it may run at exit
-        if adopted.get(key) is entry:
+    # Bound to the tables, since it may run at exit; found in them, since a closure over the entry would be a cycle.
+    def forget(ref: Any, adopted: Any = ADOPTED, originals: Any = _ORIGINALS) -> None:
+        entry = adopted.get(key)
+        if entry is not None and (ref is entry or ref is entry.source):
             del adopted[key]
-        if ref is entry and originals.get(made_key) is entry:
+            entry.held = entry.plan = entry.source = None
+        if originals.get(made_key) is ref:
             del originals[made_key]
-        entry.held = entry.plan = entry.source = None
+            ref.held = ref.plan = ref.source = None
 
     try:
         entry = Counterpart(made, forget)
