@@ -17,7 +17,7 @@ from wengert.numpy.values import lost
 from wengert.ops.basis import cast, fit_tangent, reshape
 from wengert.ops.dtype import truncate
 from wengert.ops.shape import stack
-from wengert.trace.tape import plain
+from wengert.trace.admission import plain
 
 ARRAYS = frozenset({Tensor, np.ndarray})
 

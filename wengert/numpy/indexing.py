@@ -18,7 +18,7 @@ from wengert.numpy.values import concrete
 from wengert.ops.basis import reshape
 from wengert.ops.index import ARRAY, index, index_put, native
 from wengert.ops.shape import laid_out
-from wengert.trace.tape import element, write_in_place
+from wengert.trace.cells import element, write_in_place
 
 BASIC = frozenset({int, slice, type(None), type(Ellipsis)})
 PLAIN = BASIC | {tuple}

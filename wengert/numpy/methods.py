@@ -25,7 +25,7 @@ from wengert.numpy.values import concrete
 from wengert.ops import basis, elementwise, logic
 from wengert.ops.basis import conj, fit_tangent, imag, real, reshape, transpose
 from wengert.ops.contract import matmul
-from wengert.trace.tape import NUMBERS, recording_binary, recording_unary
+from wengert.trace.recorders import NUMBERS, recording_binary, recording_unary
 
 OPERANDS = ARRAYS | NUMBERS
 

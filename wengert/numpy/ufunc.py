@@ -17,7 +17,7 @@ from wengert.numpy.registry import enter
 from wengert.numpy.ufunc_methods import METHODS
 from wengert.ops.basis import reshape
 from wengert.ops.select import where as select
-from wengert.trace.tape import recording_binary, recording_unary
+from wengert.trace.recorders import recording_binary, recording_unary
 
 _AS_THEY_ARE = frozenset({Tensor, np.ndarray, float, int, bool, np.float64, np.float32, np.int64, np.bool_})
 _NUMBERS = frozenset({int, float, complex})

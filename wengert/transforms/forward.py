@@ -19,7 +19,9 @@ from wengert.core.op import Op
 from wengert.core.quiet import quietly
 from wengert.core.source import describe, here
 from wengert.core.tensor import CONSTANTS, Array, Tensor, Trace, constant, held, running
-from wengert.trace.tape import alone, check_nan, inexact, objects
+from wengert.trace.admission import check_nan, inexact
+from wengert.trace.cells import alone
+from wengert.trace.tape import objects
 
 
 class Jvp(Trace):

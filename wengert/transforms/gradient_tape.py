@@ -14,7 +14,8 @@ from wengert.core.tensor import CONSTANTS, Array, Tensor, active, paused, runnin
 from wengert.core.tree import flatten, map_tree, unflatten
 from wengert.graph.program import Program, Var
 from wengert.ops.basis import reshape, transpose
-from wengert.trace.tape import Lease, Tape, inexact
+from wengert.trace.admission import inexact
+from wengert.trace.tape import Lease, Tape
 from wengert.transforms.batch import batch_flat
 from wengert.transforms.entry import entry, outward
 from wengert.transforms.gradients import like

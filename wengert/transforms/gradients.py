@@ -22,7 +22,7 @@ from wengert.core.source import describe, here
 from wengert.core.tensor import Array, held
 from wengert.core.tree import flatten
 from wengert.ops.basis import cast_ct
-from wengert.trace.tape import inexact
+from wengert.trace.admission import inexact
 from wengert.transforms.entry import FlatFunction, entry, outward
 from wengert.transforms.forward import jvp_flat
 from wengert.transforms.reverse import own, vjp_flat

@@ -19,7 +19,8 @@ from wengert.core.source import describe, here
 from wengert.core.tensor import Array, running
 from wengert.graph.program import Literal
 from wengert.ops.basis import add, cast, reshape, scale, transpose
-from wengert.trace.tape import ReplayableTape, inexact
+from wengert.trace.admission import inexact
+from wengert.trace.tape import ReplayableTape
 from wengert.transforms.batch import batch_flat
 from wengert.transforms.entry import FlatFunction, entry
 from wengert.transforms.forward import jvp_flat

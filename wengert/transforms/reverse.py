@@ -26,7 +26,9 @@ from wengert.core.source import describe
 from wengert.core.tensor import Array, Tensor, held, raw, running
 from wengert.graph.program import Program, Var
 from wengert.ops.basis import add
-from wengert.trace.tape import LARGE, Lease, Tape, check_nan, inexact
+from wengert.trace.admission import check_nan, inexact
+from wengert.trace.tape import Lease, Tape
+from wengert.trace.temporaries import LARGE
 
 
 def record(fun: Callable[..., Sequence[Array]], primals: Sequence[Array]) -> tuple[Sequence[Array], Tape]:
