@@ -22,7 +22,7 @@ test: .venv/test$(PEERS).stamp
 check: .venv/check.stamp
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m pyright
+	$(PY) -m pyright --pythonpath $(PY)
 	$(PY) -m pytest -q tests/test_layers.py tests/test_exports.py
 	$(PY) -m sphinx -W -q -b html docs docs/_build/html
 
