@@ -6,6 +6,7 @@ import argparse
 import json
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from wengert.verify.doctor import examine
@@ -19,6 +20,6 @@ def run(options: argparse.Namespace) -> int:
         table = Table("", "", "")
         for f in findings:
             mark = {"ok": "[green]ok[/]", "missing": "[yellow]–[/]", "broken": "[red]broken[/]"}[f.state]
-            table.add_row(f.topic, f.value, mark + (f"  {f.advice}" if f.advice else ""))
+            table.add_row(f.topic, escape(f.value), mark + (f"  {escape(f.advice)}" if f.advice else ""))
         Console().print(table)
     return 1 if any(f.state == "broken" for f in findings) else 0
