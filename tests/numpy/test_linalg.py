@@ -217,7 +217,7 @@ def test_results_have_numpys_names():
             + np.linalg.svd(a).S.sum()
             + np.linalg.qr(a).R[0, 0]
             + np.linalg.slogdet(a).logabsdet
-            + np.linalg.eig(a).eigenvectors[0, 0]
+            + np.real(np.linalg.eig(a).eigenvectors[0, 0])
         )
 
     assert wengert.grad(fun)(a).shape == (3, 3)
