@@ -15,7 +15,7 @@ from wengert.core.errors import NotDifferentiable
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor, carries, raw
 from wengert.core.tree import leaves
-from wengert.numpy.arrays import astype, has_tensor, lift, operand
+from wengert.numpy.arrays import has_tensor, lift, operand
 from wengert.numpy.layout import example
 from wengert.numpy.registry import NAMES, enter, theirs, values
 from wengert.ops.elementwise import div, mul
@@ -124,7 +124,7 @@ fill(
 )
 fill("packbits unpackbits", "constant", "bits", make=mapped(values))
 fill(
-    "load loadtxt genfromtxt fromfile fromregex fromstring frombuffer from_dlpack fromiter",
+    "load loadtxt genfromtxt fromfile fromregex fromstring frombuffer",
     "constant",
     "numbers from outside the program; on a Tensor it raises",
 )
@@ -192,14 +192,6 @@ def kaiser(M: Any, beta: Any) -> Array:
     return div(i0(mul(beta, np.sqrt(1 - ((np.arange(0, n) - half) / half) ** 2.0))), i0(beta))
 
 
-def require(a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = None) -> Array:
-    """`numpy.require`: memory layout means nothing for a Tensor."""
-    if not has_tensor(a):
-        return np.require(a, dtype, requirements)
-    x = lift(a)
-    return x if dtype is None else astype(x, dtype)
-
-
 def apply_over_axes(func: Callable[..., Any], a: Any, axes: Any) -> Array:
     """`numpy.apply_over_axes`: `func(a, axis)` over each axis in turn, its result expanded to the rank of `a`."""
     x = lift(a)
@@ -215,7 +207,7 @@ def apply_over_axes(func: Callable[..., Any], a: Any, axes: Any) -> Array:
     return x
 
 
-for _function in (kaiser, require, apply_over_axes):
+for _function in (kaiser, apply_over_axes):
     fill(_function.__name__, "differentiable", "", make=lambda name, original, function=_function: function)
 
 # ── refusals ──────────────────────────────────────────────────────────────────
@@ -254,12 +246,6 @@ refuse(
     "poly1d",
     "an object that holds an ndarray of coefficients",
     "keep the coefficients in a Tensor c, and use numpy.polyval(c, x), polyadd, polymul, polyder, polyint, roots",
-)
-refuse("copyto", "it writes into an ndarray", "write into a Tensor: x[...] = value")
-refuse(
-    "asarray_chkfinite",
-    "it answers with an ndarray",
-    "use x, and numpy.isfinite(x).all()",
 )
 
 # ── methods of ndarray that a Tensor refuses ──────────────────────────────────
