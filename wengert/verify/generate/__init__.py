@@ -1,0 +1,1 @@
+"""Generated tests: legal calls of every op, and random programs, from one source of choices."""
