@@ -12,6 +12,8 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from wengert.core.errors import MissingExtra
+
 T = TypeVar("T")
 Shape = tuple[int, ...]
 
@@ -81,7 +83,7 @@ class DrawnChoices:
         try:
             from hypothesis import strategies
         except ImportError as error:
-            raise ImportError("drawn choices need hypothesis; pip install 'wengert[verify]'") from error
+            raise MissingExtra("hypothesis", "verify", "drawing choices") from error
         self._draw, self._strategies = draw, strategies
 
     def integer(self, low: int, high: int) -> int:
