@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from wengert.core.op import Sample
+from wengert.verify.generate.choices import Choices
 from wengert.verify.generate.legal import shape_of
 
 Shape = tuple[int, ...]
@@ -94,3 +95,65 @@ def relabelled(subscripts: str, shapes: Sequence[Shape]) -> str:
     ]
     kept = labels + "".join(c for c in right if any(c in t for t in made))
     return ",".join(made) + "->" + kept
+
+
+# ── other values ──────────────────────────────────────────────────────────────
+
+# Orders of derivatives and the like: only what the samples show.
+CLOSED = {"n", "i", "j", "r", "rise", "powers", "strong", "subscripts", "dtype", "seed", "rcond", "least", "lead"}
+# Sizes and steps that must stay positive, and amounts of any sign.
+POSITIVE = {"strides", "dilation", "window", "kernel", "sizes"}
+
+
+def mutated(
+    name: str, value: Any, seen: Sequence[Any], shapes: Sequence[Shape], choices: Choices
+) -> Any:
+    """Another value for the parameter `name`, of the kind that the op's samples show in `seen`.
+
+    The op's shape rule, and a trial evaluation, decide whether it is admitted.
+    """
+    ndim = len(shapes[0]) if shapes else 0
+    other = [s for s in distinct(list(seen)) if s != value]
+    if name in CLOSED or isinstance(value, str) or value is None:
+        return choices.pick(other) if other else value
+    if isinstance(value, bool):
+        return not value
+    if name == "axes" and isinstance(value, tuple):
+        count = ndim if len(value) == ndim and choices.chance(0.5) else choices.integer(0, ndim)
+        left = list(range(ndim))
+        return tuple(left.pop(choices.integer(0, len(left) - 1)) for _ in range(count))
+    if name in ("axis", "axis1", "axis2"):
+        return choices.integer(0, max(ndim, 1))
+    if name == "shape":
+        return _other_shape(value, shapes, choices)
+    if isinstance(value, int):
+        low = min([0, *(s for s in seen if isinstance(s, int))])
+        return choices.integer(low, max(3, *(s + 2 for s in seen if isinstance(s, int))))
+    if isinstance(value, float):
+        scaled = value * choices.pick((2.0, 0.5, 1.25, 0.8))
+        return choices.pick([scaled, *(s for s in other if isinstance(s, float))])
+    if isinstance(value, tuple) and value and choices.chance(0.8):
+        at = choices.integer(0, len(value) - 1)
+        item = value[at]
+        if isinstance(item, tuple):
+            item = tuple(choices.integer(0, 2) for _ in item)
+        elif isinstance(item, int):
+            item = choices.integer(1, 3) if name in POSITIVE else choices.integer(-3, 5)
+        return (*value[:at], item, *value[at + 1 :])
+    return choices.pick(other) if other else value
+
+
+def _other_shape(value: Shape, shapes: Sequence[Shape], choices: Choices) -> Shape:
+    """For reshape: the same number of elements; for broadcast_to: more axes; for others the rule decides."""
+    own = shapes[0] if shapes else ()
+    n = _size(own)
+    match choices.integer(0, 3):
+        case 0:
+            return (n,)
+        case 1:
+            k = choices.integer(1, max(n, 1))
+            return (k, n // k) if n % k == 0 else (n, 1)
+        case 2:
+            return (choices.integer(0, 3), *(d if d != 1 else choices.integer(1, 3) for d in own))
+        case _:
+            return own

@@ -1,0 +1,272 @@
+"""What must hold of any legal call, whatever its values.
+
+    shape       the shape rule says what `eval` gives
+    dual        ⟨u, Jv⟩ = ⟨Jᵀu, v⟩ where both are finite; and neither is finite alone
+    layout      the memory layout of the operands changes nothing
+    writing     operands and cotangents are left as they were
+    vmap        a batch that holds these values gives what a loop gives
+    precision   the derivative in a narrow dtype is that in double precision, as far as conditioning allows
+
+Smooth calls are measured against references, in every mode (`wengert.verify.measure`).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.core.aval import is_inexact
+from wengert.core.errors import NotDifferentiable
+from wengert.core.op import Refuse
+from wengert.transforms.batch import batch_flat
+from wengert.transforms.forward import jvp_flat
+from wengert.transforms.reverse import vjp_flat
+from wengert.verify import rules
+from wengert.verify.generate.arrays import Laid
+from wengert.verify.generate.calls import Generated, Values, rebuilt
+from wengert.verify.measure import MODES, alike, dot, precision, present, size, wide
+
+Outcome = dict[str, str]  # check → "" where it passed, or why it decided nothing
+
+
+def check(
+    name: str,
+    *args: Any,
+    params: dict[str, Any] | None = None,
+    diff: tuple[int, ...],
+    base: int,
+    dtype: str,
+    values: Values,
+) -> Outcome:
+    """Run all checks of one call of the op `name`, written out as `Generated.code` does."""
+    return check_call(rebuilt(name, *args, params=params, diff=diff, base=base, dtype=dtype, values=values))
+
+
+def check_call(call: Generated) -> Outcome:
+    """Every check that applies. Raises AssertionError with the call as a program; returns what was decided."""
+    found: Outcome = {}
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            rules.check_shape(call)
+            found["shape"] = ""
+            found["vmap"] = _vmap(call)
+            if call.op.constant or not call.diff or not all(is_inexact(np.asarray(p).dtype) for p in call.primals):
+                return found
+            _first_order(call, found)
+            if call.values == "smooth":
+                for mode in MODES:
+                    if mode not in ("jit", "vmap"):
+                        found[mode] = _measured(call, mode)
+    except NotDifferentiable as refusal:
+        found["refused"] = str(refusal).splitlines()[0]
+    except Exception as error:
+        raise AssertionError(f"{type(error).__name__}: {error}\n\n{call.code()}") from error
+    return found
+
+
+def _measured(call: Generated, mode: str) -> str:
+    try:
+        rules.check_call(call, mode)
+    except rules.Undecided as undecided:
+        return str(undecided)
+    return ""
+
+
+# ── first order ───────────────────────────────────────────────────────────────
+
+
+def _first_order(call: Generated, found: Outcome) -> None:
+    before = [np.array(a, copy=True) for a in call.args]
+    vs, us = call.tangents(), call.cotangents()
+    kept = [np.array(u, copy=True) for u in us]
+    dots, back = _derivatives(call, vs, us)
+    for what, held, now in [("operand", before, call.args), ("cotangent", kept, us)]:
+        for i, (a, b) in enumerate(zip(held, now, strict=True)):
+            if a.tobytes() != np.asarray(b).tobytes():
+                raise call.fail("writing", f"{what} {i} was {a} and is {b}")
+    found["writing"] = ""
+    found["dual"] = _dual(call, vs, us, dots, back)
+    found["layout"] = _layout(call, vs, us, dots, back)
+    if call.dtype.itemsize < np.dtype(np.complex128 if call.dtype.kind == "c" else np.float64).itemsize:
+        found["precision"] = _narrow(call, vs, us, dots, back)
+
+
+def _derivatives(call: Generated, vs: Sequence[Any], us: Sequence[Any]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    outs, dots = jvp_flat(call, call.primals, vs)
+    dots = present(dots, outs)
+    alike(call, "tangent", dots, outs)
+    back = present(vjp_flat(call, call.primals)[1](us), call.primals)
+    alike(call, "cotangent", back, call.primals)
+    return dots, back
+
+
+def _finite(arrays: Sequence[Any]) -> bool:
+    return all(bool(np.isfinite(wide(a)).all()) for a in arrays)
+
+
+def _dual(call: Generated, vs: Sequence[Any], us: Sequence[Any], dots: Sequence[Any], back: Sequence[Any]) -> str:
+    left, right = _finite(dots), _finite(back)
+    if not (left and right):
+        if (left or right) and not _near_overflow([*dots, *back, *call.all_outs(*call.primals)], call.dtype):
+            raise call.fail("dual", f"tangents {dots} and cotangents {back}: one side alone is finite")
+        us, vs = _silenced(us, dots), _silenced(vs, back)
+        dots, back = _derivatives(call, vs, us)
+        if not (_finite(dots) and _finite(back)):
+            return "derivatives that are not finite reach all the others"
+    rtol, floor = precision(call.dtype)
+    lhs, rhs = dot(us, dots), dot(back, vs)
+    scale = max(size(us, dots), size(back, vs))
+    if not np.isfinite(scale):
+        return "the pairing overflows"
+    smallest = float(np.finfo(call.dtype).tiny) / float(np.finfo(call.dtype).eps)
+    if abs(lhs - rhs) > rtol * scale + smallest:
+        allowed = 64 * float(np.finfo(call.dtype).eps) * _moved_pairing(call, us, vs)
+        if not abs(lhs - rhs) <= allowed:
+            raise call.fail("dual", f"⟨u,Jv⟩ = {lhs:.17g}, ⟨Jᵀu,v⟩ = {rhs:.17g}, of size {scale:.3g}; {allowed:.3g} allowed")
+    return ""
+
+
+def _near_overflow(arrays: Sequence[Any], dtype: np.dtype) -> bool:
+    """Whether a finite element is so large that its partners overflow (in sums, or times a direction)."""
+    most = float(np.finfo(dtype).max) * float(np.finfo(dtype).eps)
+    return any(bool(np.any(np.abs(wide(a)[np.isfinite(wide(a))]) > most)) for a in arrays)
+
+
+def _silenced(directions: Sequence[Any], met: Sequence[Any]) -> list[Any]:
+    """Directions with zeros where what they meet is not finite."""
+    return [
+        np.where(np.isfinite(wide(m)), np.asarray(d), np.zeros((), np.asarray(d).dtype)).astype(np.asarray(d).dtype)[()]
+        for d, m in zip(directions, met, strict=True)
+    ]
+
+
+def _moved_pairing(call: Generated, us: Sequence[Any], vs: Sequence[Any]) -> float:
+    """How far ⟨u,Jv⟩ and ⟨Jᵀu,v⟩ move, relative to a small relative change of the operands: their conditioning."""
+    rng, eps = np.random.default_rng(0), float(np.finfo(call.dtype).eps) ** 0.75
+    worst = 0.0
+    here = [dot(us, d) if k == 0 else dot(d, vs) for k, d in enumerate(_derivatives(call, vs, us))]
+    for _ in range(3):
+        moved = moved_twin(call, eps, rng)
+        there = [dot(us, d) if k == 0 else dot(d, vs) for k, d in enumerate(_derivatives(moved, vs, us))]
+        worst = max(worst, *(abs(a - b) / eps for a, b in zip(here, there, strict=True)))
+    return worst
+
+
+def moved_twin(call: Generated, step: float, rng: np.random.Generator) -> Generated:
+    """The call with each differentiable operand changed by up to `step`, relative."""
+    other = call.twin()
+    other.args = list(call.args)
+    for i in call.diff:
+        a = np.asarray(call.args[i])
+        factor = (1 + step * rng.uniform(-1, 1, a.shape)).astype(np.finfo(a.dtype).dtype)
+        other.args[i] = (a * factor).astype(a.dtype)[()]
+    return other  # type: ignore[return-value]
+
+
+# ── layout and precision ──────────────────────────────────────────────────────
+
+
+def _layout(call: Generated, vs: Sequence[Any], us: Sequence[Any], dots: Sequence[Any], back: Sequence[Any]) -> str:
+    if all(not isinstance(a, Laid) or a.layout == "contiguous" for a in call.laid):
+        return ""
+    plain = call.twin()
+    plain.args = [np.ascontiguousarray(a).reshape(a.shape)[()] if isinstance(a, np.ndarray) else a for a in call.args]
+    dots2, back2 = _derivatives(plain, vs, us)  # type: ignore[arg-type]
+    return _compared(call, "layout", [*dots, *back], [*dots2, *back2], 16.0, vs, us)
+
+
+def _narrow(call: Generated, vs: Sequence[Any], us: Sequence[Any], dots: Sequence[Any], back: Sequence[Any]) -> str:
+    whole = call.wide
+    wide_vs = [wide(v)[()] for v in vs]
+    wide_us = [wide(u)[()] for u in us]
+    try:
+        dots2, back2 = _derivatives(whole, wide_vs, wide_us)  # type: ignore[arg-type]
+    except np.linalg.LinAlgError as error:
+        return f"in double precision: {error}"
+    return _compared(call, "precision", [*dots, *back], [*dots2, *back2], 64.0, vs, us)
+
+
+def _compared(
+    call: Generated, what: str, got: Sequence[Any], want: Sequence[Any], ulps: float, vs: Sequence[Any], us: Sequence[Any]
+) -> str:
+    """Elementwise, relative to each array's largest element, and to how far it moves with the operands."""
+    rtol = precision(call.dtype)[0]
+    info = np.finfo(call.dtype)
+    left_out = ""
+    moves: list[np.ndarray] | None = None
+    for k, (g, w) in enumerate(zip(got, want, strict=True)):
+        g, w = wide(g), wide(w)
+        sure = np.isfinite(g) & np.isfinite(w) & (np.abs(w) < float(info.max) * float(info.eps))
+        odd = ~sure & ~((np.isnan(g) & np.isnan(w)) | (g == w))
+        if odd.any() and not _near_overflow([w], call.dtype) and not _near_overflow(call.primals, call.dtype):
+            raise call.fail(what, f"got {g}, want {w}")
+        left_out = left_out or ("values that are not finite" if odd.any() else "")
+        if not sure.any():
+            continue
+        scale = float(np.max(np.abs(w[sure])))
+        off = np.abs(np.where(sure, g, 0) - np.where(sure, w, 0))
+        if np.all(off <= rtol * scale + float(info.tiny) / float(info.eps)):
+            continue
+        moves = moves or _moves(call, vs, us)
+        if not np.all(off <= ulps * float(info.eps) * moves[k] + rtol * scale):
+            raise call.fail(what, f"got {g}, want {w}; conditioning allows {ulps * float(info.eps) * moves[k]}")
+    return left_out
+
+
+def _moves(call: Generated, vs: Sequence[Any], us: Sequence[Any]) -> list[np.ndarray]:
+    """How far each derivative moves with its operands, in units of their relative change."""
+    rng, step = np.random.default_rng(1), float(np.finfo(call.dtype).eps)
+    whole = call.wide
+    wide_vs, wide_us = [wide(v)[()] for v in vs], [wide(u)[()] for u in us]
+    here = [a for side in _derivatives(whole, wide_vs, wide_us) for a in side]  # type: ignore[arg-type]
+    worst = [np.zeros(np.shape(a)) for a in here]
+    for _ in range(4):
+        there = _derivatives(moved_twin(whole, step, rng), wide_vs, wide_us)  # type: ignore[arg-type]
+        for k, (a, b) in enumerate(zip(here, (a for side in there for a in side), strict=True)):
+            change = np.abs(wide(a) - wide(b)) / step
+            worst[k] = np.maximum(worst[k], np.where(np.isnan(change), np.inf, change))
+    return worst
+
+
+# ── vmap ──────────────────────────────────────────────────────────────────────
+
+
+def _vmap(call: Generated) -> str:
+    """These values with others of the domain, as a batch: all operands, and each alone."""
+    if isinstance(call.op.batch, Refuse):
+        return f"refused: {call.op.batch.reason}"
+    n, fresh = len(call.args), call.sample.build(np.random.default_rng(7), call.dtype)
+    arrays = [i for i in range(n) if isinstance(call.args[i], (np.ndarray, np.generic))]
+
+    def fun(*args: Any) -> list[Any]:
+        out = call.op(*args, **call.sample.params)
+        return list(out) if call.op.multi else [out]
+
+    for chosen in dict.fromkeys([tuple(arrays), *((i,) for i in arrays)]):
+        pairs = {i: [call.args[i], fresh[i] if isinstance(call.sample.args[i], tuple) else call.args[i]] for i in chosen}
+        batch = [np.stack([np.asarray(p) for p in pairs[i]]) if i in pairs else a for i, a in enumerate(call.args)]
+        outs, flags = batch_flat(fun, batch, [i in pairs for i in range(n)], 2)
+        loop = [fun(*(pairs[i][b] if i in pairs else a for i, a in enumerate(call.args))) for b in range(2)]
+        for k, (out, flag) in enumerate(zip(outs, flags, strict=True)):
+            got = np.asarray(out if flag else np.stack([out] * 2))
+            want = np.stack([np.asarray(row[k]) for row in loop])
+            alike(call, f"batch over inputs {chosen}", [got], [want])
+            _same(call, f"batch over inputs {chosen}", got, want)
+    return ""
+
+
+def _same(call: Generated, what: str, got: np.ndarray, want: np.ndarray) -> None:
+    if not is_inexact(want.dtype):
+        if not np.array_equal(got, want):
+            raise call.fail(what, f"got {got}, a loop gives {want}")
+        return
+    g, w = wide(got), wide(want)
+    rtol = precision(want.dtype)[0]
+    both = np.isfinite(g) & np.isfinite(w)
+    close = np.abs(np.where(both, g - w, 0)) <= rtol * np.max(np.abs(w[both]), initial=0.0)
+    if not np.all(np.where(both, close, (g == w) | (np.isnan(g) & np.isnan(w)))):
+        raise call.fail(what, f"got {got}, a loop gives {want}")
