@@ -9,7 +9,8 @@
     ├── Unconnected                       a gradient asked for something the result does not depend on
     ├── TapeError                         a tape used against its protocol (spent, still recording, …)
     ├── NonFinite (FloatingPointError)    `debug_nans`: the first op that produced a NaN
-    └── MissingExtra (ImportError)        an optional dependency is not installed
+    ├── MissingExtra (ImportError)        an optional dependency is not installed
+    └── MissingPackage (ImportError)      a package that was named is not installed
 
 Each message says what was got, what is wanted, and the fix; the user's own line
 follows when one is known.
@@ -21,6 +22,7 @@ __all__ = [
     "ConcretizationError",
     "DTypeError",
     "MissingExtra",
+    "MissingPackage",
     "NonFinite",
     "NotDifferentiable",
     "ShapeError",
@@ -97,3 +99,10 @@ class MissingExtra(WengertError, ImportError):
             f"{purpose} needs the package {package!r}, which is not installed",
             fix=f"pip install 'wengert[{extra}]'",
         )
+
+
+class MissingPackage(WengertError, ImportError):
+    """A package whose sources were to be read is not installed."""
+
+    def __init__(self, package: str) -> None:
+        super().__init__(f"package {package!r} is not installed", fix=f"pip install {package}, or leave it out")
