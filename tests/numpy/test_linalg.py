@@ -11,7 +11,7 @@ from wengert.numpy.registry import NAMES
 from wengert.ops.matrix import positive_definite, regular
 from wengert.transforms.forward import jvp_flat
 from wengert.transforms.reverse import vjp_flat
-from wengert.verify.rules import directional
+from wengert.verify.reference import differences
 
 RNG = np.random.default_rng(0)
 
@@ -95,7 +95,7 @@ def test_first_and_second_derivative_of_det_at_every_rank(rank):
         return np.array(minor)
 
     np.testing.assert_allclose(pulled(np.linalg.det, a), cofactors(a), atol=1e-12)
-    (want,) = directional(lambda t: [cofactors(a + t * v)])
+    (want,) = differences(lambda t: [cofactors(a + t * v)]).value
     np.testing.assert_allclose(hessian(np.linalg.det, a, v), want, atol=1e-8)
 
 
@@ -130,7 +130,7 @@ def test_gradients_of_symmetric_arguments_are_symmetric(fun):
     back = pulled(fun, a, ct)
     np.testing.assert_allclose(back, back.T, atol=1e-14)
     v = RNG.normal(size=(3, 3))
-    (want,) = directional(lambda t: [fun(a + t * (v + v.T))])
+    (want,) = differences(lambda t: [fun(a + t * (v + v.T))]).value
     np.testing.assert_allclose(np.sum(back * (v + v.T)), np.sum(ct * want), rtol=1e-7)
 
 
@@ -144,7 +144,7 @@ def test_unsymmetric_argument_is_read_from_its_triangle(upper):
     np.testing.assert_allclose(outs[0], fun(half))
     (back,) = pullback([ct])
     v = RNG.normal(size=(3, 3))
-    (want,) = directional(lambda t: [fun(half + t * v)])
+    (want,) = differences(lambda t: [fun(half + t * v)]).value
     np.testing.assert_allclose(np.sum(back * v), np.sum(ct * want), rtol=1e-7)
     assert np.array_equal(back, np.triu(back) if upper else np.tril(back))
 
@@ -180,7 +180,7 @@ def test_small_singular_values_apart_are_resolved():
     back = pulled(lambda a: np.linalg.svd(a)[0], a, ct)
     assert np.isfinite(back).all()
     v = u @ np.diag([0.0, 1e-9, 2e-9]) @ vh + 1e-9 * RNG.normal(size=(3, 3))
-    (want,) = directional(lambda t: [np.linalg.svd(a + t * v)[0]])
+    (want,) = differences(lambda t: [np.linalg.svd(a + t * v)[0]]).value
     # The singular values themselves are known to seven digits, and differences divide that by the step of 1e-3.
     np.testing.assert_allclose(np.sum(back * v), np.sum(ct * want), rtol=1e-3)
 
@@ -189,7 +189,7 @@ def test_hermitian_svd_of_eigenvalues_of_equal_modulus_apart():
     a = np.array([[1.5, 1.0], [1.0, -1.0]])
     back = pulled(lambda a: np.linalg.svd((a + a.T) / 2, hermitian=True)[0], a, np.ones((2, 2)))
     v = RNG.normal(size=(2, 2))
-    (want,) = directional(lambda t: [np.linalg.svd((a + a.T + t * (v + v.T)) / 2, hermitian=True)[0]])
+    (want,) = differences(lambda t: [np.linalg.svd((a + a.T + t * (v + v.T)) / 2, hermitian=True)[0]]).value
     np.testing.assert_allclose(np.sum(back * v), want.sum(), rtol=1e-7)
 
 

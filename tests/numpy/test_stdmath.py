@@ -10,7 +10,7 @@ from wengert.numpy import stdcmath, stdmath
 from wengert.transforms.batch import batch_flat
 from wengert.transforms.forward import jvp_flat
 from wengert.transforms.reverse import vjp_flat
-from wengert.verify.rules import directional
+from wengert.verify.reference import differences
 
 # Every differentiable function of math, at points inside its domain.
 CALLS = {
@@ -126,11 +126,11 @@ def test_differentiable(name, args):
     if name == "nextafter":
         want = [weights[0]]
     else:
-        moved = directional(
+        moved = differences(
             lambda t: [
                 np.float64(o) for o in outputs(theirs, full([p + t * w for p, w in zip(primals, weights, strict=True)]))
             ]
-        )
+        ).value
         want = [float(m) for m in moved]
     got = [0.0 if d is None else float(d) for d in dots]
     assert got == pytest.approx(want, rel=1e-7, abs=1e-8)
@@ -151,7 +151,7 @@ def test_iterables(name, args):
     if name == "fsum":
         assert float(dots[0]) == pytest.approx(sum(steps[0]), rel=1e-14)
     else:
-        want = directional(lambda t: [np.float64(theirs(*(a + t * s for a, s in zip(arrays, steps, strict=True))))])
+        want = differences(lambda t: [np.float64(theirs(*(a + t * s for a, s in zip(arrays, steps, strict=True))))]).value
         assert float(dots[0]) == pytest.approx(float(want[0]), rel=1e-7)
     lazily, _ = jvp_flat(lambda *xs: [ours(*map(iter, xs))], arrays, steps)
     assert float(lazily[0]) == theirs(*args)
@@ -269,7 +269,7 @@ def test_cmath(name, z):
     primal, step = np.complex128(z), np.complex128(0.3 - 0.8j)
     values, dots = jvp_flat(lambda z: outputs(ours, (z,)), [primal], [step])
     assert [complex(v) for v in values] == pytest.approx(outputs(theirs, (z,)), rel=1e-14)
-    want = directional(lambda t: [np.asarray(o) for o in outputs(theirs, (z + t * 1j * (0.3 - 0.8j) / 1j,))])
+    want = differences(lambda t: [np.asarray(o) for o in outputs(theirs, (z + t * 1j * (0.3 - 0.8j) / 1j,))]).value
     np.testing.assert_allclose(np.array(dots, complex), np.array(want, complex), rtol=1e-8)
 
 

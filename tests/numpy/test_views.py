@@ -11,7 +11,9 @@ from wengert.core.tensor import Tensor, constant, is_scalar
 from wengert.transforms.batch import batch_flat
 from wengert.transforms.forward import jvp_flat
 from wengert.transforms.reverse import vjp_flat
-from wengert.verify.rules import directional, dot, random_like
+from wengert.verify.call import random_like
+from wengert.verify.measure import dot
+from wengert.verify.reference import differences
 
 # ── random programs ───────────────────────────────────────────────────────────
 
@@ -181,7 +183,7 @@ def test_random_programs_agree_with_numpy(seed, dtype):
         assert [[bool(wnp.shares_memory(v, w)) for w in ours.heap] for v in ours.heap] == facts[2]
         return out
 
-    slopes = directional(lambda t: theirs(*(p + t * v for p, v in zip(primals, tangents, strict=True))), 1e-4)
+    slopes = differences(lambda t: theirs(*(p + t * v for p, v in zip(primals, tangents, strict=True))), 1e-4).value
     values, dots = jvp_flat(run, primals, tangents)
     for got, w in zip(values, want, strict=True):
         np.testing.assert_allclose(got, w, rtol=1e-12, atol=1e-14)

@@ -43,9 +43,13 @@ Rule = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Constant:
-    """In place of a derivative rule: the result is piecewise constant, so the derivative is zero; and why."""
+    """In place of a derivative rule: the result is piecewise constant, so the derivative is zero; and why.
+
+    `cut` says that the values do vary, and that what is made of them does not: a shift that cancels.
+    """
 
     reason: str
+    cut: bool = False
 
 
 @dataclass(frozen=True)

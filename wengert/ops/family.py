@@ -207,8 +207,9 @@ def piecewise_constant(
     batch: Rule | None = None,
     accepts: Kind = ANY,
     samples: Sequence[Sample] | None = None,
+    cut: bool = False,
 ) -> Op:
-    """An op whose derivative is zero wherever it exists; elementwise unless `shape` and `batch` are given."""
+    """An op whose derivative is zero wherever it exists; elementwise unless `shape` and `batch` are given; `cut` as in `Constant`."""
     op: Op
     if samples is None:
         samples = [Sample(*s) for s in (SHAPES_2 if arity == 2 else [(s,) for s in SHAPES_1])]
@@ -217,8 +218,8 @@ def piecewise_constant(
         accepts=accepts,
         shape=shape or elementwise_shape(name, fn),
         eval=fn,
-        jvp=Constant(reason),
-        vjp=Constant(reason),
+        jvp=Constant(reason, cut),
+        vjp=Constant(reason, cut),
         saves=(),
         batch=batch or batch_elementwise(lambda: op),
         samples=tuple(samples),

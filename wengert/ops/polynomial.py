@@ -37,24 +37,26 @@ def _roots_eval(p: np.ndarray, *, lead: int) -> np.ndarray:
 
 
 def _sensitivity(p: Array, r: Array) -> Array:
-    """∂rᵢ/∂pₖ = -rᵢ^(n-k) / p'(rᵢ), a matrix: the roots' change keeps p(r) zero."""
-    n = p.shape[0] - 1
+    """∂rᵢ/∂pₖ = -rᵢ^(n-k) / p'(rᵢ), a matrix (of each polynomial of a batch): the roots' change keeps p(r) zero."""
+    n, each = p.shape[-1] - 1, (slice(None),) * r.ndim
     powers: list[Array] = [np.ones(r.shape, r.dtype)]
     for _ in range(n):
         powers.append(mul(powers[-1], r))
-    table = stack(*powers[::-1], axis=1)  # r^n … r^0
-    falling = mul(index(p, spec=slice(None, -1)), np.arange(n, 0, -1).astype(p.dtype))
-    slope = reduce_sum(mul(index(table, spec=(slice(None), slice(1, None))), falling), axes=(1,))
-    return neg(div(table, reshape(slope, shape=(r.shape[0], 1))))
+    table = stack(*powers[::-1], axis=r.ndim)  # r^n … r^0
+    falling = mul(index(p, spec=(*each[1:], slice(None, -1))), np.arange(n, 0, -1).astype(p.dtype))
+    falling = reshape(falling, shape=(*r.shape[:-1], 1, n))
+    slope = reduce_sum(mul(index(table, spec=(*each, slice(1, None))), falling), axes=(r.ndim,))
+    return neg(div(table, reshape(slope, shape=(*r.shape, 1))))
 
 
 def _roots_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array, *, lead: int) -> Array:
-    return fit_tangent(reduce_sum(scale(dxs[0], _sensitivity(xs[0], out)), axes=(1,)), out)
+    dp = reshape(dxs[0], shape=(*xs[0].shape[:-1], 1, xs[0].shape[-1]))
+    return fit_tangent(reduce_sum(scale(dp, _sensitivity(xs[0], out)), axes=(out.ndim,)), out)
 
 
 def _roots_vjp(ct: Array, ins: Any, xs: Sequence[Array], out: Array, *, lead: int) -> tuple[Array]:
-    ct = reshape(ct, shape=(ct.shape[0], 1))
-    return (fit(reduce_sum(scale(ct, _sensitivity(xs[0], out)), axes=(0,)), ins[0]),)
+    ct = reshape(ct, shape=(*ct.shape, 1))
+    return (fit(reduce_sum(scale(ct, _sensitivity(xs[0], out)), axes=(ct.ndim - 2,)), ins[0]),)
 
 
 def _near(*roots: complex, lead: int = 0) -> Any:

@@ -260,7 +260,7 @@ at_least = piecewise_constant(
     accepts=FLOAT | INT,
     shape=lambda n, *, least: n,
     batch=lambda xs, batched, size, *, least: at_least(xs[0], least=least),
-    samples=(Sample((3, 2), least=0), Sample(np.array([0, 1, 3]), least=1)),
+    samples=(Sample(np.array([[2.0, -1.0], [0.0, 3.0]]), least=0), Sample(np.array([0, 1, 3]), least=1)),
 )
 
 reduce_max = _extremum("reduce_max", np.maximum, nan=True)

@@ -171,7 +171,7 @@ def _spherical(name: str, plus: float, sign_: float = 1.0) -> Any:
     return op
 
 
-_at_least_zero = predicate("at_least_zero", lambda n: np.maximum(n, 0))
+_at_least_zero = predicate("at_least_zero", lambda n: np.maximum(n, 0), [-1.0, 0.0, 2.0])
 
 spherical_jn = _spherical("spherical_jn", -1)
 spherical_yn = _spherical("spherical_yn", -1)

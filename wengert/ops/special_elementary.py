@@ -309,4 +309,5 @@ finite_max = piecewise_constant(
     ),
     batch=lambda xs, batched, size, *, axes: finite_max(xs[0], axes=tuple(a + 1 for a in axes)),
     samples=(Sample((3, 4), axes=(0,)), Sample((3, 4), axes=(0, 1)), Sample((2, 0), axes=(1,))),
+    cut=True,
 )

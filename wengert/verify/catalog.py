@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
 import pkgutil
+from types import ModuleType
 
 import wengert.ops
 from wengert.core.op import OPS, Op
@@ -11,6 +14,33 @@ from wengert.core.op import OPS, Op
 
 def load_ops() -> dict[str, Op]:
     """Import every module of `wengert.ops`; returns the registry."""
-    for module in pkgutil.iter_modules(wengert.ops.__path__):
-        importlib.import_module(f"wengert.ops.{module.name}")
+    _modules()
     return OPS
+
+
+@functools.cache
+def _modules() -> list[ModuleType]:
+    found = pkgutil.iter_modules(wengert.ops.__path__)
+    return [importlib.import_module(f"wengert.ops.{module.name}") for module in found]
+
+
+@functools.cache
+def _home() -> dict[str, str]:
+    """Module by op, where a module holds the op in a variable and spells its name."""
+    found = {}
+    for module in _modules():
+        text = inspect.getsource(module)
+        for value in vars(module).values():
+            if isinstance(value, Op) and f'"{value.name}"' in text:
+                found[value.name] = module.__name__
+    return found
+
+
+def family(op: Op) -> str:
+    """The family of an op: the module that defines it."""
+    home = _home().get(op.name)
+    if home is None:  # made by a factory: where its rules were written
+        modules = [getattr(rule, "__module__", None) or "" for rule in (op.eval, op.jvp, op.vjp, op.shape, op.batch)]
+        ours = [m for m in modules if m.startswith("wengert.") and m != "wengert.ops.family"]
+        home = ours[0] if ours else "wengert.ops.family"
+    return home.rpartition(".")[2]
