@@ -7,6 +7,7 @@ import pytest
 
 import wengert as wg
 import wengert.numpy as wnp
+from wengert.core.errors import NotDifferentiable
 from wengert.core.tensor import Tensor, constant, is_scalar
 from wengert.transforms.batch import batch_flat
 from wengert.transforms.forward import jvp_flat
@@ -315,3 +316,34 @@ def test_writes_of_a_nested_trace_stay_there():
     values, dots = jvp_flat(gradient, [np.array([2.0, 3.0, 4.0])], [np.ones(3)])
     np.testing.assert_array_equal(values[0], [0, 7, 1])
     np.testing.assert_array_equal(dots[0], [0, 2, 0])
+
+
+def test_view_shares_the_cell():
+    def write(x):
+        y = x * 1
+        y.view()[0] = 3.0 * x[1]
+        z = y + 1j * y
+        z.view(float)[-1] = x[0]  # the last imaginary part
+        y.view(complex)[0] = x[2] * (1 + 1j)
+        return np.sum(z.real * z.imag) + np.sum(y * y)
+
+    x = np.array([1.0, 2.0, 3.0, 4.0])
+    # z = [3x₁, x₁, x₂, x₃], twice, but for the last imaginary part: x₀; y = [x₂, x₂, x₂, x₃]
+    want = [x[3], 18 * x[1] + 2 * x[1], 2 * x[2] + 6 * x[2], x[0] + 2 * x[3]]
+    np.testing.assert_allclose(wg.grad(write)(x), want)
+
+
+def test_view_refuses_what_numpy_refuses():
+    for bad in (lambda x: x[:, ::2].view(complex), lambda x: x[:, :3].view(complex), lambda x: x[0, 0].view(complex)):
+        with pytest.raises(ValueError):
+            bad(np.ones((2, 4)))
+        with pytest.raises(ValueError):
+            wg.grad(lambda x, bad=bad: np.sum(bad(x).real))(np.ones((2, 4)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64, "V8", "f8,f8"])
+def test_view_of_bits_is_refused(dtype):
+    with pytest.raises(NotDifferentiable, match="bits of a float64"):
+        wg.grad(lambda x: x.view(dtype).sum())(np.ones(4))
+    with pytest.raises(NotDifferentiable, match="subclass"):
+        wg.grad(lambda x: x.view(np.matrix).sum())(np.ones(4))

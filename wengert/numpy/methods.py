@@ -8,26 +8,30 @@ a function of the same name in NumPy is that function.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from wengert.core.errors import DTypeError
+from wengert.core.errors import DTypeError, NotDifferentiable
 from wengert.core.op import Op
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor, is_scalar, raw, view
 from wengert.numpy import indexing, protocols
 from wengert.numpy.arrays import ARRAYS, astype, lift
-from wengert.numpy.layout import conformed, copied
+from wengert.numpy.layout import conformed, copied, example
 from wengert.numpy.registry import NAMES, TRACED
 from wengert.numpy.values import concrete
 from wengert.ops import basis, elementwise, logic
-from wengert.ops.basis import conj, fit_tangent, imag, real, reshape, transpose
+from wengert.ops.basis import conj, fit_tangent, imag, real, real_dtype, reshape, transpose
 from wengert.ops.contract import matmul
+from wengert.ops.index import index
+from wengert.ops.parts import as_complexes, as_reals
 from wengert.trace.recorders import NUMBERS, recording_binary, recording_unary
 
 OPERANDS = ARRAYS | NUMBERS
+CUT = "; to cut the derivative on purpose: wengert.stop_gradient(x)"
 
 
 def coerce(b: Any) -> Any:
@@ -246,6 +250,34 @@ def copy(self: Tensor, order: str = "C") -> Array:
     return copied(self, order)
 
 
+def view_method(self: Tensor, dtype: Any = None, type: Any = None) -> Array:
+    """`x.view()`: the same cell under another name; with a dtype, complex numbers as pairs of real ones and back."""
+    if isinstance(dtype, builtins.type):
+        kind = vars(dtype).get("original", dtype)  # in adopted code np.matrix is a class that stands before NumPy's
+        if issubclass(kind, np.ndarray):
+            dtype, type = None, kind
+    if type not in (None, np.ndarray):
+        raise _no_view(f"{type.__name__} is a subclass of ndarray, which a Tensor is not", "leave the type out")
+    if dtype is None or np.dtype(dtype) == self.dtype:
+        return self if is_scalar(self) else view(index, self, spec=(Ellipsis,))
+    dtype = np.dtype(dtype)
+    if not protocols.carries(self) and not (self.dtype.kind in "fc" and dtype.kind in "fc"):
+        return np.asarray(raw(self)).view(dtype)
+    seen = example(self).view(dtype)  # NumPy's errors for shapes and strides
+    if self.dtype.kind == "c" and dtype == real_dtype(self.dtype):
+        return view(as_reals, self)
+    if dtype.kind == "c" and self.dtype == real_dtype(dtype):
+        return view(as_complexes, self)
+    raise _no_view(
+        f"the bits of a {self.dtype} seen as {seen.dtype} are not a differentiable function of it",
+        "use astype for another dtype, x.real and x.imag for the parts of complex numbers" + CUT,
+    )
+
+
+def _no_view(reason: str, fix: str) -> NotDifferentiable:
+    return NotDifferentiable(f"ndarray.view: {reason}", fix=fix, at=describe(here(3)))
+
+
 def fill(self: Tensor, value: Any) -> None:
     self[...] = value
 
@@ -319,6 +351,7 @@ def attach_methods() -> None:
         "transpose": transpose_method,
         "astype": astype_method,
         "copy": copy,
+        "view": view_method,
         "fill": fill,
         "sort": sort_method,
         "put": put_method,

@@ -17,10 +17,9 @@ from wengert.core.tensor import Array, Tensor, carries, raw
 from wengert.core.tree import leaves
 from wengert.numpy.arrays import has_tensor, lift, operand
 from wengert.numpy.layout import example
+from wengert.numpy.methods import CUT
 from wengert.numpy.registry import NAMES, enter, theirs, values
 from wengert.ops.elementwise import div, mul
-
-CUT = "; to cut the derivative on purpose: wengert.stop_gradient(x)"
 
 
 def fill(names: str, status: Any, reason: str, remedy: str = "", make: Callable[[str, Any], Any] | None = None) -> None:
@@ -292,7 +291,7 @@ def attach() -> None:
         True,
     )
     refuse_methods(
-        ["view", "getfield", "setfield", "byteswap"],
+        ["getfield", "setfield", "byteswap"],
         "the bits of a number are not a differentiable function of it",
         "use astype for another dtype, x.real and x.imag for the parts of complex numbers",
     )

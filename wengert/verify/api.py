@@ -63,7 +63,7 @@ KNOWN = "known without the values"
 
 # ndarray's methods and attributes which are no function of NumPy's of the same name.
 METHODS: dict[str, tuple[Status, str]] = {
-    **dict.fromkeys("T mT flat astype copy fill item tolist flatten".split(), ("differentiable", "")),
+    **dict.fromkeys("T mT flat astype copy fill item tolist flatten view".split(), ("differentiable", "")),
     **dict.fromkeys("base device dtype flags itemsize nbytes ndim shape size strides".split(), ("constant", KNOWN)),
     "to_device": ("differentiable", ""),
 }

@@ -38,6 +38,42 @@ def real_written(np, x, v):
     return y
 
 
+def seen_through(np, x, v):
+    y = x + 0 * np.sum(v)
+    y.view()[1] = v
+    return y * x
+
+
+def pairs_written(np, x, v):
+    z = x + 1j * x + 0 * np.sum(v)
+    z.view(numpy.float64 if z.dtype == numpy.complex128 else numpy.float32)[2:4] = v
+    return z
+
+
+def complexes_written(np, x, v):
+    y = x + 0 * np.sum(v)
+    y.view(numpy.result_type(y.dtype, numpy.complex64))[1:] = v + 2j * v
+    return y
+
+
+def as_reals(np, z):
+    return z.view(numpy.real(numpy.empty(0, z.dtype)).dtype)
+
+
+def as_complexes(np, x):
+    return x.view(numpy.result_type(x.dtype, numpy.complex64))
+
+
+example("ndarray.view", lambda np, x: x.view() * x, (2, 3), complex=True)
+example("ndarray.view", lambda np, x: x.view(numpy.ndarray) * x, (2, 3))
+example("ndarray.view", lambda np, x: x.view(x.dtype) * x, (3,))
+example("ndarray.view", lambda np, x: array(x).view(type=numpy.ndarray) * x, ())
+example("ndarray.view", seen_through, (3, 2), (2,))
+example("ndarray.view", lambda np, x: as_reals(np, x + 1j * x * x), (2, 3))
+example("ndarray.view", lambda np, x: as_reals(np, (x + 0j) * (1 + 2j)), (3,), complex=True)
+example("ndarray.view", lambda np, x: as_complexes(np, x) ** 2, (2, 4))
+example("ndarray.view", pairs_written, (3,), (2,))
+example("ndarray.view", complexes_written, (6,), (2,))
 example("ndarray.T", lambda np, x: x.T, (2, 3), complex=True)
 example("ndarray.mT", lambda np, x: x.mT, (2, 3, 4))
 example("ndarray.flat", lambda np, x: array(x).flat[2:5] * 2, (2, 3), complex=True)
