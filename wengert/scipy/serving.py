@@ -1,4 +1,4 @@
-"""Serving a name of `scipy.linalg`: SciPy's own function on plain arrays, ours on Tensors."""
+"""Serving a name of SciPy's: SciPy's own function on plain arrays, ours on Tensors."""
 
 from __future__ import annotations
 
@@ -16,22 +16,31 @@ from wengert.numpy.registry import Entry
 from wengert.ops.basis import reshape
 
 F = TypeVar("F", bound=Callable[..., Any])
-NAMES: dict[str, Entry] = {}  #: public name → how it is served
+NAMES: dict[str, Entry] = {}  #: public name of scipy.linalg → how it is served
 
 
-def serves(function: F) -> F:
-    """Serve SciPy's function of the same name when an argument is, or holds, a Tensor."""
-    name = function.__name__
-    original = getattr(_scipy, name)
+def serving(module: Any, names: dict[str, Entry]) -> Callable[[F], F]:
+    """The decorator that serves functions of one of SciPy's modules, and enters them in `names`."""
+    room = module.__name__.removeprefix("scipy.")
 
-    @functools.wraps(original)
-    def choose(*args: Any, **kwargs: Any) -> Any:
-        if has_tensor(args) or has_tensor(tuple(kwargs.values())):
-            return function(*args, **kwargs)
-        return original(*args, **kwargs)
+    def serves(function: F) -> F:
+        """Serve SciPy's function of the same name when an argument is, or holds, a Tensor."""
+        name = function.__name__
+        original = getattr(module, name)
 
-    NAMES[name] = Entry(f"linalg.{name}", "differentiable", choose)
-    return choose  # type: ignore[return-value]
+        @functools.wraps(original)
+        def choose(*args: Any, **kwargs: Any) -> Any:
+            if has_tensor(args) or has_tensor(tuple(kwargs.values())):
+                return function(*args, **kwargs)
+            return original(*args, **kwargs)
+
+        names[name] = Entry(f"{room}.{name}", "differentiable", choose)
+        return choose  # type: ignore[return-value]
+
+    return serves
+
+
+serves = serving(_scipy, NAMES)
 
 
 def refused(what: str, reason: str, fix: str) -> NotDifferentiable:

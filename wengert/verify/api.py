@@ -149,9 +149,9 @@ def rows() -> list[Row]:
 
 def _scipy_rows(counts: Counter[str]) -> Iterator[Row]:
     """SciPy's served modules; examples count under their dotted names, "scipy.linalg.expm" or "special.gamma"."""
-    from wengert.scipy import linalg, special
+    from wengert.scipy import fft, linalg, special
 
-    for module, names in (("special", special.NAMES), ("linalg", linalg.NAMES)):
+    for module, names in (("special", special.NAMES), ("linalg", linalg.NAMES), ("fft", fft.NAMES)):
         for name, entry in sorted(names.items()):
             full = f"scipy.{module}.{name}"
             count = counts[full] + (counts[f"special.{name}"] if module == "special" else 0)
