@@ -12,6 +12,7 @@ from wengert.core.errors import MissingPackage
 from wengert.verify import api, gaps
 from wengert.verify.gaps import __main__ as command
 from wengert.verify.gaps import aside, names, sources, table
+from wengert.verify.gaps.ranking import judged
 from wengert.verify.gaps.scan import scan
 
 
@@ -179,7 +180,7 @@ def toy(tmp_path, monkeypatch):
     files = {
         "toypack/__init__.py": "import numpy as np\nfrom .inner import f\n",
         "toypack/inner.py": "from scipy import fft, optimize\nimport numpy as np\n"
-        "def f(x):\n    optimize.minimize(np.sum, x)\n    return np.sum(x) + x.view()\n",
+        "def f(x):\n    optimize.minimize(np.sum, x)\n    return np.sum(x) + x.squeeze()\n",
         "toypack/tests/test_inner.py": "import numpy as np\nfrom scipy.optimize import minimize\n"
         "def test_f():\n    minimize(np.sin, np.ones(3)); np.testing.assert_equal(1, 1); np.pi\n",
         "toypack/broken.py": "def f(:\n",
@@ -201,7 +202,12 @@ def test_a_small_package(toy):
     minimize = next(g for g in found.gaps if g.name == "scipy.optimize.minimize")
     assert (minimize.uses, minimize.tests, minimize.own, minimize.by) == (2, 1, 0, {toy: 2})
     assert minimize.status == "unserved"
-    assert {g.name: g.uses for g in found.served} == {"numpy.sum": 2, "numpy.sin": 1, "numpy.ones": 1}
+    assert {g.name: g.uses for g in found.served} == {
+        "numpy.sum": 2,
+        "numpy.sin": 1,
+        "numpy.ones": 1,
+        "ndarray.squeeze": 1,
+    }
     assert {a.reason: a.uses for a in found.aside} == {"tests": 1, names.VALUE.why: 1}
     assert found.gaps == gaps.gaps((toy,), jobs=1)
 
@@ -226,8 +232,13 @@ def test_own_uses_are_apart():
 
 
 @pytest.fixture(scope="module")
-def real():
-    return gaps.survey(("numpy", "sklearn"), jobs=1)
+def reading():
+    return sources.read(("numpy", "sklearn"), jobs=1)
+
+
+@pytest.fixture(scope="module")
+def real(reading):
+    return judged(reading, ("numpy", "sklearn"))
 
 
 def test_the_real_thing_is_read(real):
@@ -238,8 +249,7 @@ def test_the_real_thing_is_read(real):
     assert real.unreadable == {}
 
 
-def test_nothing_is_dropped(real):
-    reading = sources.read(("numpy", "sklearn"), jobs=1)
+def test_nothing_is_dropped(real, reading):
     uses = [u for found in (reading.names, reading.methods) for u in found.values()]
     assert real.total == sum(u.library.total() + u.tests.total() for u in uses)
     assert real.total == sum(row[0] for row in table.totals(real))

@@ -44,7 +44,6 @@ _NAMES: dict[str, dict[str, str]] = {
     "a function of integers": {
         "scipy.linalg": "dft hadamard helmert hilbert invhilbert pascal invpascal",
         "scipy.special": "factorial2 factorialk",
-        "scipy.fft": "next_fast_len prev_fast_len",
         "scipy.fftpack": "next_fast_len",
         "scipy.signal": "unit_impulse max_len_seq",
         "scipy.sparse": "eye eye_array identity",
@@ -98,7 +97,6 @@ _NAMES: dict[str, dict[str, str]] = {
         "numpy.lib": "add_docstring add_newdoc NumpyVersion Arrayterator tracemalloc_domain",
         "numpy.polynomial": "set_default_printstyle",
         "numpy.ma": "mvoid",
-        "scipy.fft": "set_backend skip_backend set_global_backend register_backend set_workers get_workers",
     },
 }
 

@@ -42,7 +42,7 @@ SPACES = tuple(
     ).split()
 )
 
-SERVED = frozenset({"numpy", "numpy.linalg", "numpy.fft", "scipy.special", "scipy.linalg"})
+SERVED = frozenset({"numpy", "numpy.linalg", "numpy.fft", "scipy.special", "scipy.linalg", "scipy.fft"})
 
 # Types of which real code has many, besides arrays: a method that one of them has says little about its receiver.
 _COMMON: tuple[type, ...] = (

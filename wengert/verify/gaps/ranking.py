@@ -83,7 +83,11 @@ def survey(packages: Sequence[str] = PACKAGES, jobs: int | None = None, progress
 
     Raises MissingPackage.
     """
-    reading = read(packages, jobs, progress)
+    return judged(read(packages, jobs, progress), packages)
+
+
+def judged(reading: Reading, packages: Sequence[str]) -> Survey:
+    """What becomes of each use that was read."""
     counted, apart = _by_name(reading)
     found = Survey(tuple(packages), [], [], [], [], [], reading.files, reading.unreadable, 0)
     for name, uses in counted.items():
