@@ -11,6 +11,16 @@ import numpy as np
 from wengert.core.aval import is_inexact
 from wengert.verify.generate.choices import Choices
 
+
+def limits(dtype: np.dtype) -> Any:
+    """`np.finfo`, for the dtypes of ml_dtypes too."""
+    if dtype.kind in "fc":
+        return np.finfo(dtype)
+    import ml_dtypes
+
+    return ml_dtypes.finfo(dtype)
+
+
 # ── memory layouts ────────────────────────────────────────────────────────────
 # Each is a function of a contiguous array and the code that does the same. None changes values.
 
@@ -132,7 +142,7 @@ def hardened(x: np.ndarray, kind: str, bounds: tuple[float, float], choices: Cho
         pool = flat[: max(1, choices.integer(1, min(2, flat.size)))]
         new = np.asarray([choices.pick(list(pool)) for _ in flat[:16]])
         return np.resize(new, x.shape).astype(x.dtype)
-    info = np.finfo(x.dtype)
+    info = limits(x.dtype)
     eps, least, most = float(info.eps), float(info.smallest_subnormal), float(info.max)
     for i in range(flat.size if choices.chance(0.3) else 1):
         at = choices.integer(0, flat.size - 1) if i == 0 else i

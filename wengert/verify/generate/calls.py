@@ -100,7 +100,8 @@ def generable() -> list[str]:
 
 
 def call(op: Op, choices: Choices, dtype: str | None = None, values: Values | None = None) -> Generated:
-    """A legal call of `op`. `dtype` and `values` are chosen where they are not given.
+    """A legal call of `op`. `dtype` and `values` are chosen where they are not given, or the op
+    does not take them.
 
     Raises ValueError for an op without samples (one that calls a user's function).
     """
@@ -113,15 +114,19 @@ def call(op: Op, choices: Choices, dtype: str | None = None, values: Values | No
     for _ in range(choices.integer(0, 2) if sample.params else 0):
         sample = _reset(op, sample, choices)
     sample = indexing.varied(op, sample, choices)
-    kind = dtype or choices.pick(dtypes(op, sample))
+    admitted = dtypes(op, sample)
+    kind = dtype if dtype in admitted else choices.pick(admitted)
     hard = values == "edge" or (values is None and choices.chance(0.5))
-    tries = [(sample, kind, hard), (sample, kind, False), (sample, "float64", False), (op.samples[base], "float64", False)]
-    for sample, kind, hard in tries if dtype is None else tries[:2]:
+    tries = [
+        (sample, kind, hard),
+        (sample, kind, False),
+        (sample, "float64", False),
+        (op.samples[base], "float64", False),
+    ]
+    for sample, kind, hard in tries:
         made = _filled(op, sample, kind, hard, base, choices)
         if made is not None and not isinstance(evaluated(op, made.args, sample.params), str):
             return made
-    if dtype is not None:
-        return call(op, choices, None, values)
     raise AssertionError(f"{op.name} does not evaluate its own sample {op.samples[base]!r}")
 
 
@@ -155,7 +160,13 @@ def _resizing(sample: Sample, choices: Choices) -> list[Any]:
     sizes = list(dict.fromkeys(d for s in shapes for d in s))
     which = choices.integer(0, len(args) - 1)
     own, size = shapes[which], choices.pick((2, 1, 3, 5, 4, 0))
-    match choices.pick(("symbol", "axis", "lead", "lead all", "drop", "scalars")):
+    # Ready floats belong together (an order, its characteristic value), so they change together.
+    alone = (
+        ("axis", "lead", "drop")
+        if isinstance(args[which], tuple) or not is_inexact(np.asarray(args[which]).dtype)
+        else ()
+    )
+    match choices.pick(("symbol", "lead all", "scalars", *alone)):
         case "symbol" if sizes:  # equal sizes change together
             old = choices.pick(sizes)
             return [resized(a, [size if d == old else d for d in s]) for a, s in zip(args, shapes, strict=True)]

@@ -93,7 +93,7 @@ def _spec(shape: tuple[int, ...], choices: Choices, advanced: bool) -> tuple[Any
         entries.insert(choices.integer(0, len(entries)), Ellipsis)
         back = entries.index(Ellipsis)
         named = sum(e is not None and e is not Ellipsis for e in entries[:back])
-        entries = [e for e in entries[: back + 1]] if named <= len(shape) else entries
+        entries = list(entries[: back + 1]) if named <= len(shape) else entries
     return tuple(entries), arrays
 
 

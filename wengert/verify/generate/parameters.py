@@ -105,9 +105,7 @@ CLOSED = {"n", "i", "j", "r", "rise", "powers", "strong", "subscripts", "dtype",
 POSITIVE = {"strides", "dilation", "window", "kernel", "sizes"}
 
 
-def mutated(
-    name: str, value: Any, seen: Sequence[Any], shapes: Sequence[Shape], choices: Choices
-) -> Any:
+def mutated(name: str, value: Any, seen: Sequence[Any], shapes: Sequence[Shape], choices: Choices) -> Any:
     """Another value for the parameter `name`, of the kind that the op's samples show in `seen`.
 
     The op's shape rule, and a trial evaluation, decide whether it is admitted.
