@@ -49,7 +49,7 @@ class Trace:
     met: Any = None  # told of each Tensor whose value is read or copied past `apply`: a checkpoint wants to know
 
     def __init__(self) -> None:
-        self.level = next(_levels)
+        self.level: float = next(_levels)
         self.mode: Any = None
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -415,7 +415,11 @@ class running:
         _active.set((*_active.get(), self.trace))
 
     def __exit__(self, *exc: object) -> None:
-        _active.set(tuple([t for t in _active.get() if t is not self.trace]))
+        traces = _active.get()
+        for i in range(len(traces) - 1, -1, -1):  # the last, since a trace may be held by blocks within each other
+            if traces[i] is self.trace:
+                _active.set(traces[:i] + traces[i + 1 :])
+                break
         for function in _when_ended:
             function(self.trace)
 

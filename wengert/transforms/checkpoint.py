@@ -12,6 +12,7 @@ Source  Griewank & Walther (2008), ch. 12.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -120,6 +121,12 @@ def reopened(trace: Trace) -> Iterator[None]:
 # ── on a tape ─────────────────────────────────────────────────────────────────
 
 
+def within(tape: Tape) -> float:
+    """A level for what stands in for `tape` while a checkpointed function runs: above it, and below the traces that
+    started later, which may be part of that function."""
+    return (tape.level + math.floor(tape.level) + 1) / 2
+
+
 class Scratch(Trace):
     """The forward run: computes on values of `tape` without recording, and notes which of its Tensors are met."""
 
@@ -127,6 +134,7 @@ class Scratch(Trace):
 
     def __init__(self, tape: Tape) -> None:
         super().__init__()
+        self.level = within(tape)
         self.tape = tape
         self.cells: dict[int, Cell] = {}
 
@@ -227,6 +235,7 @@ def _record(tape: Tape, fun: Flat, args: Sequence[Any]) -> list[Any]:
         "captured": captured,
         "connected": connected,
         "seen": [sampled(outs[i]) for i in connected],
+        "level": scratch.level,
     }
     where = here(4) or (None, 0)
     tape.append(Eqn(checkpoint_call, ins, out_vars, params, values, None, *where))
@@ -248,8 +257,10 @@ def _recompute(
     captured: list[Cell],
     connected: list[int],
     seen: list[np.ndarray],
+    level: float,
 ) -> tuple[Array | None, ...]:
     tape = Tape()
+    tape.level = level
     watched = [tape.watch(x) for x in xs]
     given = iter(watched)
     args = [next(given) if m else c for m, c in zip(mine, constants, strict=True)]

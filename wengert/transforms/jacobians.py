@@ -16,7 +16,7 @@ import numpy as np
 
 from wengert.core.errors import DTypeError
 from wengert.core.source import describe, here
-from wengert.core.tensor import Array, running
+from wengert.core.tensor import Array, constant, held, running
 from wengert.graph.program import Literal
 from wengert.ops.basis import add, cast, reshape, scale, transpose
 from wengert.trace.admission import inexact
@@ -97,7 +97,9 @@ def _forward(flat: FlatFunction, leaves: list[Array], holomorphic: bool) -> tupl
 
         def push(direction: Array, i: int = i, unbatched: list[Array] = unbatched) -> list[Array]:
             tangents = [direction if j == i else None for j in range(len(leaves))]
-            outs, dots = jvp_flat(flat, leaves, tangents)
+            # a cell may hold them: what the function makes of them it may write to, as under `jacrev`
+            points = [leaf if j == i else constant(held(leaf)) for j, leaf in enumerate(leaves)]
+            outs, dots = jvp_flat(flat, points, tangents)
             unbatched[:] = outs
             return [zero_tangent(o) if d is None else d for o, d in zip(outs[: flat.n_out], dots, strict=False)]
 

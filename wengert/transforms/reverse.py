@@ -117,7 +117,7 @@ def _adds_in_place(
     if getrefcount(cts[var]) != ALONE_IN_DICT:
         return False
     known = cts[var]
-    if type(ct) is Tensor or not _is_free(known) or ct.dtype != known.dtype:
+    if type(ct) is Tensor or not _is_free(known) or ct.dtype != known.dtype or any(type(x) is Tensor for x in xs):
         return False
     op.accumulate(known, ct, xs, **params)  # pyright: ignore[reportOptionalCall]
     return True

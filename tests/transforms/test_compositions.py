@@ -1,0 +1,79 @@
+"""Compositions of transforms that random programs have found wrong or refused, each in its smallest form."""
+
+import numpy as np
+import pytest
+
+import wengert as wg
+
+X = np.arange(1.0, 4.0)
+
+
+def test_a_checkpoint_under_vmap_may_close_over_differentiated_values():
+    def f(x):
+        return np.sum(wg.vmap(wg.checkpoint(lambda a: a + x * x))(x * X))
+
+    assert wg.grad(f)(1.6) == pytest.approx(6.0 + 2 * 3 * 1.6)
+    assert wg.grad(wg.grad(f))(1.6) == pytest.approx(6.0)
+    np.testing.assert_allclose(wg.vmap(wg.grad(f))(X), 6.0 + 6.0 * X)
+
+
+def test_a_checkpoint_under_jvp_may_close_over_differentiated_values():
+    def f(x):
+        return wg.jvp(wg.checkpoint(lambda a: a**2 * x**3), (x,), (1.0,))[1]
+
+    assert wg.grad(f)(2.0) == pytest.approx(2 * 4 * 8.0)
+
+
+def test_two_checkpoints_under_one_vmap():
+    def f(x):
+        def g(a):
+            b = wg.checkpoint(np.sin)(a)
+            return wg.checkpoint(lambda c: c * x)(b) + np.sum(np.zeros(2) + b)
+
+        return np.sum(wg.vmap(g)(X * x))
+
+    expected = np.sum(np.sin(X * 0.7) + 0.7 * X * np.cos(0.7 * X) + 2 * X * np.cos(0.7 * X))
+    assert wg.grad(f)(0.7) == pytest.approx(expected)
+
+
+def test_nested_checkpoints_within_vmap_within_a_checkpoint():
+    def f(x):
+        inner = wg.checkpoint(lambda a: np.sin(a * x))
+        outer = wg.checkpoint(lambda y: np.sum(wg.vmap(wg.checkpoint(lambda a: inner(a) * x))(y)))
+        return outer(X * x)
+
+    plain = wg.grad(lambda x: np.sum(np.sin(X * x * x) * x))
+    assert wg.grad(f)(0.7) == pytest.approx(plain(0.7))
+    assert wg.grad(wg.grad(f))(0.7) == pytest.approx(wg.grad(plain)(0.7))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_what_vmap_computes_is_a_view_where_it_is_one_in_an_example(axis):
+    def f(x):
+        y = np.sin(x)
+        flat = y.reshape(-1)
+        y[1] = 0.3
+        return np.sum(flat * X[:2].repeat(3))
+
+    many = np.linspace(-1.0, 1.0, 24).reshape(4, 2, 3)
+    want = [f(x) for x in many]
+    np.testing.assert_allclose(wg.vmap(f, in_axes=axis)(np.moveaxis(many, 0, axis).copy()), want)
+
+
+def test_vmap_of_grad_adds_to_elements_at_each_example_s_own_places():
+    def f(x):
+        ordered = np.sort(x)
+        return np.sum(x.take(1, axis=1)) + np.sum(ordered * X)
+
+    many = np.array([[[3.0, 1.0, 2.0]], [[0.5, 0.7, -1.0]]])
+    np.testing.assert_allclose(wg.vmap(wg.grad(f))(many), [wg.grad(f)(x) for x in many])
+
+
+def test_jacfwd_of_a_function_that_writes_into_a_copy_of_one_argument():
+    def f(x, y):
+        z = y.copy()
+        z[0] += x
+        return z * z
+
+    for one, other in zip(wg.jacfwd(f, argnums=(0, 1))(2.0, X), wg.jacrev(f, argnums=(0, 1))(2.0, X), strict=True):
+        np.testing.assert_allclose(one, other)
