@@ -16,6 +16,7 @@ from wengert.core.errors import NotDifferentiable
 from wengert.core.source import describe, here
 from wengert.numpy.arrays import has_tensor
 from wengert.numpy.registry import Entry, values
+from wengert.scipy.bands import *  # noqa: F403
 from wengert.scipy.factorizations import *  # noqa: F403
 from wengert.scipy.matrix_functions import *  # noqa: F403
 from wengert.scipy.serving import NAMES
@@ -26,13 +27,14 @@ REFUSED = {
     "schur": ("no rule is known", "use eig or eigh"),
     "hessenberg": ("no rule is known", "use qr"),
     "ldl": ("no rule is known", "use cholesky or eigh"),
-    "fractional_matrix_power": ("no rule is known", "use expm(p * logm(A)), or numpy.linalg.matrix_power"),
     "funm": ("no rule is known for an arbitrary function", "use expm, logm, sqrtm, or eig"),
-    "signm": ("no rule is known", "use solve(sqrtm(A @ A), A)"),
+    "eigh_tridiagonal": ("no rule is known for its vectors", "use eigvalsh_tridiagonal, or eigh of the dense matrix"),
+    "eig_banded": ("no rule is known for its vectors", "use eigvals_banded, or eigh of the dense matrix"),
 }
 
 
 CONSTANT = {
+    **dict.fromkeys("dft hadamard helmert hilbert invhilbert invpascal pascal".split(), "a function of integers"),
     "bandwidth": "a count of diagonals",
     "ishermitian": "a boolean",
     "issymmetric": "a boolean",

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.tensor import Array, raw
+from wengert.core.tensor import Array, Tensor, raw
 from wengert.numpy.arrays import lift, promoted
-from wengert.numpy.linalg import inexact, matrices
+from wengert.numpy.linalg import inexact, matrices, matrix_power
 from wengert.ops import matfunc as _functions
 from wengert.ops import solve as _systems
 from wengert.ops.basis import add, conj, imag, neg, real, reshape
+from wengert.ops.contract import matmul
 from wengert.ops.elementwise import mul, sub
 from wengert.ops.index import ARRAY, index
 from wengert.ops.matrix import h, real_of
@@ -52,6 +53,22 @@ def sqrtm(A: Any, disp: Any = True, blocksize: Any = 64) -> Array:
     """`scipy.linalg.sqrtm`."""
     x = matrices(A, square=True)
     return _if_real(x, _functions.sqrtm(x))
+
+
+@serves
+def fractional_matrix_power(A: Any, t: Any) -> Array:
+    """`scipy.linalg.fractional_matrix_power`: exp(t log A), where no eigenvalue is negative or zero; in the exponent too."""
+    x = matrices(A, square=True)
+    if type(t) is not Tensor and t == int(t):
+        return matrix_power(x, int(t))
+    return _if_real(x, _functions.expm(mul(_functions.logm(x), lift(t))))
+
+
+@serves
+def signm(A: Any, disp: Any = True) -> Array:
+    """`scipy.linalg.signm`: A (A²)^(-1/2), for a matrix without eigenvalues on the imaginary axis."""
+    x = matrices(A, square=True)
+    return _if_real(x, _systems.solve(_functions.sqrtm(matmul(x, x)), x))
 
 
 def _turned(x: Array) -> Array:
@@ -203,28 +220,6 @@ def solve_toeplitz(c_or_cr: Any, b: Any, check_finite: bool = True) -> Array:
     return as_given(_systems.solve(inexact(toeplitz(*parts)), y), vector)
 
 
-@serves
-def solve_banded(
-    l_and_u: Any,
-    ab: Any,
-    b: Any,
-    overwrite_ab: bool = False,
-    overwrite_b: bool = False,
-    check_finite: bool = True,
-) -> Array:
-    """`scipy.linalg.solve_banded`, as a dense system."""
-    low, up = l_and_u
-    band, (y, vector) = inexact(ab), as_matrix(inexact(b))
-    if band.shape[0] != low + up + 1:
-        raise ValueError(f"invalid values for the number of lower and upper diagonals: l+u+1 ({low + up + 1})")
-    n = band.shape[1]
-    i, j = np.arange(n)[:, None], np.arange(n)
-    row = up + i - j
-    inside = (row >= 0) & (row <= low + up)
-    dense = index(band, np.where(inside, row, 0), np.broadcast_to(j, (n, n)), spec=(ARRAY, ARRAY))
-    return as_given(_systems.solve(mul(dense, inside.astype(real_of(band.dtype))), y), vector)
-
-
 __all__ = [
     "block_diag",
     "circulant",
@@ -232,12 +227,13 @@ __all__ = [
     "cosm",
     "expm",
     "expm_frechet",
+    "fractional_matrix_power",
     "hankel",
     "khatri_rao",
     "logm",
+    "signm",
     "sinhm",
     "sinm",
-    "solve_banded",
     "solve_continuous_lyapunov",
     "solve_discrete_lyapunov",
     "solve_sylvester",

@@ -103,3 +103,70 @@ one("toeplitz", (3,), (4,), domain=(-1.0, 1.0))
 one("hankel", (3,), (4,), domain=(-1.0, 1.0))
 one("circulant", (4,), domain=(-1.0, 1.0))
 one("khatri_rao", (2, 3), (4, 3), domain=(-1.0, 1.0))
+
+
+# ── bands, and matrices of few numbers ────────────────────────────────────────
+
+
+def banded(rng, shape):
+    """Diagonals, in either order, of a symmetric positive definite matrix."""
+    band = 0.3 * rng.normal(size=shape)
+    band[0] += 3.0
+    return band
+
+
+def upside_down(rng, shape):
+    return banded(rng, shape)[::-1].copy()
+
+
+def corner(x, up):
+    """A band without the corner outside the matrix, whose values SciPy leaves as they were."""
+    row, j = numpy.arange(x.shape[0])[:, None], numpy.arange(x.shape[1])
+    i = row - (x.shape[0] - 1 if up else 0) + j
+    return x * ((i >= 0) & (i < x.shape[1]))
+
+
+def well_apart(rng, shape):
+    return numpy.arange(1.0, shape[0] + 1) + 0.1 * rng.normal(size=shape)
+
+
+BAND_RHS = {"domain": (banded, (-1.0, 1.0)), "complex": True}
+one("cholesky_banded", (3, 5), domain=banded, complex=True, call=lambda f, ab: corner(f(ab, lower=True), False))
+one("cholesky_banded", (2, 4), domain=upside_down, complex=True, call=lambda f, ab: corner(f(ab), True))
+one("cho_solve_banded", (3, 5), (5,), **BAND_RHS, call=lambda f, cb, b: f((cb, True), b))
+one("cho_solve_banded", (2, 4), (4, 2), domain=(upside_down, (-1.0, 1.0)), call=lambda f, cb, b: f((cb, False), b))
+one("solveh_banded", (3, 5), (5, 2), **BAND_RHS, call=lambda f, ab, b: f(ab, b, lower=True))
+one("solveh_banded", (2, 4), (4,), domain=(upside_down, (-1.0, 1.0)))
+one(
+    "eigvals_banded",
+    (2, 4),
+    domain=lambda rng, s: numpy.stack([numpy.r_[0.0, small(rng, (s[1] - 1,))], well_apart(rng, s[1:])]),
+)
+one("eigvals_banded", (2, 4), domain=lambda rng, s: numpy.stack([well_apart(rng, s[1:]), small(rng, s[1:])]), complex=True,
+    call=lambda f, ab: f(ab, lower=True, select="i", select_range=(1, 2)))  # fmt: skip
+one("eigvalsh_tridiagonal", (4,), (3,), domain=(well_apart, small))
+one(
+    "eigvalsh_tridiagonal",
+    (4,),
+    (3,),
+    domain=(well_apart, small),
+    call=lambda f, d, e: f(d, e, select="i", select_range=(0, 1)),
+)
+one("eigvalsh_tridiagonal", (1,), (0,), domain=(well_apart, small))
+one("solve_circulant", (4,), (4,), domain=(column, (-1.0, 1.0)), complex=True)
+one("solve_circulant", (4,), (4, 2), domain=(column, (-1.0, 1.0)))
+one("matmul_toeplitz", (4,), (4,), domain=(-1.0, 1.0), complex=True)
+one("matmul_toeplitz", (3,), (4,), (4, 2), domain=(-1.0, 1.0), call=lambda f, c, r, x: f((c, r), x))
+one("companion", (4,), domain=(0.5, 1.5), complex=True)
+one("companion", (2,), domain=(0.5, 1.5))
+one("leslie", (4,), (3,), domain=(0.1, 1.0))
+one("fiedler", (4,), domain=well_apart)
+for _mode in ("full", "same", "valid"):
+    one("convolution_matrix", (4,), domain=(-1.0, 1.0), call=lambda f, a, m=_mode: f(a, 3, m))
+    one("convolution_matrix", (2,), domain=(-1.0, 1.0), complex=True, call=lambda f, a, m=_mode: f(a, 5, m))
+one("diagsvd", (3,), domain=(-1.0, 1.0), call=lambda f, s: f(s, 3, 4))
+one("diagsvd", (2,), domain=(-1.0, 1.0), call=lambda f, s: f(s, 4, 2), complex=True)
+one("fractional_matrix_power", call=lambda f, a: f(a, 0.3))
+one("fractional_matrix_power", call=lambda f, a: f(a, -2), complex=True)
+one("fractional_matrix_power", (3, 3), (), domain=(spread, (0.2, 0.8)), batch=False)
+one("signm", domain=lambda rng, s: spread(rng, s) - 1.6 * numpy.eye(s[-1]))

@@ -42,7 +42,6 @@ _NAMES: dict[str, dict[str, str]] = {
         "scipy": "LowLevelCallable",
     },
     "a function of integers": {
-        "scipy.linalg": "dft hadamard helmert hilbert invhilbert pascal invpascal",
         "scipy.special": "factorial2 factorialk",
         "scipy.fftpack": "next_fast_len",
         "scipy.signal": "unit_impulse max_len_seq",
