@@ -20,15 +20,31 @@ def test_doctor_finds_everything_working(capsys):
 def test_coverage_as_a_table_and_as_data(capsys):
     assert main(["coverage", "--api", "--match", "trapezoid"]) == 0
     assert "differentiable" in capsys.readouterr().out
-    assert main(["coverage", "--json", "--only", "refused", "--match", "frompyfunc"]) == 0
+    assert main(["coverage", "--api", "--json", "--only", "refused", "--match", "frompyfunc"]) == 0
     (row,) = json.loads(capsys.readouterr().out)["rows"]
     assert row["status"] == "refused" and row["remedy"]
-    assert main(["coverage", "--only", "blank"]) == 0
+    assert main(["coverage", "--api", "--only", "blank"]) == 0
 
 
 def test_coverage_runs_examples(capsys):
-    assert main(["coverage", "--run", "--json", "--match", "fft.rfft2"]) == 0
+    assert main(["coverage", "--api", "--run", "--json", "--match", "fft.rfft2"]) == 0
     assert json.loads(capsys.readouterr().out)["failures"] == {}
+
+
+def test_coverage_writes_the_matrix_and_compares_it(tmp_path, capsys):
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    pages = ["--html", str(tmp_path / "page.html"), "--markdown", str(tmp_path / "page.md")]
+    assert main(["coverage", "--quick", "--match", "cumsum", "--jobs", "1", "--json", str(old), *pages]) == 0
+    assert "cumsum" in (tmp_path / "page.html").read_text() and "cumsum" in (tmp_path / "page.md").read_text()
+    data = json.loads(old.read_text())
+    (record,) = [op for op in data["ops"] if op["name"] == "cumsum"]
+    assert record["cells"]["reverse|float64|contiguous"]["status"] == "pass"
+    record["cells"]["jit|float64|contiguous"]["status"] = "pass"  # as if an earlier version had had it
+    new.write_text(json.dumps(data))
+    again = ["coverage", "--quick", "--match", "cumsum", "--jobs", "1", "--against"]
+    assert main([*again, str(old)]) == 0
+    assert main([*again, str(new)]) == 1
+    assert "jit" in capsys.readouterr().out
 
 
 def test_demo_writes_what_it_names(tmp_path, capsys, monkeypatch):

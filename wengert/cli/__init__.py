@@ -46,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     coverage.add_argument("--json", nargs="?", const="-", metavar="FILE", help="write it (or the table asked for) as JSON; without FILE, print it")
     coverage.add_argument("--against", metavar="OLD.json", help="compare with an earlier matrix; regressions exit with 1")
     what = coverage.add_mutually_exclusive_group()
+    what.add_argument("--all", action="store_true", help="the matrix, and all of the following in its data and page")
     what.add_argument("--api", action="store_true", help="instead: the names of NumPy, SciPy and the array API, and what becomes of each")
     what.add_argument("--gaps", action="store_true", help="instead: what is missing, ranked by how often real code uses it")
     what.add_argument("--mutants", action="store_true", help="instead: put wrong rules in, and count how many the checks catch")

@@ -4,61 +4,133 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import Counter, defaultdict
-from dataclasses import asdict
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import track
-from rich.table import Table
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from wengert.verify import examples, names
-from wengert.verify.api import Row, rows
-
-COLOURS = {"differentiable": "green", "constant": "cyan", "refused": "yellow", "blank": "red"}
+Step = Callable[[int, int, str], None]
 
 
 def run(options: argparse.Namespace) -> int:
-    console = Console(stderr=options.json)
-    table = [r for r in rows() if options.match in r.name and options.only in (None, r.status)]
-    failures = _execute(table, console) if options.run else {}
+    console = Console(stderr=True)
+    for part in ("api", "gaps", "mutants", "accuracy"):
+        if getattr(options, part):
+            data, shown, fine = globals()[f"_{part}"](options, console)
+            return _finish(options, data, shown, fine)
+    return _matrix(options, console)
+
+
+def _finish(options: argparse.Namespace, data: Any, shown: Callable[[], RenderableType], fine: bool) -> int:
+    if options.json == "-":
+        json.dump(data, sys.stdout, indent=1)
+        print()
+        return 0 if fine else 1
     if options.json:
-        print(json.dumps({"rows": [asdict(r) for r in table], "failures": failures}, indent=1))
+        _write(options.json, json.dumps(data))
+    Console().print(shown())
+    return 0 if fine else 1
+
+
+def _write(path: str, text: str) -> None:
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")
+    Console(stderr=True).print(f"wrote {target} ({len(text) / 1e6:.1f} MB)", highlight=False)
+
+
+@contextmanager
+def _bar(console: Console, what: str) -> Iterator[Step]:
+    """A progress bar as a callback."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, TextColumn("{task.fields[last]}"), console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None, last="")
+        yield lambda done, of, last: bar.update(task, completed=done, total=of, last=last)
+
+
+# ── the matrix ────────────────────────────────────────────────────────────────
+
+
+def _matrix(options: argparse.Namespace, console: Console) -> int:
+    from wengert.verify import matrix
+
+    old = json.loads(Path(options.against).read_text(encoding="utf-8")) if options.against else None
+    with _bar(console, "ops") as step:
+        data = matrix.run(options.match, options.quick, options.jobs, step)
+    data["names"] = _names(options, console)
+    if options.all:
+        data["accuracy"] = _accuracy(options, console)[0]
+        data["mutants"] = _mutants(options, console)[0]
+        data["gaps"] = _gaps(options, console)[0]
+    if options.markdown:
+        _write(options.markdown, matrix.markdown(data))
+    if options.html:
+        _write(options.html, matrix.page(data))
+    found = matrix.compare(old, data, options.match) if old else None
+    failed = bool(matrix.failures(data)) or any(n["failures"] for n in data["names"])
+    if options.json == "-":
+        json.dump(data, sys.stdout)
+        print()
     else:
-        _show(table, failures, console)
-    return 1 if failures or any(r.status == "blank" for r in table) else 0
+        if options.json:
+            _write(options.json, json.dumps(data))
+        Console().print(matrix.terminal(data))
+        if found is not None:
+            Console().print(found)
+    return 1 if failed or (found is not None and found.regressed) else 0
 
 
-def _execute(table: list[Row], console: Console) -> dict[str, list[str]]:
-    """Run the examples of the rows shown: values, both modes, second order, vmap."""
-    wanted = {r.name for r in table}
-    failures: dict[str, list[str]] = defaultdict(list)
-    chosen = [e for e in examples.load() if e.name in wanted]
-    for example in track(chosen, description="examples", console=console):
-        for dtype in names.dtypes_of(example):
-            for which in names.CHECKS:
-                try:
-                    names.check(example, which, dtype)
-                except Exception as error:  # any failure is a finding, to be listed with the rest
-                    failures[example.name].append(
-                        f"{which} in {dtype}: {type(error).__name__}: {error}".splitlines()[0]
-                    )
-    return dict(failures)
+def _names(options: argparse.Namespace, console: Console) -> list[dict[str, Any]]:
+    """The names of NumPy, SciPy and the array API, their examples executed unless a quick look is asked for."""
+    from wengert.verify import api
+
+    chosen = [row for row in api.rows() if options.match in row.name]
+    if options.quick:
+        return api.data(chosen, {})
+    with _bar(console, "names") as step:
+        return api.data(chosen, api.execute({row.name for row in chosen}, options.jobs, step))
 
 
-def _show(table: list[Row], failures: dict[str, list[str]], console: Console) -> None:
-    shown = Table("name", "where", "status", "examples")
-    shown.add_column("reason and remedy", overflow="fold")
-    for r in table:
-        note = escape(f"{r.reason}{' — ' + r.remedy if r.remedy else ''}")
-        if r.name in failures:
-            note = f"[red]{escape('; '.join(failures[r.name]))}[/]"
-        shown.add_row(r.name, r.space, f"[{COLOURS[r.status]}]{r.status}[/]", str(r.examples or ""), note)
-    console.print(shown)
-    totals = Table("where", *COLOURS)
-    counts = Counter((r.space, r.status) for r in table)
-    for space in dict.fromkeys(r.space for r in table):
-        totals.add_row(space, *(str(counts[space, status] or "") for status in COLOURS))
-    console.print(totals)
-    if failures:
-        console.print(f"[red]{len(failures)} names fail[/]")
+# ── instead of it ─────────────────────────────────────────────────────────────
+
+Part = tuple[Any, Callable[[], RenderableType], bool]
+
+
+def _api(options: argparse.Namespace, console: Console) -> Part:
+    from wengert.verify import api
+
+    chosen = [r for r in api.rows() if options.match in r.name and options.only in (None, r.status)]
+    failures: dict[str, list[str]] = {}
+    if options.run:
+        with _bar(console, "names") as step:
+            failures = api.execute({row.name for row in chosen}, options.jobs, step)
+    data = {"rows": api.data(chosen, failures), "failures": failures}
+    return data, lambda: api.terminal(chosen, failures), not failures and all(r.status != "blank" for r in chosen)
+
+
+def _gaps(options: argparse.Namespace, console: Console) -> Part:
+    from wengert.verify import gaps
+
+    with _bar(console, "sources") as step:
+        found = gaps.survey(jobs=options.jobs, progress=lambda done, of: step(done, of, ""))
+    return gaps.data(found.gaps), lambda: gaps.terminal(found), True
+
+
+def _mutants(options: argparse.Namespace, console: Console) -> Part:
+    from wengert.verify import mutants
+
+    with _bar(console, "mutants") as step:
+        found = mutants.hunt(options.match, jobs=options.jobs, progress=step, **({"most": 2} if options.quick else {}))
+    return found, lambda: mutants.terminal(found), found["caught"] == found["tried"]
+
+
+def _accuracy(options: argparse.Namespace, console: Console) -> Part:
+    from wengert.verify import accuracy
+
+    with _bar(console, "special functions") as step:
+        found = accuracy.measure(options.match, step, options.jobs)
+    return [row.record() for row in found], lambda: accuracy.terminal(found), all(row.ok for row in found)

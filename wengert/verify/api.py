@@ -8,18 +8,25 @@ the standard is a text: version 2024.12, https://data-apis.org/array-api/2024.12
 from __future__ import annotations
 
 import types
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from typing import Any, Literal
 
 import numpy as np
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
 
 import wengert.numpy  # noqa: F401  # fills the registry
 from wengert.core.tensor import Tensor
 from wengert.numpy.registry import NAMES, Entry, theirs
 from wengert.numpy.rest import REFUSED_METHODS
-from wengert.verify import examples
+from wengert.verify import examples, names
+from wengert.verify.workers import available, single_threaded
 
 STANDARD = "2024.12"
 
@@ -161,3 +168,65 @@ def _scipy_rows(counts: Counter[str]) -> Iterator[Row]:
 def blank() -> list[str]:
     """The names that have no entry."""
     return sorted({row.name for row in rows() if row.status == "blank"})
+
+
+# ── executed ──────────────────────────────────────────────────────────────────
+
+
+def execute(
+    wanted: set[str], jobs: int | None = None, progress: Callable[[int, int, str], None] = lambda *a: None
+) -> dict[str, list[str]]:
+    """Run the examples of the names `wanted`: values, both modes, second order, vmap. Returns what fails, by name."""
+    chosen = [k for k, e in enumerate(examples.load()) if e.name in wanted]
+    failures: dict[str, list[str]] = defaultdict(list)
+    jobs = min(jobs or available(), max(1, len(chosen) // 20))
+    if jobs == 1:
+        for done, k in enumerate(chosen, 1):
+            name, found = _executed(k)
+            failures[name] += found
+            progress(done, len(chosen), name)
+    else:
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=single_threaded) as pool:
+            for done, (name, found) in enumerate(pool.map(_executed, chosen, chunksize=8), 1):
+                failures[name] += found
+                progress(done, len(chosen), name)
+    return {name: found for name, found in failures.items() if found}
+
+
+def _executed(k: int) -> tuple[str, list[str]]:
+    """One example: its name, and what fails."""
+    example = examples.load()[k]
+    found = []
+    for dtype in names.dtypes_of(example):
+        for which in names.CHECKS:
+            try:
+                with np.errstate(all="ignore"), warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    names.check(example, which, dtype)
+            except Exception as error:  # any failure is a finding, to be listed with the rest
+                found.append(f"{which} in {dtype}: {type(error).__name__}: {error}".splitlines()[0])
+    return example.name, found
+
+
+def data(table: Sequence[Row], failures: dict[str, list[str]]) -> list[dict[str, Any]]:
+    """The rows for JSON, each with what fails."""
+    return [asdict(row) | {"failures": failures.get(row.name, [])} for row in table]
+
+
+COLOURS = {"differentiable": "green", "constant": "cyan", "refused": "yellow", "blank": "red"}
+
+
+def terminal(table: Sequence[Row], failures: dict[str, list[str]]) -> RenderableType:
+    """The rows as a table, and totals."""
+    shown = Table("name", "where", "status", "examples")
+    shown.add_column("reason and remedy", overflow="fold")
+    for r in table:
+        note = escape(f"{r.reason}{' — ' + r.remedy if r.remedy else ''}")
+        if r.name in failures:
+            note = f"[red]{escape('; '.join(failures[r.name]))}[/]"
+        shown.add_row(r.name, r.space, f"[{COLOURS[r.status]}]{r.status}[/]", str(r.examples or ""), note)
+    totals = Table("where", *COLOURS)
+    counts = Counter((r.space, r.status) for r in table)
+    for space in dict.fromkeys(r.space for r in table):
+        totals.add_row(space, *(str(counts[space, status] or "") for status in COLOURS))
+    return Group(shown, totals, *([f"[red]{len(failures)} names fail[/]"] if failures else []))

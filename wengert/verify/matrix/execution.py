@@ -11,7 +11,6 @@ dtypes and layouts share one reference.
 
 from __future__ import annotations
 
-import os
 import platform
 import time
 import warnings
@@ -32,6 +31,7 @@ from wengert.verify.call import NARROW, Call, dtypes_accepted
 from wengert.verify.catalog import family, load_ops
 from wengert.verify.generate.variants import variant
 from wengert.verify.measure import MEASURES, MODES, Measurement, NoCall, applies
+from wengert.verify.workers import available, single_threaded
 
 DTYPES = ("float32", "float64", "complex64", "complex128", "integer")
 LAYOUTS = ("contiguous", "strided", "empty", "0-d")
@@ -88,7 +88,9 @@ class _Calls:
         shape = layout if layout in ("empty", "0-d") else "full"
         key = (k, "complex" in dtype, shape)
         first = self.made.get(key)
-        if not isinstance(first, Call) or not isinstance(fits := call_of(self.op, self.op.samples[k], dtype, layout), Call):
+        if not isinstance(first, Call) or not isinstance(
+            fits := call_of(self.op, self.op.samples[k], dtype, layout), Call
+        ):
             found = call_of(self.op, self.op.samples[k], dtype, layout)
             if isinstance(found, Call):
                 self.made[key] = found
@@ -197,14 +199,14 @@ def run(
     """
     started = time.perf_counter()
     names = [name for name in load_ops() if match in name]
-    jobs = jobs or _cpus()
+    jobs = jobs or available()
     records: dict[str, Any] = {}
     if jobs == 1 or len(names) < 4:
         for name in names:
             records[name] = op_record(name, quick)
             progress(len(records), len(names), name)
     else:
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=single_threaded) as pool:
             waiting = {pool.submit(op_record, name, quick): name for name in names}
             for done in as_completed(waiting):
                 records[waiting[done]] = done.result()
@@ -226,19 +228,6 @@ def run(
         "snippet": SNIPPET,
         "ops": [records[name] for name in names],
     }
-
-
-def _one_thread() -> None:
-    """Each process has a CPU; BLAS threads would fight over it."""
-    try:
-        from threadpoolctl import threadpool_limits
-    except ImportError:
-        return
-    threadpool_limits(1)
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def failures(data: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
