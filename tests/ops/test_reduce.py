@@ -176,3 +176,12 @@ def test_linear_reductions_keep_nothing_and_extrema_nothing_new():
         assert tape.program.residual_bytes() == 0
     (out,), tape = record(lambda x: [reduce.reduce_max(x, axes=(1,))], [x])
     assert tape.program.residual_bytes() == x.nbytes + out.nbytes
+
+
+@pytest.mark.parametrize("op", [reduce.reduce_var, reduce.reduce_std])
+def test_spread_without_freedom_keeps_strong_zeros(op):
+    # One element and ddof=1: no spread, no derivative; a cotangent of zero still gives a gradient of zero.
+    x = np.array([2.0])
+    with np.errstate(all="ignore"):
+        (back,) = vjp_flat(lambda x: [op(x, axes=(0,), ddof=1)], [x])[1]([np.float64(0.0)])
+    np.testing.assert_array_equal(back, [0.0])

@@ -181,3 +181,11 @@ def test_expm_against_jax():
     a = np.random.default_rng(1).normal(size=(3, 3))
     want = jax.grad(lambda x: (peer.expm(x) ** 2).sum())(a)
     np.testing.assert_allclose(wengert.grad(lambda x: (ours.expm(x) ** 2).sum())(a), want, rtol=1e-9)
+
+
+def test_polar_and_sylvester_of_no_matrices():
+    from wengert.ops.matfunc import polar_factor, sylvester
+
+    a, b, q = np.zeros((0, 3, 3)), np.zeros((0, 2, 2)), np.zeros((0, 3, 2))
+    assert sylvester(a, b, q).shape == q.shape
+    assert jvp_flat(lambda a: [polar_factor(a)], [a], [a])[1][0].shape == a.shape

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.linalg
 
 import wengert as wg
 
@@ -70,3 +71,25 @@ def test_per_example_grad():
     p, y = {"w": np.arange(3.0)}, RNG.normal(size=4)
     got = wg.per_example_grad(loss)(p, A, y)["w"]
     np.testing.assert_allclose(got, 2 * (A @ p["w"] - y)[:, None] * A, rtol=1e-13)
+
+
+@pytest.mark.parametrize("outer, inner", [((0, 0), (0, 0)), ((0, None), (None, 0)), ((None, 0), (0, None))])
+def test_nested_interpolation(outer, inner):
+    x = RNG.uniform(size=(2, 3, 5) if (outer[0], inner[0]) == (0, 0) else (2, 5) if outer[0] == 0 else (3, 5))
+    xp = np.sort(RNG.uniform(size=(2, 3, 4) if (outer[1], inner[1]) == (0, 0) else (2, 4) if outer[1] == 0 else (3, 4)))
+    got = wg.vmap(wg.vmap(lambda x, xp: np.interp(x, xp, xp**2), in_axes=inner), in_axes=outer)(x, xp)
+    for i in range(2):
+        for j in range(3):
+            one, points = (a[(i,) * (outer[k] == 0) + (j,) * (inner[k] == 0)] for k, a in enumerate((x, xp)))
+            np.testing.assert_allclose(got[i, j], np.interp(one, points, points**2), rtol=1e-14)
+
+
+def test_gradient_through_a_batch_of_directions():
+    # The directions are batched, the matrix is not: the pullback joins blocks of both.
+    a, e = 0.3 * RNG.normal(size=(3, 3)), RNG.normal(size=(4, 3, 3))
+
+    def one(a, e):
+        return np.sum(np.sin(wg.jvp(scipy.linalg.expm, (a,), (e,))[1]))
+
+    got = wg.grad(lambda a: np.sum(wg.vmap(lambda e: one(a, e))(e)))(a)
+    np.testing.assert_allclose(got, sum(wg.grad(one)(a, x) for x in e), rtol=1e-12)

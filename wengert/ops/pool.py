@@ -47,8 +47,43 @@ def _pooled_shape(name: str) -> Rule:
     return shape
 
 
-def _spread_shape(x: Aval, *, extent: Dims, window: Dims, strides: Dims, padding: Padding, dilation: Dims) -> Aval:
-    return x.with_shape((*x.shape[: x.ndim - len(window)], *extent))
+def _spread_shape(
+    name: str, x: Aval, *, extent: Dims, window: Dims, strides: Dims, padding: Padding, dilation: Dims
+) -> Aval:
+    lead = x.ndim - len(window)
+    out = x.with_shape((*x.shape[: max(lead, 0)], *extent))
+    places = _places(name, out, window, strides, padding, dilation)
+    if x.shape[max(lead, 0) :] != places:
+        raise ShapeError(
+            name,
+            got=f"{x} for the places {places} of windows {window} on {extent}",
+            want="one element for each place",
+            fix="check extent, strides and padding",
+            at=describe(here(2)),
+        )
+    return out
+
+
+def _take_shape(x: Aval, at: Aval, **params: Any) -> Aval:
+    out = _pooled_shape("window_take")(x, **params)
+    _check_positions("window_take", out, at)
+    return out
+
+
+def _put_shape(y: Aval, at: Aval, **params: Any) -> Aval:
+    _check_positions("window_put", y, at)
+    return _spread_shape("window_put", y, **params)
+
+
+def _check_positions(name: str, places: Aval, at: Aval) -> None:
+    if places.shape != at.shape:
+        raise ShapeError(
+            name,
+            got=f"positions {at} for places {places}",
+            want="one position in the window for each place",
+            fix="take the positions that window_max gives for these parameters",
+            at=describe(here(2)),
+        )
 
 
 def _padded_zeros(y: np.ndarray, extent: Dims, padding: Padding) -> np.ndarray:
@@ -104,7 +139,7 @@ window_sum = linear(
 
 window_spread = linear(
     "window_spread",
-    shape=_spread_shape,
+    shape=lambda x, **params: _spread_shape("window_spread", x, **params),
     eval=_spread_eval,
     transpose=lambda ct, var, **p: window_sum(ct, **_geometry(p)),
     batch=lambda xs, batched, size, **params: window_spread(xs[0], **params),
@@ -178,7 +213,7 @@ _AT_PLANE = np.array([[[3, 4, 5, 0], [2, 1, 1, 1]], [[3, 1, 1, 1], [1, 2, 0, 1]]
 
 window_take = _selection(
     "window_take",
-    lambda x, at, **params: x.with_shape(at.shape),
+    _take_shape,
     _take_eval,
     lambda ct, at, var, **p: window_put(ct, at, extent=var.shape[len(var.shape) - len(p["window"]) :], **p),
     (
@@ -189,7 +224,7 @@ window_take = _selection(
 )
 window_put = _selection(
     "window_put",
-    lambda y, at, **params: _spread_shape(y, **params),
+    _put_shape,
     _put_eval,
     lambda ct, at, var, **p: window_take(ct, at, **_geometry(p)),
     (

@@ -35,7 +35,7 @@ from wengert.ops.basis import (
     transpose,
 )
 from wengert.ops.dtype import truncate
-from wengert.ops.elementwise import div, exp, mul, sub
+from wengert.ops.elementwise import div, exp, mul, sub, unscale
 from wengert.ops.family import piecewise_constant
 from wengert.ops.logic import equal, isneginf, logical_and
 from wengert.ops.scan import exclusive_product
@@ -168,6 +168,28 @@ def _tied_mean_eval(dx: Array, x: Array, out: Array, *, axes: Axes, nan: bool) -
     return (total if count is None else total / count).astype(dx.dtype, copy=False)
 
 
+def _check_ties(name: str, given: Aval, like: Aval, x: Aval, out: Aval, axes: Axes) -> None:
+    check_axes(name, axes, x)
+    if given.shape != like.shape or out.shape != x.without(axes).shape:
+        raise ShapeError(
+            name,
+            got=f"{given} with x {x} and its extremum {out} over {axes}",
+            want=f"the extremum of x over these axes, and a first operand of the shape {like.shape}",
+            fix="reduce x over the same axes",
+            at=describe(here(2)),
+        )
+
+
+def _share_shape(ct: Aval, x: Aval, out: Aval, *, axes: Axes, nan: bool) -> Aval:
+    _check_ties("tied_share", ct, out, x, out, axes)
+    return x.with_dtype(ct.dtype)
+
+
+def _mean_shape(dx: Aval, x: Aval, out: Aval, *, axes: Axes, nan: bool) -> Aval:
+    _check_ties("tied_mean", dx, x, x, out, axes)
+    return out.with_dtype(dx.dtype)
+
+
 def _of_ties(name: str, evaluate: Rule, transposed: Any, shape: Rule, samples: Sequence[Sample], note: str) -> Op:
     """An op that is linear in its first operand, and piecewise constant in x and its extremum."""
     op: Op
@@ -203,7 +225,7 @@ tied_share = _of_ties(
     "tied_share",
     _tied_share_eval,
     lambda: tied_mean,
-    lambda ct, x, out, *, axes, nan: x.with_dtype(ct.dtype),
+    _share_shape,
     (
         Sample((3,), _TIES, _TIES.max(1), diff=(0,), axes=(1,), nan=True),
         Sample((3,), _CUBE, _CUBE.max((0, 2)), diff=(0,), axes=(0, 2), nan=False),
@@ -216,7 +238,7 @@ tied_mean = _of_ties(
     "tied_mean",
     _tied_mean_eval,
     lambda: tied_share,
-    lambda dx, x, out, *, axes, nan: out.with_dtype(dx.dtype),
+    _mean_shape,
     (
         Sample((3, 4), _TIES, _TIES.max(1), diff=(0,), axes=(1,), nan=True),
         Sample((2, 3, 4), _CUBE, _CUBE.max((0, 2)), diff=(0,), axes=(0, 2), nan=False),
@@ -370,12 +392,12 @@ _MOMENT_SAMPLES = (
 
 def _var_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array, *, axes: Axes, ddof: float) -> Array:
     total = reduce_sum(_real(scale(dxs[0], _deviation(xs[0], axes))), axes=axes)
-    return mul(_var_weight(xs[0].shape, axes, ddof), total)
+    return scale(total, _var_weight(xs[0].shape, axes, ddof))
 
 
 def _var_vjp(ct: Array, ins: Any, xs: Sequence[Array], out: Array, *, axes: Axes, ddof: float) -> tuple[Array]:
     (x,) = xs
-    factor = mul(_var_weight(x.shape, axes, ddof), ct)
+    factor = scale(ct, _var_weight(x.shape, axes, ddof))
     return (fit(scale(keep(factor, x.shape, axes), _deviation(x, axes)), ins[0]),)
 
 
@@ -397,7 +419,7 @@ reduce_var = Op(
 def _over_std(y: Array, out: Array, freedom: float) -> Array:
     """y / (freedom · std), and zero where the standard deviation is zero."""
     positive = truncate(out, dtype=np.dtype(bool))
-    return where(positive, div(y, where(positive, mul(float(freedom), out), 1.0)), 0.0)
+    return where(positive, unscale(y, where(positive, mul(float(freedom), out), 1.0)), 0.0)
 
 
 def _std_deviation(x: Array, axes: Axes) -> Array:

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from wengert.core.aval import FLOAT, INT, Aval
+from wengert.core.errors import ShapeError
 from wengert.core.op import Constant, Op, Sample
+from wengert.core.source import describe, here
 from wengert.core.tensor import Array
 from wengert.ops.basis import broadcast_to
 from wengert.ops.family import piecewise_constant
@@ -23,13 +25,15 @@ _INT, _BOOL = np.dtype(np.intp), np.dtype(bool)
 
 
 def _bracket_eval(x: Array, xp: Array) -> tuple[Any, ...]:
-    if xp.ndim == 1:
+    lead, n = xp.shape[:-1], xp.shape[-1]
+    if not lead:
         found = np.searchsorted(xp, x, "right")
         last = xp[-1]
     else:  # one row of samples per example
-        found = np.stack([np.searchsorted(row, points, "right") for row, points in zip(xp, x, strict=True)])
-        last = xp[:, -1].reshape(-1, *(1,) * (x.ndim - 1))
-    n = xp.shape[-1]
+        found = np.zeros(x.shape, _INT)
+        for i in np.ndindex(*lead):
+            found[i] = np.searchsorted(xp[i], x[i], "right")
+        last = xp[..., -1].reshape(*lead, *(1,) * (x.ndim - len(lead)))
     anchor = np.maximum(found - 1, 0)
     return anchor, np.clip(anchor, 0, max(n - 2, 0)), (found == 0)[()], (x > last)[()]
 
@@ -38,13 +42,28 @@ def _bracket_batch(xs: Sequence[Array], batched: Sequence[bool], size: int) -> A
     x, xp = xs
     if batched[1] and not batched[0]:
         x = broadcast_to(x, shape=(size, *getattr(x, "shape", ())))
+    if batched[0] and not batched[1] and xp.ndim > 1:  # rows of an outer batch
+        xp = broadcast_to(xp, shape=(size, *xp.shape))
     return bracket(x, xp)
+
+
+def _bracket_shape(x: Aval, xp: Aval) -> tuple[Aval, ...]:
+    lead = xp.shape[:-1]
+    if not xp.ndim or not xp.shape[-1] or x.shape[: len(lead)] != lead:
+        raise ShapeError(
+            "bracket",
+            got=f"points {x} among samples {xp}",
+            want="at least one sample, and one row of them for each example",
+            fix="give one-dimensional samples",
+            at=describe(here(2)),
+        )
+    return x.with_dtype(_INT), x.with_dtype(_INT), x.with_dtype(_BOOL), x.with_dtype(_BOOL)
 
 
 bracket = Op(
     name="bracket",
     accepts=FLOAT | INT,
-    shape=lambda x, xp: (Aval(x.shape, _INT), Aval(x.shape, _INT), Aval(x.shape, _BOOL), Aval(x.shape, _BOOL)),
+    shape=_bracket_shape,
     eval=_bracket_eval,
     jvp=Constant("which samples a point lies between is constant from one sample to the next"),
     vjp=Constant("which samples a point lies between is constant from one sample to the next"),
@@ -56,6 +75,7 @@ bracket = Op(
         Sample((), np.array([-1.0, 0.0, 1.0])),
         Sample((3,), np.array([0.5])),
         Sample((0,), np.array([0.0, 0.5])),
+        Sample((2, 3), np.array([[-1.0, 0.0], [0.0, 1.0]])),
     ),
     note="the sample at or left of x, its segment (the last one for the last sample), left of all, right of all",
 )

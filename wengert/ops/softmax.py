@@ -232,6 +232,18 @@ cross_entropy = Op(
 )
 
 
+def _adjoint_shape(ct: Aval, p: Aval, labels: Aval) -> Aval:
+    if ct.shape != labels.shape or not p.ndim or p.shape[:-1] != labels.shape:
+        raise ShapeError(
+            "entropy_adjoint",
+            got=f"cotangents {ct}, probabilities {p} and labels {labels}",
+            want="cotangents (…), probabilities (…, classes) and integer labels (…)",
+            fix="move the class axis last",
+            at=describe(here(2)),
+        )
+    return p
+
+
 def _adjoint_eval(ct: Array, p: np.ndarray, labels: np.ndarray) -> np.ndarray:
     column = np.reshape(ct, (*np.shape(ct), 1))
     out = np.asarray(strong_zero(p * column, column))
@@ -268,7 +280,7 @@ def _column(ct: Array) -> Array:
 entropy_adjoint = Op(
     name="entropy_adjoint",
     accepts=FLOAT,
-    shape=lambda ct, p, labels: p,
+    shape=_adjoint_shape,
     eval=_adjoint_eval,
     jvp=_adjoint_jvp,
     vjp=_adjoint_vjp,

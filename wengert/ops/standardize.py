@@ -15,6 +15,7 @@ import numpy as np
 from wengert.core.aval import FLOAT, Aval
 from wengert.core.errors import ShapeError
 from wengert.core.op import Op, Sample
+from wengert.core.source import describe, here
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
 from wengert.ops.basis import add, all_batched, check_axes, expand_to, fit, fit_tangent, neg, reduce_sum, reshape, scale
@@ -119,6 +120,19 @@ standardize = Op(
 # ── standardize_adjoint ───────────────────────────────────────────────────────
 
 
+def _adjoint_shape(v: Aval, z: Aval, r: Aval, *, axes: Axes) -> Aval:
+    check_axes("standardize_adjoint", axes, z)
+    if v.shape != z.shape or r.shape != _kept(z.shape, axes):
+        raise ShapeError(
+            "standardize_adjoint",
+            got=f"{v}, {z} and {r} over {axes}",
+            want="two operands of one shape, and a third with one element for each mean",
+            fix="keep the axes of the mean",
+            at=describe(here(2)),
+        )
+    return v
+
+
 def _adjoint_eval(v: np.ndarray, z: np.ndarray, r: np.ndarray, *, axes: Axes) -> Any:
     n = max(_count(z.shape, axes), 1)
     t = np.asarray(v * z)
@@ -161,7 +175,7 @@ def _ones(r: Array) -> np.ndarray:
 standardize_adjoint = Op(
     name="standardize_adjoint",
     accepts=FLOAT,
-    shape=lambda v, z, r, *, axes: v,
+    shape=_adjoint_shape,
     eval=_adjoint_eval,
     jvp=_adjoint_jvp,
     vjp=_adjoint_vjp,
