@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import scipy
 from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
@@ -100,16 +102,17 @@ def data(gaps: Sequence[Gap]) -> list[dict[str, Any]]:
 
 def markdown(found: Survey, top: int = 40) -> str:
     """A page: the next to add, what is missing per module, and what was set aside."""
-    versions = ", ".join(f"{p} ({n} files)" for p, n in found.files.items())
+    files = ", ".join(f"{p} ({n} files)" for p, n in found.files.items())
     lines = [
         "# What is missing",
         "",
         "<!-- made by `python -m wengert.verify.gaps --markdown docs/gaps.md`; do not edit -->",
         "",
         "Names of NumPy and SciPy that wengert does not differentiate, ranked by how often real code uses them: the sources and tests",
-        f"of {versions}. The next to add is on top. *Uses* are those outside the part of NumPy or SciPy that the name is of; *own*",
-        "those within it, its tests included. What counts as a use is stated in `wengert/verify/gaps/scan.py`; what is no gap, and",
-        "why, in `wengert/verify/gaps/aside.py`. The page is made again by `python -m wengert.verify.gaps --markdown docs/gaps.md`.",
+        f"of {files}, with NumPy {np.__version__} and SciPy {scipy.__version__}. The next to add is on top.",
+        "*Uses* are those outside the part of NumPy or SciPy that the name is of; *own* those within it, its tests included.",
+        "What counts as a use is stated in `wengert/verify/gaps/scan.py`; what is no gap, and why, in `wengert/verify/gaps/aside.py`.",
+        "The page is made again by `python -m wengert.verify.gaps --markdown docs/gaps.md`.",
         "",
         *_lines(("name", "uses", "of them in tests", "own", "status", "reason"), [_cells(g) for g in found.gaps[:top]]),
         "",
