@@ -116,9 +116,19 @@ def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
     return tuple(axes)
 
 
+def takes(axis: Any) -> bool:
+    """Whether `axis` is 0 or -1: NumPy's ufunc reductions, and some more, take these of an array without axes too."""
+    return isinstance(axis, (int, np.integer)) and axis in (0, -1)
+
+
+def reduced_axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """`axes_of` for a ufunc's reduction, which reduces nothing along axis 0 or -1 of an array without axes."""
+    return axes_of(axis, ndim) if ndim or not takes(axis) else ()
+
+
 def kept(out: Array, shape: tuple[int, ...], axes: tuple[int, ...]) -> Array:
     """`keepdims=True`: a reduction's result with its axes back, of length one."""
-    return reshape(out, shape=tuple(1 if i in axes else d for i, d in enumerate(shape)))
+    return constant(reshape(out, shape=tuple(1 if i in axes else d for i, d in enumerate(shape))))
 
 
 def shape_of(shape: Any, size: int) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.tensor import Array, Tensor, View, raw
-from wengert.numpy.arrays import astype, axis_of, lift, promoted, result_type, writes_out
+from wengert.numpy.arrays import astype, axis_of, lift, promoted, result_type, takes, writes_out
 from wengert.numpy.layout import arranged, copied, gathered, own
 from wengert.numpy.shaping import atleast_1d, atleast_2d, atleast_3d, moved, ravel, sizes_of
 from wengert.numpy.traced import when_traced
@@ -276,7 +276,7 @@ def tile(A: Any, reps: Any) -> Array:
 def repeat(a: Any, repeats: Any, axis: Any = None) -> Array:
     """`numpy.repeat`."""
     x = lift(a)
-    if axis is None:
+    if axis is None or (not x.ndim and takes(axis)):
         x, axis = ravel(x), 0
     axis = axis_of(axis, x.ndim)
     counts = np.asarray(concrete(repeats) if type(repeats) is Tensor else repeats)

@@ -13,7 +13,7 @@ import numpy as np
 
 from wengert.core.op import Op
 from wengert.core.tensor import Array, Tensor
-from wengert.numpy.arrays import astype, axes_of, axis_of, kept, lift, writes_out
+from wengert.numpy.arrays import astype, axes_of, axis_of, kept, lift, reduced_axes, takes, writes_out
 from wengert.numpy.traced import value_of, when_traced
 from wengert.ops import reduce as ops
 from wengert.ops import scan
@@ -26,13 +26,14 @@ from wengert.ops.shape import concatenate, stack
 
 BOOL = np.dtype(bool)
 Axes = tuple[int, ...]
+MOMENTS = frozenset({ops.reduce_mean, ops.reduce_var, ops.reduce_std})  # no ufunc's reductions
 
 # ── helpers ───────────────────────────────────────────────────────────────────
 
 
 def reduced(op: Op, x: Array, axis: Any, keepdims: bool, **params: Any) -> Array:
     """A reduction over NumPy's `axis`."""
-    axes = axes_of(axis, x.ndim)
+    axes = (axes_of if op in MOMENTS else reduced_axes)(axis, x.ndim)
     out = op(x, axes=axes, **params)
     return kept(out, x.shape, axes) if keepdims else out
 
@@ -76,7 +77,7 @@ def within(where: Any, valid: Array) -> Array:
 def counts(x: Array, where: Any, axis: Any, keepdims: bool) -> Array:
     """How many elements a reduction with this mask takes, in x's real dtype; a Python int without a mask."""
     if where is True:
-        return ops.count_of(x.shape, axes_of(axis, x.ndim))
+        return ops.count_of(x.shape, reduced_axes(axis, x.ndim))
     mask = broadcast_to(truthy(lift(where)), shape=x.shape)
     return cast(reduced(ops.count_nonzero, mask, axis, keepdims), dtype=real_dtype(x.dtype))
 
@@ -152,7 +153,7 @@ def nanprod(
 def running(op: Op, a: Any, axis: Any, dtype: Any, out: Any) -> Array:
     """A scan over NumPy's `axis`; None ravels."""
     x = typed(lift(a), dtype)
-    if axis is None:
+    if axis is None or (not x.ndim and takes(axis)):
         x, axis = reshape(x, shape=(x.size,)), 0
     return writes_out(op(x, axis=axis_of(axis, x.ndim)), out)
 
@@ -242,7 +243,7 @@ def extremum(op: Op, sign: int, a: Any, axis: Any, out: Any, keepdims: bool, ini
             )
         return writes_out(reduced(op, x, axis, keepdims), out)
     start = typed(lift(initial), x.dtype)
-    axes = axes_of(axis, x.ndim)
+    axes = reduced_axes(axis, x.ndim)
     shape = ops.kept_shape(x.shape, axes) if keepdims else tuple(d for i, d in enumerate(x.shape) if i not in axes)
     best = broadcast_to(start, shape=shape)
     if ops.count_of(x.shape, axes):
@@ -459,7 +460,7 @@ def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Array:
 
 
 def _place(op: Op, x: Array, axis: Any, out: Any, keepdims: bool) -> Array:
-    if axis is None:
+    if axis is None or (not x.ndim and takes(axis)):
         found = op(reshape(x, shape=(x.size,)), axis=0)
         return writes_out(reshape(found, shape=(1,) * x.ndim) if keepdims else found, out)
     axis = axis_of(axis, x.ndim)

@@ -11,7 +11,7 @@ import numpy as np
 from wengert.core.errors import NotDifferentiable
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor, raw, view
-from wengert.numpy.arrays import astype, axes_of, axis_of, has_tensor, lift, shape_of, writes_out
+from wengert.numpy.arrays import astype, axes_of, axis_of, has_tensor, lift, reduced_axes, shape_of, writes_out
 from wengert.numpy.layout import arranged, as_array, copied, is_c, is_fortran, own, reading_axes
 from wengert.numpy.registry import constant, refuse
 from wengert.numpy.traced import when_traced, write_elements
@@ -73,7 +73,7 @@ def ravel(a: Any, order: str = "C") -> Array:
 def squeeze(a: Any, axis: Any = None) -> Array:
     """`numpy.squeeze`."""
     x = lift(a)
-    axes = [i for i, d in enumerate(x.shape) if d == 1] if axis is None else axes_of(axis, x.ndim)
+    axes = [i for i, d in enumerate(x.shape) if d == 1] if axis is None else reduced_axes(axis, x.ndim)
     if any(x.shape[i] != 1 for i in axes):
         raise ValueError("cannot select an axis to squeeze out which has size not equal to one")
     return moved(basis.reshape, x, shape=tuple(d for i, d in enumerate(x.shape) if i not in axes))
@@ -200,9 +200,10 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Array:
 def flip(m: Any, axis: Any = None) -> Array:
     """`numpy.flip`."""
     x = lift(m)
+    axes = axes_of(axis, x.ndim)
     if not x.ndim:
         return index(x, spec=())  # NumPy's m[()], a scalar
-    return moved(ops.flip, x, axes=axes_of(axis, x.ndim))
+    return moved(ops.flip, x, axes=axes)
 
 
 @when_traced("fliplr")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.tensor import Array
-from wengert.numpy.arrays import astype, axis_of, has_tensor, lift
+from wengert.numpy.arrays import astype, axis_of, has_tensor, lift, takes
 from wengert.numpy.protocols import concrete
 from wengert.numpy.registry import enter, implements
 from wengert.numpy.traced import value_of, when_traced
@@ -31,6 +31,11 @@ def along(x: Array, axis: Any) -> tuple[Array, int]:
     if axis is None:
         return reshape(x, shape=(x.size,)), 0
     return x, axis_of(axis, x.ndim)
+
+
+def order_along(x: Array, axis: Any) -> tuple[Array, int]:
+    """`along`, for what gives an order: NumPy has one, [0], of an array without axes too."""
+    return along(x, None if not x.ndim and takes(axis) else axis)
 
 
 def _kind(kind: Any, order: Any, stable: Any) -> Any:
@@ -83,7 +88,7 @@ def argsort(
     """
     if not has_tensor(a) and not descending:
         return np.argsort(a, axis=axis, kind=_stability(kind, stable), order=order)
-    x, axis = along(lift(a), axis)
+    x, axis = order_along(lift(a), axis)
     return ops.argsort(x, axis=axis, kind=_kind(kind, order, stable), descending=bool(descending))
 
 
@@ -103,7 +108,7 @@ def partition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order
 def argpartition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> Array:
     """`numpy.argpartition`."""
     _kind(None, order, None)
-    x, axis = along(lift(a), axis)
+    x, axis = order_along(lift(a), axis)
     return ops.argpartition(x, kth=_kth(kth, x.shape[axis]), axis=axis)
 
 

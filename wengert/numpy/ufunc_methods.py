@@ -17,7 +17,7 @@ from wengert.core.errors import DTypeError
 from wengert.core.op import Op
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor
-from wengert.numpy.arrays import astype, axes_of, axis_of, kept, lift, operand, writes_out
+from wengert.numpy.arrays import astype, axis_of, kept, lift, operand, reduced_axes, writes_out
 from wengert.numpy.indexing import parse
 from wengert.numpy.registry import values
 from wengert.numpy.values import lost
@@ -72,7 +72,7 @@ def reduce(
     """`u.reduce`."""
     name = u.__name__
     x = prepared(u, array, dtype)
-    axes = axes_of(axis, x.ndim)
+    axes = reduced_axes(axis, x.ndim)
     if name not in ASSOCIATIVE and len(axes) > 1:
         raise ValueError(f"reduction operation '{name}' is not reorderable, so at most one axis may be specified")
     if initial is np._NoValue:  # pyright: ignore[reportAttributeAccessIssue]
@@ -93,7 +93,10 @@ def reduce(
     elif name in REDUCTIONS:
         result = REDUCTIONS[name](x, axes=axes)
     elif name in ASSOCIATIVE:
-        result = halves(u.op, in_front(x, axes))
+        x_front = in_front(x, axes)
+        result = halves(u.op, x_front)
+        if x_front.shape[0] == 1 and identity is not None and initial is None:
+            initial = identity  # NumPy starts from it, and hypot(0, x) is not x
     else:
         mask = True if where is True else in_front(broadcast_to(lift(where), shape=x.shape), axes)
         start = identity if initial is None and where is not True else initial

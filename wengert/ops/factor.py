@@ -11,8 +11,8 @@ from wengert.core.errors import ShapeError
 from wengert.core.op import Op, Sample
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
-from wengert.ops.basis import add, all_batched, fit, imag
-from wengert.ops.elementwise import mul, sub
+from wengert.ops.basis import add, all_batched, fit, imag, reduce_sum
+from wengert.ops.elementwise import abs_, mul, sub
 from wengert.ops.family import piecewise_constant
 from wengert.ops.matrix import (
     add_diag,
@@ -37,6 +37,7 @@ from wengert.ops.matrix import (
     triu,
     widths,
 )
+from wengert.ops.regular import resolved
 from wengert.ops.shape import concatenate
 from wengert.ops.solve import solve_triangular
 
@@ -88,9 +89,31 @@ def _qr_eval(a: Array, *, complete: bool = False) -> tuple[np.ndarray, np.ndarra
     return q, r[..., : a.shape[-1], :]
 
 
-def _over_r(x: Array, r: Array) -> Array:
+def _solved(name: str, r: Array, b: Array, *, lower: bool, sizes: Array) -> Array:
+    """R⁻¹ B, for the triangular factor R of the op `name`; `sizes` are of the numbers that its diagonal was computed from."""
+    try:
+        resolved(abs_(diag(r)), sizes)
+        return solve_triangular(r, b, lower=lower)
+    except np.linalg.LinAlgError:
+        raise np.linalg.LinAlgError(
+            f"{name}: no derivative of the factors of a matrix without full rank;"
+            " numpy.linalg.pinv and lstsq, which need no factors of full rank, have one"
+        ) from None
+
+
+def _over_r(name: str, x: Array, r: Array, sizes: Array) -> Array:
     """X R⁻¹."""
-    return t(solve_triangular(t(r), t(x), lower=True))
+    return t(_solved(name, t(r), t(x), lower=True, sizes=sizes))
+
+
+def _columns_of(r: Array) -> Array:
+    """Sizes of the columns of A = Q R: a column is known no better than to their rounding."""
+    return reduce_sum(abs_(r), axes=(len(r.shape) - 2,))
+
+
+def _growth(lower: Array, upper: Array) -> Array:
+    """The diagonal of |L||U|, of which the pivots are what is left after subtractions."""
+    return reduce_sum(mul(abs_(lower), t(abs_(upper))), axes=(len(upper.shape) - 1,))
 
 
 def _skew(x: Array) -> Array:
@@ -113,7 +136,7 @@ def _qr_jvp(
     rest = None
     if q.shape[-1] > n:
         q, rest = block(q, slice(None), slice(n)), block(q, slice(None), slice(n, None))
-    scaled = _over_r(dxs[0], r)  # dA R⁻¹
+    scaled = _over_r("qr", dxs[0], r, _columns_of(r))  # dA R⁻¹
     inner = mm(h(q), scaled)
     turn = _skew(inner)
     dr = mm(triu(sub(inner, turn)), r)
@@ -148,7 +171,7 @@ def _qr_vjp(
         scaled = add(scaled, co_complement(q, ct_q))
     if ct_rest is not None:
         scaled = sub(scaled, mm(c(rest), mm(h(ct_rest), qc)))
-    total = t(solve_triangular(r, t(scaled), lower=False))  # times R⁻ᵀ
+    total = t(_solved("qr", r, t(scaled), lower=False, sizes=_columns_of(r)))  # times R⁻ᵀ
     return (fit(total if ct_r is None else add(total, mm(qc, ct_r)), ins[0]),)
 
 
@@ -167,7 +190,7 @@ qr = Op(
         Sample((4, 3), complete=True, domain=regular, real_only=True),
     ),
     rejects=(Sample((2, 3), raises=ShapeError),),
-    note="of full column rank; R keeps the real diagonal that LAPACK gives it."
+    note="of full column rank (otherwise LinAlgError); R keeps the real diagonal that LAPACK gives it."
     " The `complete` basis moves orthogonally to itself",
     source="Walter & Lehmann (2018), Algorithmic differentiation of linear algebra functions; Seeger et al. (2017),"
     " Auto-differentiating linear algebra, arXiv:1710.08717",
@@ -239,7 +262,7 @@ def _unpacked(packed: Array) -> tuple[Array, Array]:
 def _lu_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Sequence[Array]) -> tuple[Array, None, None]:
     lower, upper = _unpacked(out[0])
     p = permutation_matrix(out[2], dtype=real_of(out[0].dtype))
-    x = _over_r(solve_triangular(lower, mm(p, dxs[0]), lower=True, unit=True), upper)
+    x = _over_r("lu", solve_triangular(lower, mm(p, dxs[0]), lower=True, unit=True), upper, _growth(lower, upper))
     return add(mm(lower, tril(x, -1)), mm(triu(x), upper)), None, None
 
 
@@ -247,7 +270,7 @@ def _lu_vjp(ct: Sequence[Array | None], ins: Vars, xs: Sequence[Array], out: Seq
     lower, upper = _unpacked(out[0])
     p = permutation_matrix(out[2], dtype=real_of(out[0].dtype))
     x = add(tril(mm(t(lower), tril(ct[0], -1)), -1), triu(mm(triu(ct[0]), t(upper))))
-    x = t(solve_triangular(upper, t(x), lower=False))  # times U⁻ᵀ
+    x = t(_solved("lu", upper, t(x), lower=False, sizes=_growth(lower, upper)))  # times U⁻ᵀ
     x = solve_triangular(t(lower), x, lower=False, unit=True)
     return (fit(mm(t(p), x), ins[0]),)
 
@@ -264,7 +287,8 @@ lu = Op(
     multi=True,
     samples=tuple(Sample(s, domain=regular) for s in ((3, 3), (2, 3, 3), (1, 1), (0, 0))),
     rejects=(Sample((3, 2), raises=ShapeError),),
-    note="(packed L and U, LAPACK's pivots, the order of the rows); the pivots are constant",
+    note="(packed L and U, LAPACK's pivots, the order of the rows); the pivots are constant."
+    " A regular matrix (otherwise LinAlgError)",
     source="de Hoog, Anderssen & Lukas (2011), Differentiation of matrix functionals using triangular factorization",
 )
 
