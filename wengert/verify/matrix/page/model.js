@@ -2,7 +2,7 @@
 
 const STATUS = ["pass", "fail", "undecided", "refused", "constant", "absent", "no such call"];
 const [PASS, FAIL, UNDECIDED, REFUSED, CONSTANT, ABSENT, NONE] = STATUS.keys();
-const SEVERITY = [4, 6, 5, 3, 2, 0, 1]; // which status a square shows that stands for several cells
+const SEVERITY = [4, 6, 5, 1, 3, 2, 0]; // which status a square shows that stands for several cells
 const MARK = ["", "×", "?", "", "○", "·", "–"];
 const LOOK = ["s3", "x", "u", "r", "k", "a", "o"];
 
