@@ -347,3 +347,47 @@ def test_view_of_bits_is_refused(dtype):
         wg.grad(lambda x: x.view(dtype).sum())(np.ones(4))
     with pytest.raises(NotDifferentiable, match="subclass"):
         wg.grad(lambda x: x.view(np.matrix).sum())(np.ones(4))
+
+
+@pytest.mark.parametrize("subscripts", ["ij->ji", "ij", "ji", "i...->...i", "...j->j..."])
+def test_einsum_of_one_operand_that_sums_nothing_is_a_view(subscripts):
+    def f(x):
+        y = x * 1.0
+        z = np.einsum(subscripts, y)
+        y[0, 1] = 7.0
+        z[1] *= x[0, 0]
+        return np.sum(y * z.reshape(y.shape) + 0.1 * y)
+
+    x = np.arange(1.0, 7.0).reshape(2, 3)
+    value, slope = wg.jvp(f, (x,), (np.ones((2, 3)),))
+    assert value == f(x)
+    np.testing.assert_allclose(slope, (f(x + 1e-6) - f(x - 1e-6)) / 2e-6, rtol=1e-6)
+
+
+def test_a_diagonal_by_einsum_sees_writes():
+    def f(x):
+        y = x * 1.0
+        z = np.einsum("iji->ij", y)
+        y[1, 0, 1] = 5.0
+        return np.sum(z * np.arange(4.0).reshape(2, 2))
+
+    x = np.arange(8.0).reshape(2, 2, 2)
+    assert wg.jvp(f, (x,), (x,))[0] == f(x)
+    with pytest.raises(ValueError, match="read-only"):
+        wg.grad(lambda x: np.einsum("ii->i", x * 1.0).fill(0.0))(np.eye(2))
+
+
+def test_reduce_of_one_element_starts_from_the_identity():
+    x = np.array([[-0.7, 1.0]])
+    value, slope = wg.jvp(lambda x: np.hypot.reduce(x, axis=0), (x,), (np.ones((1, 2)),))
+    np.testing.assert_array_equal(value, np.hypot.reduce(x, axis=0))
+    np.testing.assert_array_equal(slope, [-1.0, 1.0])
+
+
+def test_keepdims_of_a_constant_s_total_can_be_written():
+    def f(x):
+        total = np.sum(np.ones((2, 2)), keepdims=True)
+        total[0, 0] *= x
+        return total[0, 0]
+
+    assert wg.grad(f)(3.0) == 4.0

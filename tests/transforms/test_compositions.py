@@ -77,3 +77,14 @@ def test_jacfwd_of_a_function_that_writes_into_a_copy_of_one_argument():
 
     for one, other in zip(wg.jacfwd(f, argnums=(0, 1))(2.0, X), wg.jacrev(f, argnums=(0, 1))(2.0, X), strict=True):
         np.testing.assert_allclose(one, other)
+
+
+def test_a_tape_and_a_target_of_an_outer_transform():
+    def f(x):
+        with wg.GradientTape() as tape:
+            a = tape.watch(np.ones(2))
+        return x**2 + np.sum(tape.gradient(x, a, unconnected="zero"))
+
+    assert wg.grad(f)(3.0) == 6.0
+    assert wg.grad(wg.checkpoint(f))(3.0) == 6.0
+    assert wg.jvp(f, (3.0,), (1.0,))[1] == 6.0

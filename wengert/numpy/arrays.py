@@ -11,7 +11,7 @@ import numpy as np
 from wengert.core.aval import is_inexact
 from wengert.core.errors import ShapeError
 from wengert.core.source import describe, here
-from wengert.core.tensor import Array, Tensor, carries
+from wengert.core.tensor import Array, Tensor, carries, constant
 from wengert.core.tensor import raw as raw
 from wengert.numpy.values import lost
 from wengert.ops.basis import cast, fit_tangent, reshape

@@ -11,7 +11,7 @@ import numpy as np
 
 from wengert.core.errors import ShapeError
 from wengert.core.source import describe, here
-from wengert.core.tensor import Array, Tensor
+from wengert.core.tensor import Array, Tensor, view
 from wengert.numpy.arrays import astype, axis_of, has_tensor, lift, writes_out
 from wengert.numpy.registry import enter, theirs
 from wengert.numpy.subscripts import Step, plan_einsum
@@ -22,6 +22,7 @@ from wengert.ops.contract import LABELS, contract
 from wengert.ops.contract import matmul as matmul_op
 from wengert.ops.elementwise import mul
 from wengert.ops.index import ARRAY, index
+from wengert.ops.shape import diagonal
 
 # ── generalized ufuncs ────────────────────────────────────────────────────────
 
@@ -288,7 +289,21 @@ def einsum(
         xs = [astype(x, dtype) for x in xs]
     if isinstance(optimize, np.ndarray):
         optimize = optimize.tolist()
+    if len(xs) == 1 and dtype is None and out is None:
+        ((_, (prepare,), _),) = plan_einsum(subscripts, (xs[0].shape,), False)
+        if type(xs[0]) is Tensor and not prepare.sum and not prepare.drop:
+            return _shown(xs[0], prepare)
     return writes_out(einsum_of(subscripts, xs, optimize), out)
+
+
+def _shown(x: Tensor, prepare: Any) -> Array:
+    """As `_prepared`, where nothing is summed: a view, as NumPy's is. One with a diagonal in it is read-only here."""
+    for axes in prepare.diagonals:
+        x = view(transpose, x, axes=(*axes, *(i for i in range(x.ndim) if i not in axes)))
+        for _ in axes[1:]:
+            x = view(diagonal, x, offset=0, axis1=0, axis2=1)
+            x = view(transpose, x, axes=(x.ndim - 1, *range(x.ndim - 1)))
+    return x if prepare.order is None else view(transpose, x, axes=prepare.order)
 
 
 def einsum_of(subscripts: str, xs: Sequence[Array], optimize: Any = False) -> Array:

@@ -179,10 +179,11 @@ class GradientTape:
         """The variable of `x`; an error if a transform that runs within the tape would lose its part in the result."""
         inner = x
         while type(inner) is Tensor and not tape.owns(inner) and inner._trace is not CONSTANTS:
-            if inner._trace in active() and inner._trace.mode is not paused:
+            trace = inner._trace
+            if trace.level > tape.level and trace in active() and trace.mode is not paused:
                 raise TapeError(
                     "GradientTape",
-                    got=f"a Tensor of a {type(inner._trace).__name__.lower()} that runs within the tape,"
+                    got=f"a Tensor of a {type(trace).__name__.lower()} that runs within the tape,"
                     " and to which the tape's gradient would be a constant",
                     want="a call after the inner transform has ended",
                     fix="make the tape inside the inner function, or call gradient outside",
