@@ -13,8 +13,8 @@ from wengert.core.tensor import Array
 from wengert.nn.operands import Axis, axes, inexact
 from wengert.numpy.arrays import axis_of
 from wengert.ops import activation as ops
-from wengert.ops.basis import add, neg, reshape
-from wengert.ops.elementwise import abs_, div, mul, sub
+from wengert.ops.basis import neg, reshape
+from wengert.ops.elementwise import div, mul
 from wengert.ops.elementwise import tanh as tanh_op
 from wengert.ops.index import index
 from wengert.ops.reduce import keep, reduce_logsumexp, reduce_max
@@ -97,8 +97,7 @@ def softplus(x: Any, beta: float = 1.0) -> Array:
 
 def softsign(x: Any) -> Array:
     """x / (1 + |x|)."""
-    x = inexact(x)
-    return div(x, add(abs_(x), 1))
+    return ops.softsign(inexact(x))
 
 
 def sigmoid(x: Any) -> Array:
@@ -117,9 +116,8 @@ def tanh(x: Any) -> Array:
 
 
 def tanhshrink(x: Any) -> Array:
-    """x - tanh(x)."""
-    x = inexact(x)
-    return sub(x, tanh_op(x))
+    """x - tanh(x), without cancellation near 0."""
+    return ops.tanhshrink(inexact(x))
 
 
 def hardtanh(x: Any, low: float = -1.0, high: float = 1.0) -> Array:

@@ -18,7 +18,7 @@ from wengert.core.op import Op, Sample
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
 from wengert.ops.basis import add, arithmetic_shape, batch_elementwise, fit, fit_tangent, neg, scale, strong_zero
-from wengert.ops.elementwise import exp, mul, square, sub, tanh
+from wengert.ops.elementwise import abs_, exp, mul, reciprocal, square, sub, tanh
 from wengert.ops.family import SHAPES_1, elementwise, piecewise_constant, unary
 from wengert.ops.select import where
 
@@ -161,11 +161,35 @@ def _softplus_eval(x: Array) -> Array:
     return _scalar(y)
 
 
+def _sigmoid_slope_eval(x: Array) -> Array:
+    y = np.asarray(np.abs(x))
+    np.negative(y, out=y)
+    np.exp(y, out=y)
+    down = y + 1
+    down *= down
+    y /= down
+    return _scalar(y)
+
+
+sigmoid_slope = unary(
+    "sigmoid_slope",
+    _sigmoid_slope_eval,
+    lambda r: neg(mul(r.out, tanh(mul(r.x, 0.5)))),
+    ("x", "out"),
+    accepts=FLOAT,
+    note="s(x) s(-x) of the sigmoid s; s (1 - s) rounds to 0 where s does to 1",
+)
+
+
+def _sigmoid_slope(x: Array) -> Array:
+    return sigmoid_slope(x) if x.dtype.kind != "c" else mul(sigmoid(x), sigmoid(neg(x)))
+
+
 sigmoid = unary(
     "sigmoid",
     _sigmoid_eval,
-    lambda r: mul(r.out, sub(1, r.out)),
-    ("out",),
+    lambda r: _sigmoid_slope(r.x),
+    ("x",),
     note="1 / (1 + exp(-x)): full relative accuracy for negative x",
 )
 soft_plus = unary(
@@ -186,11 +210,47 @@ log_sigmoid = unary(
 
 
 def _silu_slope(x: Array) -> Array:
-    s = sigmoid(x)
-    return add(s, mul(mul(x, s), sub(1, s)))
+    return add(sigmoid(x), mul(x, sigmoid_slope(x)))
 
 
 silu = unary("silu", lambda x: x * _sigmoid_eval(x), lambda r: _silu_slope(r.x), ("x",), accepts=FLOAT)
+
+# ── softsign, tanhshrink ──────────────────────────────────────────────────────
+
+softsign = unary(
+    "softsign",
+    lambda x: x / (1 + np.abs(x)),
+    lambda r: reciprocal(square(add(abs_(r.x), 1))),  # the quotient's rule is a difference that cancels for large x
+    ("x",),
+    accepts=FLOAT,
+)
+
+
+def _tanhshrink_eval(x: Array) -> Array:
+    x = np.asarray(x)
+    near = np.abs(x) < 0.25
+    z = np.where(near, x, np.zeros((), x.dtype))
+    z2 = z * z
+    series = np.zeros_like(z)
+    for c in reversed(_SHRINK):
+        series = series * z2 + x.dtype.type(c)
+    return _scalar(np.where(near, z2 * z * series, x - np.tanh(x)))
+
+
+# Coefficients of x³, x⁵, … in x - tanh(x) (DLMF 4.33.3).
+_SHRINK = (
+    *(1 / 3, -2 / 15, 17 / 315, -62 / 2835, 1382 / 155925, -21844 / 6081075, 929569 / 638512875),
+    *(-6404582 / 10854718875, 443861162 / 1856156927625, -18888466084 / 194896477400625),
+)
+
+tanhshrink = unary(
+    "tanhshrink",
+    _tanhshrink_eval,
+    lambda r: square(tanh(r.x)),
+    ("x",),
+    accepts=FLOAT,
+    note="x - tanh(x), without cancellation near 0",
+)
 
 # ── elu ───────────────────────────────────────────────────────────────────────
 
@@ -265,18 +325,19 @@ gelu = Op(
 CUBIC = 0.044715
 
 
-def _tanh_inner(x: Array) -> Array:
+def _gelu_share(x: Array) -> Array:
+    """(1 + tanh u)/2 of the approximation, which is sigmoid(2u)."""
     inner = x * x
     inner *= CUBIC
     inner += 1
     inner *= x
-    inner *= SQRT_2_PI
-    return np.tanh(inner)
+    inner *= 2 * SQRT_2_PI
+    return _sigmoid_eval(inner)
 
 
 def _gelu_tanh_slope(x: Array) -> Array:
-    t = _tanh_inner(x)
-    return 0.5 * (1 + t) + (0.5 * SQRT_2_PI) * x * (1 - t * t) * (1 + (3 * CUBIC) * x * x)
+    share = _gelu_share(x)
+    return share + (2 * SQRT_2_PI) * x * share * _gelu_share(-x) * (1 + (3 * CUBIC) * x * x)
 
 
 def _gelu_tanh_curve(x: Array) -> Array:
@@ -291,7 +352,7 @@ def _gelu_tanh_curve(x: Array) -> Array:
 gelu_tanh_slope = unary("gelu_tanh_slope", _gelu_tanh_slope, lambda r: _gelu_tanh_curve(r.x), ("x",), accepts=FLOAT)
 gelu_tanh = unary(
     "gelu_tanh",
-    lambda x: 0.5 * x * (1 + _tanh_inner(x)),
+    lambda x: x * _gelu_share(x),
     lambda r: gelu_tanh_slope(r.x),
     ("x",),
     accepts=FLOAT,

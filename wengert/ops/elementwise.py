@@ -276,7 +276,7 @@ pow_log = binary(
 
 exp = unary("exp", np.exp, lambda r: r.out, ("out",))
 exp2 = unary("exp2", np.exp2, lambda r: mul(LN2, r.out), ("out",))
-expm1 = unary("expm1", np.expm1, lambda r: add(r.out, 1), ("out",))
+expm1 = unary("expm1", np.expm1, lambda r: exp(r.x), ("x",))  # out + 1 has lost exp(x) where out is near -1
 log = unary("log", np.log, lambda r: reciprocal(r.x), ("x",), domain=AWAY)
 log2 = unary("log2", np.log2, lambda r: div(1 / LN2, r.x), ("x",), domain=AWAY)
 log10 = unary("log10", np.log10, lambda r: div(1 / LN10, r.x), ("x",), domain=AWAY)
@@ -333,8 +333,40 @@ arccos = unary("arccos", np.arccos, lambda r: neg(reciprocal(sqrt(_one_minus_squ
 arctan = unary("arctan", np.arctan, lambda r: reciprocal(add(square(r.x), 1)), ("x",))
 sinh = unary("sinh", np.sinh, lambda r: cosh(r.x), ("x",))
 cosh = unary("cosh", np.cosh, lambda r: sinh(r.x), ("x",))
-tanh = unary("tanh", np.tanh, lambda r: sub(1, square(r.out)), ("out",))
-arcsinh = unary("arcsinh", np.arcsinh, lambda r: reciprocal(sqrt(add(square(r.x), 1))), ("x",))
+
+
+def _sech_square_eval(x: Array) -> Array:
+    y = np.asarray(np.abs(x))
+    y *= -2
+    np.exp(y, out=y)
+    down = y + 1
+    down *= down
+    y *= 4
+    y /= down
+    return y if y.ndim else y[()]
+
+
+sech_square = unary(
+    "sech_square",
+    _sech_square_eval,
+    lambda r: mul(-2, mul(tanh(r.x), r.out)),
+    ("x", "out"),
+    accepts=FLOAT,
+    note="1 / cosh(x)² = 1 - tanh(x)², which rounds to 0 where tanh(x) does to 1",
+)
+
+
+def _tanh_slope(x: Array) -> Array:
+    return sub(1, square(tanh(x))) if x.dtype.kind == "c" else sech_square(x)
+
+
+tanh = unary("tanh", np.tanh, lambda r: _tanh_slope(r.x), ("x",))
+arcsinh = unary(
+    "arcsinh",
+    np.arcsinh,
+    lambda r: reciprocal(sqrt(add(square(r.x), 1)) if r.x.dtype.kind == "c" else hypot(r.x, 1.0)),
+    ("x",),
+)
 arccosh = unary(
     "arccosh",
     np.arccosh,
@@ -421,7 +453,8 @@ def _sinc_eval(x: Array, *, n: int = 0) -> Array:
     t = np.pi * np.asarray(x)
     near = abs(t) < max(1, n)
     far = np.where(near, np.ones((), t.dtype), t)
-    sin, cos = np.sin(far), np.cos(far)
+    turn = np.pi * (x - 2 * np.round(np.real(x) / 2))  # πx less whole turns, exactly
+    sin, cos = np.sin(turn), np.cos(turn)
     value = sin / far
     for k in range(1, n + 1):
         value = ((sin, cos, -sin, -cos)[k % 4] - k * value) / far
@@ -456,9 +489,9 @@ sinc = unary(
 def _bessel_i_eval(x: Array, *, n: int) -> Array:
     if n == 0:
         return np.i0(x).reshape(np.shape(x))[()]
-    from scipy.special import iv
+    from scipy.special import i1, iv
 
-    return np.asarray(iv(n, x)).astype(np.result_type(x, np.float16), copy=False)[()]
+    return np.asarray(i1(x) if n == 1 else iv(n, x)).astype(np.result_type(x, np.float16), copy=False)[()]
 
 
 bessel_i = unary(
