@@ -18,7 +18,7 @@ class Grid {
     root.addEventListener("keydown", (event) => this.pressed(event));
     root.addEventListener("focus", () => { if (this.active.row < 0 && root.matches(":focus-visible")) this.activate(0, -1); });
     document.addEventListener("scroll", () => this.repaint(), { capture: true, passive: true });
-    new ResizeObserver(() => { this.fit(); this.repaint(); }).observe(root);
+    new ResizeObserver(() => requestAnimationFrame(() => { this.fit(); this.repaint(); })).observe(root);
     addEventListener("resize", () => this.repaint());
     addEventListener("beforeprint", () => this.paint(Infinity));
   }
