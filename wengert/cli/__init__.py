@@ -25,33 +25,68 @@ def parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("check", help="check the derivatives of a function of yours against its values")
     check.add_argument("function", help="package.module:function, or path/to/file.py:function")
-    check.add_argument("--args", nargs="+", default=[], metavar="EXPR", help="arguments, in Python with np: 'np.ones(3)' 2.0")
-    check.add_argument("--kwargs", nargs="*", default=[], metavar="NAME=EXPR", help="keyword arguments, not differentiated")
-    check.add_argument("--shapes", nargs="+", default=[], metavar="SHAPE", help="instead of --args: random arrays: 3,4 5 ()")
+    check.add_argument(
+        "--args", nargs="+", default=[], metavar="EXPR", help="arguments, in Python with np: 'np.ones(3)' 2.0"
+    )
+    check.add_argument(
+        "--kwargs", nargs="*", default=[], metavar="NAME=EXPR", help="keyword arguments, not differentiated"
+    )
+    check.add_argument(
+        "--shapes", nargs="+", default=[], metavar="SHAPE", help="instead of --args: random arrays: 3,4 5 ()"
+    )
     check.add_argument("--order", type=int, default=2, help="highest order of derivative to check (default: 2)")
     check.add_argument("--modes", default="fwd,rev", help="of fwd,rev (default: both)")
     check.add_argument("--method", default="auto", help="auto, differences, 'complex step', extended, mpmath")
-    check.add_argument("--rtol", type=float, help="relative tolerance (default: from the dtype and the reference's own error)")
+    check.add_argument(
+        "--rtol", type=float, help="relative tolerance (default: from the dtype and the reference's own error)"
+    )
     check.add_argument("--atol", type=float, help="absolute tolerance (default: likewise)")
     check.add_argument("--eps", type=float, help="first step of the differences")
     check.add_argument("--seed", type=int, default=0, help="of the random directions, and of --shapes")
     check.add_argument("--json", action="store_true", help="print the report for a machine")
 
-    coverage = commands.add_parser("coverage", help="execute every op in every mode, dtype and layout; the evidence as a table or page")
+    coverage = commands.add_parser(
+        "coverage", help="execute every op in every mode, dtype and layout; the evidence as a table or page"
+    )
     coverage.add_argument("--quick", action="store_true", help="one sample of each op, in under a minute")
     coverage.add_argument("--match", default="", help="ops (or names) that contain this")
     coverage.add_argument("--jobs", type=int, help="processes (default: the CPUs this process may use)")
     coverage.add_argument("--html", metavar="FILE", help="write the matrix as one self-contained page")
     coverage.add_argument("--markdown", metavar="FILE", help="write it as Markdown")
-    coverage.add_argument("--json", nargs="?", const="-", metavar="FILE", help="write it (or the table asked for) as JSON; without FILE, print it")
-    coverage.add_argument("--against", metavar="OLD.json", help="compare with an earlier matrix; regressions exit with 1")
+    coverage.add_argument(
+        "--json",
+        nargs="?",
+        const="-",
+        metavar="FILE",
+        help="write it (or the table asked for) as JSON; without FILE, print it",
+    )
+    coverage.add_argument(
+        "--baseline", metavar="FILE", help="write its statuses alone, a line per op, to keep in a repository"
+    )
+    coverage.add_argument(
+        "--against", metavar="OLD.json", help="compare with an earlier matrix, or a baseline; regressions exit with 1"
+    )
     what = coverage.add_mutually_exclusive_group()
     what.add_argument("--all", action="store_true", help="the matrix, and all of the following in its data and page")
-    what.add_argument("--api", action="store_true", help="instead: the names of NumPy, SciPy and the array API, and what becomes of each")
-    what.add_argument("--gaps", action="store_true", help="instead: what is missing, ranked by how often real code uses it")
-    what.add_argument("--mutants", action="store_true", help="instead: put wrong rules in, and count how many the checks catch")
-    what.add_argument("--accuracy", action="store_true", help="instead: derivatives of special functions against mpmath, worst ulp of each")
-    coverage.add_argument("--only", choices=("differentiable", "constant", "refused", "blank"), help="with --api: rows of one status")
+    what.add_argument(
+        "--api",
+        action="store_true",
+        help="instead: the names of NumPy, SciPy and the array API, and what becomes of each",
+    )
+    what.add_argument(
+        "--gaps", action="store_true", help="instead: what is missing, ranked by how often real code uses it"
+    )
+    what.add_argument(
+        "--mutants", action="store_true", help="instead: put wrong rules in, and count how many the checks catch"
+    )
+    what.add_argument(
+        "--accuracy",
+        action="store_true",
+        help="instead: derivatives of special functions against mpmath, worst ulp of each",
+    )
+    coverage.add_argument(
+        "--only", choices=("differentiable", "constant", "refused", "blank"), help="with --api: rows of one status"
+    )
     coverage.add_argument("--run", action="store_true", help="with --api: execute the examples, and show which pass")
 
     fuzz = commands.add_parser("fuzz", help="random programs and random calls of ops, checked until the time is over")
@@ -60,7 +95,9 @@ def parser() -> argparse.ArgumentParser:
     fuzz.add_argument("--only", choices=("programs", "calls"), help="one of the two kinds")
     fuzz.add_argument("--match", default="", help="calls: ops whose name contains this")
     fuzz.add_argument("--jobs", type=int, help="processes (default: the CPUs this process may use)")
-    fuzz.add_argument("--out", default="out/fuzz", help="folder for what was found, as scripts to run (default: out/fuzz)")
+    fuzz.add_argument(
+        "--out", default="out/fuzz", help="folder for what was found, as scripts to run (default: out/fuzz)"
+    )
     fuzz.add_argument("--json", action="store_true", help="print the summary for a machine")
     return top
 

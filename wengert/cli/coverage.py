@@ -46,7 +46,13 @@ def _write(path: str, text: str) -> None:
 @contextmanager
 def _bar(console: Console, what: str) -> Iterator[Step]:
     """A progress bar as a callback."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, TextColumn("{task.fields[last]}"), console=console, transient=True) as bar:
         task = bar.add_task(what, total=None, last="")
         yield lambda done, of, last: bar.update(task, completed=done, total=of, last=last)
@@ -58,7 +64,7 @@ def _bar(console: Console, what: str) -> Iterator[Step]:
 def _matrix(options: argparse.Namespace, console: Console) -> int:
     from wengert.verify import matrix
 
-    old = json.loads(Path(options.against).read_text(encoding="utf-8")) if options.against else None
+    old = matrix.expand(json.loads(Path(options.against).read_text(encoding="utf-8"))) if options.against else None
     with _bar(console, "ops") as step:
         data = matrix.run(options.match, options.quick, options.jobs, step)
     data["names"] = _names(options, console)
@@ -68,6 +74,8 @@ def _matrix(options: argparse.Namespace, console: Console) -> int:
         data["gaps"] = _gaps(options, console)[0]
     if options.markdown:
         _write(options.markdown, matrix.markdown(data))
+    if options.baseline:
+        _write(options.baseline, matrix.compact(data))
     if options.html:
         _write(options.html, matrix.page(data))
     found = matrix.compare(old, data, options.match) if old else None

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-import wengert
+from wengert import api
 from wengert.core.op import Refuse
 from wengert.core.tensor import Array
 from wengert.transforms.batch import batch_flat
@@ -92,7 +92,9 @@ class Comparison:
 
     def note(self, what: str, error: float, limit: float, blunt: float, numbers: Callable[[], str]) -> None:
         if blunt <= UNDECIDED and not error <= limit:  # NaN fails
-            raise self.call.fail(what, f"off by {error:.3g} of the largest element, {limit:.3g} is allowed; {numbers()}")
+            raise self.call.fail(
+                what, f"off by {error:.3g} of the largest element, {limit:.3g} is allowed; {numbers()}"
+            )
         self.worst.blunt = max(self.worst.blunt, blunt)
         if error / limit >= self.worst.error / self.worst.limit:
             self.worst.error, self.worst.limit = error, limit
@@ -171,7 +173,10 @@ def present(dots: Sequence[Any], likes: Sequence[Any]) -> list[np.ndarray]:
 def at_values(outs: Sequence[Any], *arrays: Sequence[Any]) -> list[list[np.ndarray]]:
     """Zeros where the function has no finite value, and so no derivative."""
     fine = [np.isfinite(np.asarray(o)) for o in outs]
-    return [[np.where(f, np.asarray(a), 0) if not f.all() else np.asarray(a) for f, a in zip(fine, row, strict=True)] for row in arrays]
+    return [
+        [np.where(f, np.asarray(a), 0) if not f.all() else np.asarray(a) for f, a in zip(fine, row, strict=True)]
+        for row in arrays
+    ]
 
 
 def alike(call: Call, what: str, found: Sequence[Any], likes: Sequence[Any]) -> None:
@@ -388,14 +393,17 @@ def applies(call: Call, mode: str) -> NoCall | None:
     """Why a mode cannot be measured on a call; None if it can."""
     op = call.op
     if mode == "jit":
-        return None if hasattr(wengert, "jit") else NoCall("absent", "wengert.jit is not part of this version")
+        return None if hasattr(api, "jit") else NoCall("absent", "wengert.jit is not part of this version")
     if mode in ("vmap", "jvp of vmap") and isinstance(op.batch, Refuse):
         return NoCall("refused", op.batch.reason)
     if mode == "vmap":
         return None
     if op.constant or not call.diff:
         return NoCall("constant", getattr(op.vjp, "reason", "no operand is differentiable"))
-    for rule, modes in (("jvp", ("forward", "jvp of vmap", "forward over reverse")), ("vjp", ("reverse", "checkpoint", *SECOND))):
+    for rule, modes in (
+        ("jvp", ("forward", "jvp of vmap", "forward over reverse")),
+        ("vjp", ("reverse", "checkpoint", *SECOND)),
+    ):
         refusal = getattr(op, rule)
         if mode in modes and isinstance(refusal, Refuse):
             return NoCall("refused", refusal.reason)

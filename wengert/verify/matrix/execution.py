@@ -12,6 +12,7 @@ dtypes and layouts share one reference.
 from __future__ import annotations
 
 import platform
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +24,6 @@ from typing import Any
 import numpy as np
 import scipy
 
-import wengert
 from wengert.core.aval import FLOAT, INEXACT
 from wengert.core.op import Op, Sample
 from wengert.verify import measure
@@ -44,12 +44,15 @@ def call_of(op: Op, sample: Sample, dtype: str, layout: str) -> Call | NoCall:
     """The call of one cell and sample, or why there is none."""
     if dtype == "integer":
         if FLOAT in op.accepts:
-            return NoCall("refused", "integers are constants to a derivative: see the float columns")
+            return NoCall("refused", "no such call: integers are constants to a derivative: see the float columns")
         dtype = "float64"  # names the derivatives' dtype, of which these ops have none
     elif not op.accepts & INEXACT:
-        return NoCall("refused", "takes integers and booleans only")
+        return NoCall("refused", "no such call: takes integers and booleans only")
     elif dtype not in dtypes_accepted(op, sample):
-        return NoCall("refused", "the sample's values are real" if sample.real_only else "takes real values only")
+        return NoCall(
+            "refused",
+            "no such call: " + ("the sample's values are real" if sample.real_only else "takes real values only"),
+        )
     if layout in ("empty", "0-d"):
         found = variant(op, sample, layout, np.random.default_rng(0))  # pyright: ignore[reportArgumentType]
         if isinstance(found, str):
@@ -57,7 +60,7 @@ def call_of(op: Op, sample: Sample, dtype: str, layout: str) -> Call | NoCall:
         sample, layout = found, "contiguous"
     call = Call(op, sample, {wide: narrow for wide, narrow in NARROW.items()}.get(dtype, dtype))
     if layout == "strided" and not any(np.ndim(a) for a in call.args):
-        return NoCall("refused", "every operand of the sample is 0-d")
+        return NoCall("refused", "no such call: every operand of the sample is 0-d")
     return call if (str(call.dtype), layout) == (dtype, "contiguous") else call.twin(dtype, layout)  # type: ignore[arg-type]
 
 
@@ -102,7 +105,7 @@ class _Calls:
 def cell(calls: _Calls, ks: Sequence[int], mode: str, dtype: str, layout: str) -> dict[str, Any]:
     """Measure one cell over samples `ks`."""
     started = time.perf_counter()
-    found: dict[str, Any] = {"status": "refused", "reason": "no sample"}
+    found: dict[str, Any] = {"status": "refused", "reason": "no such call: no sample"}
     worst, undecided, refusals = -1.0, 0, 0
     for k in ks:
         call = calls(k, dtype, layout)
@@ -214,7 +217,7 @@ def run(
     return {
         "schema": SCHEMA,
         "versions": {
-            "wengert": wengert.__version__,
+            "wengert": sys.modules["wengert"].__version__,
             "numpy": np.__version__,
             "scipy": scipy.__version__,
             "python": platform.python_version(),

@@ -240,5 +240,7 @@ def terminal(data: dict[str, Any]) -> RenderableType:
             left.add_row(s["op"], s["kind"], s["where"])
         parts.append(left)
     by = ", ".join(f"{which} {n}" for which, n in data["by"].items())
-    parts.append(f"{data['ops']} ops; caught first by: {by}. {data['equivalent']} edits change no result, and do not count.")
+    parts.append(
+        f"{data['ops']} ops; caught first by: {by}. {data['equivalent']} edits change no result, and do not count."
+    )
     return Group(*parts)
