@@ -95,6 +95,7 @@ _NAMES: dict[str, dict[str, str]] = {
         "numpy": "isnat ndarray.byteswap ndarray.ctypes ndarray.data ndarray.setflags ndarray.getfield ndarray.setfield",
         "numpy.lib": "add_docstring add_newdoc NumpyVersion Arrayterator tracemalloc_domain",
         "numpy.polynomial": "set_default_printstyle",
+        "scipy": "show_config",
         "numpy.ma": "mvoid",
     },
 }

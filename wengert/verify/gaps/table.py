@@ -36,15 +36,15 @@ def terminal(found: Survey | Sequence[Gap], top: int | None = 60) -> Group:
 def _ranked(gaps: Sequence[Gap], top: int | None, title: str) -> Table:
     packages = list(dict.fromkeys(p for g in gaps for p in g.by))
     table = Table(title=title, title_justify="left")
-    table.add_column("name", overflow="fold")
-    for column in ("uses", *packages, "in tests", "in its own part"):
+    table.add_column("name", no_wrap=True)
+    for column in ("uses", *packages, "in tests", "own"):
         table.add_column(column, justify="right")
     table.add_column("status")
     table.add_column("reason", overflow="fold")
     for g in gaps[:top]:
         counts = (g.uses, *(g.by.get(p, 0) for p in packages), g.tests, g.own)
         status = f"[{COLOURS.get(g.status, 'white')}]{g.status}[/]"
-        why = g.reason + (f" (also of {g.also})" if g.also else "")
+        why = "" if g.status == "unserved" else g.reason + (f" (also of {g.also})" if g.also else "")
         table.add_row(escape(g.name), *(str(n or "") for n in counts), status, escape(why))
     if top is not None and len(gaps) > top:
         rest = gaps[top:]
