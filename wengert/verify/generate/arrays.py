@@ -44,7 +44,7 @@ def layouts_of(x: np.ndarray) -> list[str]:
     """The layouts that hold the values of `x`, other than the plain one."""
     if x.ndim == 0 or x.size == 0:
         return []
-    equal = x.shape[0] > 1 and bool(np.all(x[:1] == x)) and not np.any(np.signbit(x.real) != np.signbit(x.real[:1]))
+    equal = x.shape[0] > 1 and bool(np.all(x[:1] == x)) and bool(np.all(x[:1].tobytes() * x.shape[0] == x.tobytes()))
     return [
         "reversed",
         "strided",
@@ -88,7 +88,7 @@ def _nested(x: np.ndarray) -> str:
     if x.ndim:
         return "[" + ", ".join(_nested(row) for row in x) + "]"
     if x.dtype.kind == "c":
-        re, im = float(x.real), float(x.imag)
+        re, im = float(np.real(x)), float(np.imag(x))
         plain = np.isfinite([re, im]).all() and not any(np.signbit(v) and v == 0 for v in (re, im)) and re != 0
         return repr(complex(re, im))[1:-1] if plain else f"complex({number(re)}, {number(im)})"
     return number(float(x)) if is_inexact(x.dtype) else repr(x.item())

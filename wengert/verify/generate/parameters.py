@@ -100,7 +100,7 @@ def relabelled(subscripts: str, shapes: Sequence[Shape]) -> str:
 # ── other values ──────────────────────────────────────────────────────────────
 
 # Orders of derivatives and the like: only what the samples show.
-CLOSED = {"n", "i", "j", "r", "rise", "powers", "strong", "subscripts", "dtype", "seed", "rcond", "least", "lead"}
+CLOSED = {"n", "i", "j", "r", "rise", "powers", "strong", "dtype", "seed", "rcond", "least", "lead"}
 # Sizes and steps that must stay positive, and amounts of any sign.
 POSITIVE = {"strides", "dilation", "window", "kernel", "sizes"}
 
@@ -112,6 +112,8 @@ def mutated(name: str, value: Any, seen: Sequence[Any], shapes: Sequence[Shape],
     """
     ndim = len(shapes[0]) if shapes else 0
     other = [s for s in distinct(list(seen)) if s != value]
+    if name in ("spec", "subscripts"):  # belongs to the operands; `indexing` writes new ones
+        return value
     if name in CLOSED or isinstance(value, str) or value is None:
         return choices.pick(other) if other else value
     if isinstance(value, bool):
