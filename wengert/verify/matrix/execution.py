@@ -58,7 +58,7 @@ def call_of(op: Op, sample: Sample, dtype: str, layout: str) -> Call | NoCall:
         if isinstance(found, str):
             return NoCall("refused", f"no such call: {found}")
         sample, layout = found, "contiguous"
-    call = Call(op, sample, {wide: narrow for wide, narrow in NARROW.items()}.get(dtype, dtype))
+    call = Call(op, sample, NARROW.get(dtype, dtype))
     if layout == "strided" and not any(np.ndim(a) for a in call.args):
         return NoCall("refused", "no such call: every operand of the sample is 0-d")
     return call if (str(call.dtype), layout) == (dtype, "contiguous") else call.twin(dtype, layout)  # type: ignore[arg-type]

@@ -40,6 +40,7 @@ ORDER = {
     "vjp": ("reverse", "checkpoint", "reverse over reverse", "forward over reverse", "residuals"),
     "jvp": ("forward", "jvp of vmap", "reverse", "forward over reverse"),
     "batch": ("vmap", "jvp of vmap"),
+    "saves": ("residuals", "reverse"),
 }
 
 
@@ -57,18 +58,21 @@ class Mutant:
 @contextmanager
 def injected(op: Op, changed: dict[str, Rule]) -> Iterator[None]:
     """`op` with other rules; the in-place variants of its pullback are set aside with it."""
-    fields = ("jvp", "vjp", "batch", "pushforward", "pullback", "batched", "overwrite", "accumulate", "plain")
+    fields = ("jvp", "vjp", "batch", "saves", "pushforward", "pullback", "batched", "overwrite", "accumulate", "plain")
     before = {name: getattr(op, name) for name in fields}
     cached = {"jvp": "pushforward", "vjp": "pullback", "batch": "batched"}
     try:
+        op._dropped.clear()  # what follows from `saves`
         for name, rule in changed.items():
             setattr(op, name, rule)
-            setattr(op, cached[name], rule)
+            if name in cached:
+                setattr(op, cached[name], rule)
         if "vjp" in changed:
             op.overwrite = op.accumulate = None
             op.plain = not op.multi
         yield
     finally:
+        op._dropped.clear()
         for name, value in before.items():
             setattr(op, name, value)
 
@@ -147,26 +151,45 @@ def generated(op: Op, seed: int) -> list[Generated]:
     return found
 
 
-def caught(op: Op, changed: dict[str, Rule], seed: int) -> str | None:
-    """The first check that notices, or None."""
+def caught(op: Op, changed: dict[str, Any], seed: int) -> str | None:
+    """The first check that notices, and does not complain of the right rules; or None."""
     order = dict.fromkeys([m for which in changed for m in ORDER[which]])
     order |= dict.fromkeys(rules.CHECKS)
-    with injected(op, changed), np.errstate(all="ignore"), warnings.catch_warnings():
+    with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for run in sampled(op):
+        for make in _runs(op):
             for which in order:
-                try:
-                    rules.check_call(run, which)
-                except rules.Undecided:
-                    continue
-                except Exception:  # whatever a check raises is a mistake noticed
+                if _complains(op, changed, make, which) and not _complains(op, {}, make, which):
                     return which
-        for run in generated(op, seed):
-            try:
-                check_call(run)
-            except Exception:
+        for k in range(GENERATED):
+
+            def make(k: int = k) -> Generated:
+                return generated(op, seed)[k]
+
+            if _complains(op, changed, make, "") and not _complains(op, {}, make, ""):
                 return "generated calls"
     return None
+
+
+def _runs(op: Op) -> list[Callable[[], Call]]:
+    """Makers of fresh calls, which remember nothing of a wrong rule."""
+    pairs = [(s, dtype) for s in op.samples if s.diff for dtype in dtypes_of(op, s)]
+    return [lambda s=s, dtype=dtype: Call(op, s, dtype) for s, dtype in pairs]
+
+
+def _complains(op: Op, changed: dict[str, Any], make: Callable[[], Call], which: str) -> bool:
+    run = make()
+    with injected(op, changed):
+        try:
+            if isinstance(run, Generated):
+                check_call(run)
+            else:
+                rules.check_call(run, which)
+        except rules.Undecided:
+            return False
+        except Exception:  # whatever a check raises is a mistake noticed
+            return True
+    return False
 
 
 def of_op(name: str, seed: int = 0, most: int | None = PER_OP) -> list[Mutant]:
@@ -181,7 +204,9 @@ def of_op(name: str, seed: int = 0, most: int | None = PER_OP) -> list[Mutant]:
     found, calls = [], None
     for kind, where, changed in chosen:
         calls = calls or [*sampled(op), *generated(op, seed)]
-        wrong = any(differs(rule, getattr(op, w), w, run) for w, rule in changed.items() for run in calls)
+        wrong = "saves" in changed or any(
+            differs(rule, getattr(op, w), w, run) for w, rule in changed.items() for run in calls
+        )
         mutant = Mutant(name, kind, where, equivalent=not wrong)
         if wrong:
             mutant.caught = caught(op, changed, seed)

@@ -155,7 +155,14 @@ def first_example(rule: Rule) -> Rule:
     return batch
 
 
-def mistakes(op: Op) -> Iterator[tuple[str, str, dict[str, Rule]]]:
+def _unsaved(op: Op) -> list[int] | None:
+    """All operands of the first sample, if the op declares fewer for every selection of them."""
+    n = len(op.samples[0].args)
+    drop, _, out = op.dropped(sum(1 << i for i in op.samples[0].diff), n)
+    return list(range(n)) if drop and not out else None
+
+
+def mistakes(op: Op) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """(kind, where, rules to put in) for an op; most kinds apply once for each operand or output."""
     vjp, jvp = op.vjp, op.jvp
     operands = sorted({i for s in op.samples for i in s.diff})[:3]
@@ -176,5 +183,9 @@ def mistakes(op: Op) -> Iterator[tuple[str, str, dict[str, Rule]]]:
             change = CHANGES[kind]
             both = {"vjp": wrong_vjp(vjp, change, operands[0]), "jvp": wrong_jvp(jvp, change, 0)}
             yield kind, "vjp and jvp alike", both
+    if callable(vjp) and op.saves:
+        yield "undeclared residual", "saves", {"saves": ()}
+    if callable(vjp) and _unsaved(op) is not None:
+        yield "needless residual", "saves", {"saves": tuple(_unsaved(op) or ())}
     if callable(op.batch):
         yield "one example for all", "batch", {"batch": first_example(op.batch)}
