@@ -1,4 +1,4 @@
-# make demo · make test · make check · make bench: each sets up what it needs, from Python 3.11 and make alone.
+# make demo · make test · make check · make bench · make evidence: each sets up what it needs, from Python 3.11 and make alone.
 
 PYTHON ?= python3
 ifeq ($(OS),Windows_NT)
@@ -11,7 +11,7 @@ PY := $(BIN)/python
 comma := ,
 TEST_EXTRAS := dev,demo$(if $(PEERS),$(comma)peers)
 
-.PHONY: demo test check bench docs coverage clean
+.PHONY: demo test check bench docs coverage evidence baseline clean
 
 demo: .venv/demo.stamp
 	$(PY) -m wengert demo
@@ -24,16 +24,24 @@ check: .venv/check.stamp
 	$(PY) -m ruff format --check .
 	$(PY) -m pyright --pythonpath $(PY)
 	$(PY) -m pytest -q tests/test_layers.py tests/test_exports.py
+	$(PY) -m wengert coverage --quick --against tests/verify/baseline.json --html docs/_extra/coverage.html
 	$(PY) -m sphinx -W -q -b html docs docs/_build/html
 
 bench: .venv/bench.stamp
 	$(PY) benchmarks/eager.py
 
-docs: .venv/check.stamp
+docs: evidence
 	$(PY) -m sphinx -W -b html docs docs/_build/html
 
-coverage: .venv/demo.stamp
-	$(PY) -m wengert coverage --api
+coverage: .venv/check.stamp
+	$(PY) -m wengert coverage
+
+# The whole of the evidence, as the page that is published with the docs; and the statuses that `make check` holds us to.
+evidence: .venv/check.stamp
+	$(PY) -m wengert coverage --all --html docs/_extra/coverage.html --markdown out/coverage.md --json out/coverage.json
+
+baseline: .venv/check.stamp
+	$(PY) -m wengert coverage --quick --baseline tests/verify/baseline.json
 
 .venv/pip.stamp:
 	$(PYTHON) -m venv .venv
@@ -57,4 +65,4 @@ coverage: .venv/demo.stamp
 	@$(PY) -c "open('$@', 'w')"
 
 clean:
-	$(PYTHON) -c "import shutil; [shutil.rmtree(d, True) for d in ('.venv', 'docs/_build', 'out', '.pytest_cache', '.ruff_cache')]"
+	$(PYTHON) -c "import shutil; [shutil.rmtree(d, True) for d in ('.venv', 'docs/_build', 'docs/_extra', 'out', '.pytest_cache', '.ruff_cache')]"

@@ -25,6 +25,7 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"wengert {release}"
 html_show_sourcelink = False
+html_extra_path = ["_extra"] if (Path(__file__).parent / "_extra").exists() else []  # `make evidence` writes it
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
 default_role = "code"
