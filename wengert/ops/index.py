@@ -45,6 +45,15 @@ def native(spec: Spec, arrays: Sequence[Array]) -> Any:
 
 
 def _indexed_shape(name: str, x: Aval, arrays: Sequence[Aval], spec: Spec) -> tuple[int, ...]:
+    places = sum(s is ARRAY for s in spec) if type(spec) is tuple else int(spec is ARRAY)
+    if places != len(arrays):
+        raise ShapeError(
+            name,
+            got=f"{len(arrays)} index arrays for {spec}",
+            want=f"{places}, one for each ARRAY",
+            fix="pass as many as the spec names",
+            at=describe(here(2)),
+        )
     probe = np.broadcast_to(np.empty(()), x.shape)  # no memory, whatever the shape
     try:
         return probe[native(spec, [np.zeros(a.shape, int) for a in arrays])].shape
@@ -157,6 +166,20 @@ index = Op(
 # ── scatter_add ───────────────────────────────────────────────────────────────
 
 
+def _scatter_shape(y: Aval, *arrays: Aval, spec: Spec, shape: tuple[int, ...], unique: bool = False) -> Aval:
+    whole = y.with_shape(shape)
+    part = _indexed_shape("scatter_add", whole, arrays, spec)
+    if y.shape != part:
+        raise ShapeError(
+            "scatter_add",
+            got=f"{y} into {spec} of {shape}",
+            want=f"shape {part}",
+            fix="broadcast it",
+            at=describe(here(2)),
+        )
+    return whole
+
+
 def _scatter_eval(y: Array, *arrays: Array, spec: Spec, shape: tuple[int, ...], unique: bool = False) -> np.ndarray:
     out = np.zeros(shape, y.dtype)
     at = native(spec, arrays)
@@ -182,7 +205,7 @@ def _scatter_batch(
 scatter_add = Op(
     name="scatter_add",
     accepts=ANY,
-    shape=lambda y, *arrays, spec, shape, unique=False: y.with_shape(shape),
+    shape=_scatter_shape,
     eval=_scatter_eval,
     jvp=lambda xs, dxs, out, **params: scatter_add(dxs[0], *xs[1:], **params),
     vjp=lambda ct, ins, xs, out, *, spec, shape, unique=False: (

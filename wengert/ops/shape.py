@@ -94,6 +94,14 @@ def _stack_shape(*xs: Aval, axis: int) -> Aval:
             "stack", got=", ".join(map(str, xs)), want="equal shapes", fix="broadcast them first", at=describe(here(2))
         )
     shape = xs[0].shape
+    if not 0 <= axis <= len(shape):
+        raise ShapeError(
+            "stack",
+            got=f"axis={axis} on {xs[0]}",
+            want=f"an axis in [0, {len(shape)}]",
+            fix="renumber the axis",
+            at=describe(here(2)),
+        )
     return Aval((*shape[:axis], len(xs), *shape[axis:]), np.result_type(*(x.dtype for x in xs)))
 
 
@@ -452,6 +460,20 @@ def _overlapped(shape: Sequence[int], sizes: Sequence[int], axes: Sequence[int])
     return tuple(whole)
 
 
+def _overlap_shape(y: Aval, *, sizes: tuple[int, ...], axes: tuple[int, ...]) -> Aval:
+    if y.shape[y.ndim - len(sizes) :] != sizes:
+        raise ShapeError(
+            "overlap_add",
+            got=f"{y} of windows {sizes}",
+            want="the windows' axes last",
+            fix="move them",
+            at=describe(here(2)),
+        )
+    whole = y.with_shape(_overlapped(y.shape, sizes, axes))
+    _windows_shape(whole, sizes=sizes, axes=axes)  # no windows at all leave an array in which there is none
+    return whole
+
+
 def _overlap_eval(y: Array, *, sizes: tuple[int, ...], axes: tuple[int, ...]) -> np.ndarray:
     out = np.zeros(_overlapped(y.shape, sizes, axes), y.dtype)
     lengths = y.shape[: y.ndim - len(sizes)]
@@ -465,7 +487,7 @@ def _overlap_eval(y: Array, *, sizes: tuple[int, ...], axes: tuple[int, ...]) ->
 
 overlap_add = linear(
     "overlap_add",
-    shape=lambda y, *, sizes, axes: y.with_shape(_overlapped(y.shape, sizes, axes)),
+    shape=_overlap_shape,
     eval=_overlap_eval,
     transpose=lambda ct, var, *, sizes, axes: windows(ct, sizes=sizes, axes=axes),
     batch=lambda xs, batched, size, *, sizes, axes: overlap_add(xs[0], sizes=sizes, axes=tuple(a + 1 for a in axes)),

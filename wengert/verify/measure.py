@@ -335,7 +335,7 @@ def jvp_of_vmap(call: Call) -> Measurement:
     want = [np.stack(p) for p in zip(first.value, other.value, strict=True)]
     bounds = [np.stack(p) for p in zip(first.error, other.error, strict=True)]
     moves = [np.stack([m, m]) for m in call.sensitivity(1)]
-    result.arrays("jvp of vmap", found, want, bounds, moves)
+    result.arrays("jvp of vmap", *at_values(outs, found, want, bounds, moves))
     return result.worst
 
 
