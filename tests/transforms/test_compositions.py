@@ -1,5 +1,7 @@
 """Compositions of transforms that random programs have found wrong or refused, each in its smallest form."""
 
+import gc
+
 import numpy as np
 import pytest
 
@@ -88,3 +90,24 @@ def test_a_tape_and_a_target_of_an_outer_transform():
     assert wg.grad(f)(3.0) == 6.0
     assert wg.grad(wg.checkpoint(f))(3.0) == 6.0
     assert wg.jvp(f, (3.0,), (1.0,))[1] == 6.0
+
+
+def test_a_checkpointed_function_that_refers_to_itself_gives_the_arguments_back():
+    def f(x):
+        def folded(x):
+            def power(n):
+                return x if n == 0 else power(n - 1) * x
+
+            return power(3)
+
+        return np.sum(wg.checkpoint(folded)(x))
+
+    x = np.ones(3)
+    gc.disable()
+    try:
+        np.testing.assert_array_equal(wg.grad(f)(x), 4.0)
+        assert x.flags.writeable
+        wg.hvp(f, (x,), (np.ones(3),))
+        assert x.flags.writeable
+    finally:
+        gc.enable()

@@ -245,14 +245,15 @@ def multi_dot(arrays: Sequence[Any], *, out: Any = None) -> Array:
             raise np.linalg.LinAlgError(f"{x.ndim}-dimensional array given. Array must be two-dimensional")
     first = (xs[0].shape[0],) if xs[0].ndim == 2 else (1,)
     sizes = (*first, *(x.shape[0 if x.ndim == 1 else -2] for x in xs[1:]), xs[-1].shape[-1] if xs[-1].ndim == 2 else 1)
-    splits = chain_order(sizes)
+    return writes_out(_product(xs, chain_order(sizes), 0, len(xs) - 1), out)
 
-    def product(i: int, j: int) -> Array:
-        if i == j:
-            return xs[i]
-        return matmul_op(product(i, splits[i, j]), product(splits[i, j] + 1, j))
 
-    return writes_out(product(0, len(xs) - 1), out)
+def _product(xs: Sequence[Array], splits: dict[tuple[int, int], int], i: int, j: int) -> Array:
+    """Matrices i to j, multiplied as `splits` says. (No closure: one that calls itself would hold on to `xs`.)"""
+    if i == j:
+        return xs[i]
+    k = splits[i, j]
+    return matmul_op(_product(xs, splits, i, k), _product(xs, splits, k + 1, j))
 
 
 @functools.lru_cache(maxsize=256)

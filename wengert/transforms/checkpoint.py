@@ -264,23 +264,26 @@ def _recompute(
     watched = [tape.watch(x) for x in xs]
     given = iter(watched)
     args = [next(given) if m else c for m, c in zip(mine, constants, strict=True)]
-    with ExitStack() as stack:
-        stack.enter_context(running(tape))
-        for cell, tensor in zip(captured, given, strict=True):
-            stack.enter_context(cell.bound(tensor))
-        vars_ = [t._node for t in watched]
-        outs = fun(*args)
-        if len(outs) <= max(connected) or not all(
-            same(sampled(outs[i]), s) for i, s in zip(connected, seen, strict=True)
-        ):
-            raise TapeError(
-                "checkpoint",
-                got="a function that gave another result when it ran again for its derivative",
-                want="the same result from the same arguments",
-                fix="draw random numbers, and read files, counters and changing variables, outside; pass them in as arguments",
-            )
-        seeds = [(tape.var(outs[i]), c) for i, c in zip(connected, ct, strict=True) if c is not None]
-    return tuple(sweep(tape.program, [(v, c) for v, c in seeds if v is not None], vars_, consume=True))
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(running(tape))
+            for cell, tensor in zip(captured, given, strict=True):
+                stack.enter_context(cell.bound(tensor))
+            vars_ = [t._node for t in watched]
+            outs = fun(*args)
+            if len(outs) <= max(connected) or not all(
+                same(sampled(outs[i]), s) for i, s in zip(connected, seen, strict=True)
+            ):
+                raise TapeError(
+                    "checkpoint",
+                    got="a function that gave another result when it ran again for its derivative",
+                    want="the same result from the same arguments",
+                    fix="draw random numbers, and read files, counters and changing variables, outside; pass them in as arguments",
+                )
+            seeds = [(tape.var(outs[i]), c) for i, c in zip(connected, ct, strict=True) if c is not None]
+        return tuple(sweep(tape.program, [(v, c) for v, c in seeds if v is not None], vars_, consume=True))
+    finally:
+        tape.guard.release()  # at once: the function may have left the tape in a circle of references
 
 
 def sampled(out: Array) -> np.ndarray:
