@@ -8,6 +8,7 @@ Source  Carlson (1995); DLMF 19.18, 19.25, 22.20; Trefethen & Weideman (2014) fo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,31 +18,44 @@ from wengert.core.op import Op, Sample
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
 from wengert.ops.basis import add, batch_elementwise, broadcast_shapes, fit, fit_tangent, neg, scale
-from wengert.ops.elementwise import abs_, cos, div, mul, reciprocal, sin, sqrt, square, sub
+from wengert.ops.elementwise import cos, div, mul, reciprocal, sin, sqrt, square, sub
 from wengert.ops.special import PI, blocks, predicate, special
 
 RIGHT, MODULUS = (0.3, 3.0), (-0.8, 0.8)
 
 # ── ∫ t^k Π (t + xᵢ)^(-pᵢ/2) dt ────────────────────────────────────────────────
 
-_LOG_STEP = 0.4
-_LOG_T = np.arange(-90.0, 85.0, _LOG_STEP)
+_HALVES = 2.0  # nodes per factor of two
+
+
+def _nodes(low: float) -> np.ndarray:
+    """√2 to the powers …, -1, 0, 1, …, exact to the last place, from `low` (a power of two) up to 2¹²²."""
+    whole = np.ldexp(1.0, np.arange(int(low), 122))
+    return np.sort(np.concatenate([whole, whole * math.sqrt(2)]))
 
 
 def _carlson_eval(*xs: Array, powers: tuple[int, ...], rise: int) -> Array:
-    """The trapezoidal rule in τ = log t, whose error is exp(-2π²/0.4); inf and NaN outside x > 0."""
+    """The trapezoidal rule in log t, with error exp(-4π²/log 2); inf and NaN outside x > 0.
+
+    The nodes of each element are scaled by its own largest operand; they reach below the smallest one of all.
+    """
     dtype = np.result_type(*xs)
-    wide = [np.asarray(x, complex if dtype.kind == "c" else float) for x in xs]
-    total: np.ndarray = np.zeros(np.broadcast_shapes(*(x.shape for x in wide)), np.result_type(*wide))
-    size = np.max([np.max(np.abs(x), initial=0.0) for x in wide]) or 1.0  # brings every scale into the range
+    wide = [np.asarray(x, complex if dtype.kind == "c" else float) for x in np.broadcast_arrays(*xs)]
+    total: np.ndarray = np.zeros(wide[0].shape, np.result_type(*wide))
     with np.errstate(all="ignore"):
-        for t in blocks(np.exp(_LOG_T) * min(size, 1e300), total):
-            term: np.ndarray = _LOG_STEP * t ** (rise + 1) * np.ones((), total.dtype)
-            for x, p in zip(wide, powers, strict=True):
+        size = np.max(np.abs(wide), axis=0)
+        size = np.where((size > 0) & np.isfinite(size), np.exp2(np.floor(np.log2(size))), 1.0)
+        scaled = [x / size for x in wide]
+        least = min((float(np.min(np.abs(x), where=x != 0, initial=1.0)) for x in scaled), default=1.0)
+        for t in blocks(_nodes(max(math.log2(least), -900.0) - 60), total):
+            term: np.ndarray = math.log(2) / _HALVES * t ** (rise + 1) * np.ones((), total.dtype)
+            for x, p in zip(scaled, powers, strict=True):
                 term = term * (t + x) ** (-p / 2)
             total = total + term.sum(axis=0)
+        zeros = sum(p * (np.equal(x, 0)) for x, p in zip(wide, powers, strict=True))
+        total = np.where(np.asarray(zeros) >= 2 * rise + 2, np.inf, total * size ** (rise + 1 - sum(powers) / 2))
         if dtype.kind != "c":
-            bad = np.logical_or.reduce(np.broadcast_arrays(*(~(x >= 0) for x in wide)))
+            bad = np.logical_or.reduce([~(x >= 0) for x in wide])
             total = np.where(bad, np.nan, total)
     return np.asarray(total).astype(dtype)[()]
 
@@ -173,7 +187,8 @@ def _incomplete_in_m(phi: Array, m: Array, first: bool) -> Array:
 
 
 def _delta(phi: Array, m: Array) -> Array:
-    return sqrt(sub(1, mul(m, square(sin(phi)))))
+    """√(1 - m sin²φ), as cos²φ + (1 - m) sin²φ."""
+    return sqrt(add(square(cos(phi)), mul(sub(1, m), square(sin(phi)))))
 
 
 ellipkinc = special(
@@ -213,8 +228,8 @@ ellipj = special("ellipj", "u m", _ellipj_u, _ellipj_m, domain=((-3.0, 3.0), (0.
 
 
 def _agm_slope(a: Array, b: Array, out: Array) -> Array:
-    """∂/∂a, from M = π / (2 R_F(0, a², b²))."""
-    return scale(mul(mul(square(out), abs_(a)), elliprd(0.0, square(b), square(a))), 2 / (3 * PI))
+    """∂/∂a, from M = π / (2 R_F(0, a², b²)); of degree 0, so that ratios serve, which do not overflow."""
+    return scale(mul(square(div(out, a)), elliprd(0.0, square(div(b, a)), 1.0)), 2 / (3 * PI))
 
 
 agm = special(
