@@ -1,14 +1,15 @@
 """Bessel functions and their kin: Airy, Kelvin, Struve, spherical, parabolic cylinder, and their integrals.
 
 Derivatives in the argument come from the recurrences that stay exact at the origin, as in
-J' = (J₋ - J₊)/2. There is no closed form in the order. Exponentially scaled functions of real
-argument lose about x units in the last place of their derivative, for large x.
+J' = (J₋ - J₊)/2. There is no closed form in the order. Exponentially scaled functions lose about x
+units in the last place of their derivative, up to x = 30, from where on an asymptotic series gives it.
 
 Source  DLMF ch. 9-12; SciPy's documentation for the scalings.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from wengert.core.op import Op
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
 from wengert.ops.basis import add, batch_elementwise, fit, fit_tangent, imag, neg, real, scale
-from wengert.ops.elementwise import div, mul, pow_, sign, sqrt, square, sub
+from wengert.ops.elementwise import abs_, div, exp, mul, sign, sqrt, square, sub, unscale
 from wengert.ops.family import elementwise_shape
 from wengert.ops.select import where
 from wengert.ops.special import (
@@ -31,16 +32,16 @@ from wengert.ops.special import (
     PARAMETER,
     PI,
     SPECIAL,
-    SQRT_PI,
     make_samples,
     original,
     predicate,
     special,
 )
-from wengert.ops.special_gamma import rgamma
+from wengert.ops.special_asymptotic import airy_is_far, airye_far, far_or, is_far
 
 RIGHT = (0.4, 4.0)
 ORDERS = [0.0, 1.0, 2.5]
+AT_POLE = "the slope at 0, where two infinities meet, is NaN"
 
 # ── Bessel functions of integer and real order ────────────────────────────────
 
@@ -71,33 +72,56 @@ kn = special("kn", "n x", INTEGER, lambda n, x: _neighbours(kv, n, x, 1, -1), do
 j0 = special("j0", "x", lambda x: neg(j1(x)))
 j1 = special("j1", "x", lambda x: scale(sub(j0(x), jv(2, x)), 0.5))
 y0 = special("y0", "x", lambda x: neg(y1(x)), domain=(RIGHT,))
-y1 = special("y1", "x", lambda x: scale(sub(y0(x), yv(2, x)), 0.5), domain=(RIGHT,))
+y1 = special("y1", "x", lambda x: scale(sub(y0(x), yv(2, x)), 0.5), domain=(RIGHT,), note=AT_POLE)
 i0 = special("i0", "x", lambda x: i1(x))
 i1 = special("i1", "x", lambda x: scale(add(i0(x), iv(2, x)), 0.5))
 k0 = special("k0", "x", lambda x: neg(k1(x)), domain=(RIGHT,))
-k1 = special("k1", "x", lambda x: scale(add(k0(x), kv(2, x)), -0.5), domain=(RIGHT,))
-i0e = special("i0e", "x", lambda x, out: sub(i1e(x), scale(out, sign(x))))
-i1e = special("i1e", "x", lambda x, out: sub(scale(add(i0e(x), ive(2, x)), 0.5), scale(out, sign(x))))
-k0e = special("k0e", "x", lambda x, out: sub(out, k1e(x)), domain=(RIGHT,))
-k1e = special("k1e", "x", lambda x, out: sub(out, scale(add(k0e(x), kve(2, x)), 0.5)), domain=(RIGHT,))
+k1 = special("k1", "x", lambda x, out: neg(add(k0(x), div(out, x))), domain=(RIGHT,))
+i0e = special("i0e", "x", lambda x, out: _even_far(sub(i1e(x), scale(out, sign(x))), x))
+i1e = special("i1e", "x", lambda x, out: far_or(_i1e_slope(x, out), 1.0, abs_(x), False))
+k0e = special("k0e", "x", lambda x, out: far_or(sub(out, k1e(x)), 0.0, x, True), domain=(RIGHT,), note=AT_POLE)
+k1e = special(
+    "k1e",
+    "x",
+    lambda x, out: far_or(sub(out, scale(add(k0e(x), kve(2, x)), 0.5)), 1.0, x, True),
+    domain=(RIGHT,),
+    note=AT_POLE,
+)
+
+
+def _even_far(near: Array, x: Array) -> Array:
+    return where(is_far(0.0, x), scale(far_or(near, 0.0, abs_(x), False), sign(x)), near)
+
+
+def _i1e_slope(x: Array, out: Array) -> Array:
+    return sub(scale(add(i0e(x), ive(2, x)), 0.5), scale(out, sign(x)))
+
 
 # ── scaled by a holomorphic factor ────────────────────────────────────────────
 
-kve = special("kve", "v z", ORDER, lambda v, z, out: add(out, _neighbours(kve, v, z, 1, -1)), domain=(ORDERS, RIGHT))
-hankel1e = special(
-    "hankel1e",
+kve = special(
+    "kve",
     "v z",
     ORDER,
-    lambda v, z, out: sub(_neighbours(hankel1e, v, z, -1), scale(out, 1j)),
+    lambda v, z, out: far_or(add(out, _neighbours(kve, v, z, 1, -1)), v, z, True),
     domain=(ORDERS, RIGHT),
 )
-hankel2e = special(
-    "hankel2e",
-    "v z",
-    ORDER,
-    lambda v, z, out: add(_neighbours(hankel2e, v, z, -1), scale(out, 1j)),
-    domain=(ORDERS, RIGHT),
-)
+
+
+def _hankel(name: str, turn: complex) -> Any:
+    """Hankel's functions over exp(±iz), which are (2/π) turn exp(-turn̄ ivπ/2) kve(v, turn z), with turn = ∓i."""
+    op: Any
+
+    def slope(v: Array, z: Array, out: Array) -> Array:
+        factor = scale(exp(mul(v, 0.5 * PI * turn)), 2 / PI * turn * turn)
+        return far_or(add(_neighbours(op, v, z, -1), scale(out, turn)), v, mul(z, turn), True, factor)
+
+    op = special(name, "v z", ORDER, slope, domain=(ORDERS, RIGHT))
+    return op
+
+
+hankel1e = _hankel("hankel1e", -1j)
+hankel2e = _hankel("hankel2e", 1j)
 
 # ── scaled by the modulus of an exponential ───────────────────────────────────
 
@@ -113,12 +137,18 @@ def _scaled(name: str, plus: float, part: Callable[[Array], Array]) -> Op:
     def damping(z: Array) -> Array | None:
         return sign(part(z)) if z.dtype.kind == "c" or part is real else None
 
+    def _real_slope(v: Array, z: Array, out: Array) -> Array:
+        near = sub(_neighbours(op, v, z, plus), scale(out, sign(z)))
+        return where(_negative(z), near, far_or(near, v, abs_(z), False))
+
     def jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array) -> Array:
         if dxs[0] is not None:
             raise NotDifferentiable(f"{name} has no derivative in argument 0: {ORDER.reason}", fix=ORDER.remedy)
         v, z = xs
-        term = scale(dxs[1], _neighbours(op, v, z, plus))
         s = damping(z)
+        if s is not None and z.dtype.kind != "c":
+            return fit_tangent(scale(dxs[1], _real_slope(v, z, out)), out)
+        term = scale(dxs[1], _neighbours(op, v, z, plus))
         if s is not None:
             term = sub(term, scale(scale(part(dxs[1]), s), out))
         return fit_tangent(term, out)
@@ -127,8 +157,10 @@ def _scaled(name: str, plus: float, part: Callable[[Array], Array]) -> Op:
         if ins[0] is not None:
             raise NotDifferentiable(f"{name} has no derivative in argument 0: {ORDER.reason}", fix=ORDER.remedy)
         v, z = xs
-        back = scale(ct, _neighbours(op, v, z, plus))
         s = damping(z)
+        if s is not None and z.dtype.kind != "c":
+            return None, fit(scale(ct, _real_slope(v, z, out)), ins[1])  # type: ignore[arg-type]
+        back = scale(ct, _neighbours(op, v, z, plus))
         if s is not None:  # for Im: Re(ct · -s Im(dz) out) = Re(c dz) with c = i s Re(ct · out)
             back = sub(back, scale(scale(real(scale(ct, out)), s), unit))
         return None, fit(back, ins[1])  # type: ignore[arg-type]
@@ -148,6 +180,8 @@ def _scaled(name: str, plus: float, part: Callable[[Array], Array]) -> Op:
     SPECIAL[name], ARGUMENTS[name] = op, {"v": ORDER, "z": None}
     return op
 
+
+_negative = predicate("bessel_negative", lambda x: np.less(x, 0))
 
 ive = _scaled("ive", 1, real)
 jve = _scaled("jve", -1, imag)
@@ -191,12 +225,15 @@ def _airye_slope(z: Array, out: Sequence[Array]) -> tuple[Array, ...]:
         )
     root = sqrt(where(_positive(z), z, 0.0))  # SciPy scales Bi by 1 left of 0, where Ai's factor is complex
     grow = scale(root, 1.0)
-    return (
+    near = (
         add(out[1], mul(grow, out[0])),
         add(mul(z, out[0]), mul(grow, out[1])),
         sub(out[3], mul(root, out[2])),
         sub(mul(z, out[2]), mul(root, out[3])),
     )
+    mask = airy_is_far(z)
+    safe = where(mask, z, 20.0)
+    return tuple(where(mask, airye_far(safe, which=i, n=1), slope) for i, slope in enumerate(near))
 
 
 _positive = predicate("has_positive_real_part", lambda x: np.greater(np.real(x), 0), accepts=ANY)
@@ -213,13 +250,15 @@ _small = predicate("bessel_small", lambda x: np.less(np.abs(x), 1))
 
 def _one_minus_j0(x: Array) -> Array:
     """1 - J₀ = 2(J₂ + J₄ + …), without cancellation."""
-    series = add(add(jv(2, x), jv(4, x)), add(jv(6, x), jv(8, x)))
+    near = where(_small(x), x, 1.0)
+    series = functools.reduce(add, [jv(k, near) for k in range(14, 0, -2)])
     return where(_small(x), scale(series, 2.0), sub(1, j0(x)))
 
 
 def _i0_minus_one(x: Array) -> Array:
     """I₀ - 1 = 2(I₂ - I₄ + …), without cancellation."""
-    series = add(sub(iv(2, x), iv(4, x)), sub(iv(6, x), iv(8, x)))
+    near = where(_small(x), x, 1.0)
+    series = functools.reduce(lambda total, k: sub(iv(k, near), total), range(12, 0, -2), iv(14, near))
     return where(_small(x), scale(series, 2.0), sub(i0(x), 1))
 
 
@@ -239,46 +278,65 @@ besselpoly = special(
 # ── Kelvin functions ──────────────────────────────────────────────────────────
 
 _B, _K = complex(np.exp(0.75j * PI)), complex(np.exp(0.25j * PI))
+_near = predicate("kelvin_near", lambda x: (np.abs(x) < 0.5) & (x != 0), (0.1, 0.9))
 
 
-def _be_bend(x: Array) -> Array:
-    """Be'' for Be(x) = J₀(x exp(3πi/4)); not from the equation, which is 0/0 at 0."""
+def _be_bend(x: Array) -> tuple[Array, Array]:
+    """Be'' for Be(x) = J₀(x exp(3πi/4)); near 0 by the equation, each part of which has its own digits."""
+    near = _near(x)
+    here = where(near, x, 1.0)
     z = mul(x, _B)
-    return scale(sub(jv(0, z), jv(2, z)), -0.5 * _B * _B)
+    far = scale(sub(jv(0, z), jv(2, z)), 0.5j)  # at 0 too, where the equation is 0/0
+    return (
+        where(near, neg(add(bei(here), div(berp(here), here))), real(far)),
+        where(near, sub(ber(here), div(beip(here), here)), imag(far)),
+    )
 
 
-def _ke_bend(x: Array) -> Array:
-    """Ke'' for Ke(x) = K₀(x exp(πi/4))."""
-    z = mul(x, _K)
-    return scale(add(kv(0, z), kv(2, z)), 0.5 * _K * _K)
+def _ke_bend(x: Array) -> tuple[Array, Array]:
+    """Ke'' for Ke(x) = K₀(x exp(πi/4)), likewise."""
+    near = _near(x)
+    here = where(near, x, 1.0)
+    z = mul(where(near, 1.0, x), _K)
+    far = scale(add(kv(0, z), kv(2, z)), 0.5j)
+    return (
+        where(near, neg(add(kei(here), div(kerp(here), here))), real(far)),
+        where(near, sub(ker(here), div(keip(here), here)), imag(far)),
+    )
+
+
+def _joined(parts: tuple[Array, Array]) -> Array:
+    return add(parts[0], mul(parts[1], 1j))
 
 
 ber = special("ber", "x", lambda x: berp(x))
 bei = special("bei", "x", lambda x: beip(x))
-berp = special("berp", "x", lambda x: real(_be_bend(x)))
-beip = special("beip", "x", lambda x: imag(_be_bend(x)))
+berp = special("berp", "x", lambda x: _be_bend(x)[0])
+beip = special("beip", "x", lambda x: _be_bend(x)[1])
 ker = special("ker", "x", lambda x: kerp(x), domain=(RIGHT,))
 kei = special("kei", "x", lambda x: keip(x), domain=(RIGHT,))
-kerp = special("kerp", "x", lambda x: real(_ke_bend(x)), domain=(RIGHT,))
-keip = special("keip", "x", lambda x: imag(_ke_bend(x)), domain=(RIGHT,))
-kelvin = special("kelvin", "x", lambda x, out: (out[2], out[3], _be_bend(x), _ke_bend(x)), domain=(RIGHT,))
+kerp = special("kerp", "x", lambda x: _ke_bend(x)[0], domain=(RIGHT,))
+keip = special("keip", "x", lambda x: _ke_bend(x)[1], domain=(RIGHT,))
+kelvin = special(
+    "kelvin", "x", lambda x, out: (out[2], out[3], _joined(_be_bend(x)), _joined(_ke_bend(x))), domain=(RIGHT,)
+)
 
 # ── Struve functions ──────────────────────────────────────────────────────────
 
 
-def _struve(name: str, plus: float) -> Any:
+def _struve(name: str) -> Any:
     op: Any
 
-    def slope(v: Array, x: Array) -> Array:
-        extra = scale(mul(pow_(scale(x, 0.5), v), rgamma(add(v, 1.5))), 0.5 / SQRT_PI)
-        return add(_neighbours(op, v, x, plus), extra)
+    def slope(v: Array, x: Array, out: Array) -> Array:
+        """f_(v-1) - (v/x) f: the form that is symmetric in v - 1 and v + 1 cancels for large x."""
+        return sub(op(sub(v, 1), x), unscale(scale(out, mul(v, 1.0)), x))
 
     op = special(name, "v x", ORDER, slope, domain=(ORDERS, RIGHT))
     return op
 
 
-struve = _struve("struve", -1)
-modstruve = _struve("modstruve", 1)
+struve = _struve("struve")
+modstruve = _struve("modstruve")
 itstruve0 = special("itstruve0", "x", lambda x: struve(0, x), domain=(RIGHT,))
 it2struve0 = special("it2struve0", "x", lambda x: neg(div(struve(0, x), x)), domain=(RIGHT,))
 itmodstruve0 = special("itmodstruve0", "x", lambda x: modstruve(0, x), domain=(RIGHT,))
