@@ -16,8 +16,9 @@ import scipy.special as sp
 
 from wengert.core.tensor import Array
 from wengert.ops.basis import add, imag, neg, real, scale
-from wengert.ops.elementwise import cos, div, exp, mul, reciprocal, sin, square, sub
-from wengert.ops.special import PI, SQRT_2PI, SQRT_PI, in_double, special
+from wengert.ops.elementwise import cos, div, exp, mul, reciprocal, sin, square
+from wengert.ops.select import where
+from wengert.ops.special import PI, SQRT_2PI, SQRT_PI, in_double, predicate, special
 
 SQRT_2 = math.sqrt(2.0)
 
@@ -32,7 +33,18 @@ erf = special("erf", "x", lambda x: _gauss(x, 2 / SQRT_PI))
 erfc = special("erfc", "x", lambda x: _gauss(x, -2 / SQRT_PI))
 erfi = special("erfi", "x", lambda x: scale(exp(square(x)), 2 / SQRT_PI))
 erfinv = special("erfinv", "x", lambda out: scale(exp(square(out)), SQRT_PI / 2), domain=((-0.8, 0.8),))
-erfcinv = special("erfcinv", "x", lambda out: scale(exp(square(out)), -SQRT_PI / 2), domain=((0.2, 1.8),))
+
+
+def _erfcinv_slope(x: Array, out: Array) -> Array:
+    """-√π/2 exp(out²): for small x as erfcx(out) / x, which does not square the rounding of out."""
+    small = _below_one(x)
+    far = div(erfcx(where(small, out, 0.0)), where(small, x, 1.0))
+    return scale(where(small, far, exp(square(where(small, 0.0, out)))), -SQRT_PI / 2)
+
+
+_below_one = predicate("erfc_below_one", lambda x: (x > 0) & (x < 1), (0.2, 1.8))
+
+erfcinv = special("erfcinv", "x", _erfcinv_slope, domain=((0.2, 1.8),))
 
 # ── erfcx and its derivatives ─────────────────────────────────────────────────
 
@@ -133,10 +145,11 @@ fresnel = special("fresnel", "x", lambda x: (sin(_quarter(x)), cos(_quarter(x)))
 
 def _modified(s: int) -> object:
     """F(x) = ∫ₓ^∞ exp(±it²) dt and K(x) = exp(∓i(x² + π/4)) F(x) / √π."""
-    phase = complex(np.exp(-0.25j * s * PI)) / SQRT_PI
+    turn = complex(np.exp(-0.25j * s * PI))
 
-    def slope(x: Array, out: tuple[Array, Array]) -> tuple[Array, Array]:
-        return neg(exp(mul(square(x), 1j * s))), neg(add(mul(mul(x, 2j * s), out[1]), phase))
+    def slope(x: Array) -> tuple[Array, Array]:
+        # K(x) = erfcx(x exp(∓iπ/4)) / 2; by its definition K' would be a difference of terms x² times larger.
+        return neg(exp(mul(square(x), 1j * s))), scale(erfcx_derivative(mul(x, turn), n=1), 0.5 * turn)
 
     return slope
 
@@ -158,30 +171,36 @@ ndtr = special("ndtr", "x", lambda x: normal_density(x))
 log_ndtr = special(
     "log_ndtr", "x", lambda x: div(math.sqrt(2 / PI), erfcx(scale(x, -1 / SQRT_2))), domain=((-3.0, 2.0),)
 )
-ndtri = special("ndtri", "p", lambda out: reciprocal(normal_density(out)), domain=((0.1, 0.9),))
+
+
+def _ndtri_slope(p: Array, out: Array) -> Array:
+    """1/φ(out): for small p as Φ/φ(out) / p, which does not square the rounding of out."""
+    small = _below_half(p)
+    ratio = scale(erfcx(scale(where(small, out, 0.0), -1 / SQRT_2)), math.sqrt(PI / 2))
+    return where(small, div(ratio, where(small, p, 1.0)), reciprocal(normal_density(where(small, 0.0, out))))
+
+
+_below_half = predicate("below_half", lambda p: (p > 0) & (p < 0.5), (0.1, 0.9))
+
+ndtri = special("ndtri", "p", _ndtri_slope, domain=((0.1, 0.9),))
 ndtri_exp = special(
     "ndtri_exp", "y", lambda out: scale(erfcx(scale(out, -1 / SQRT_2)), math.sqrt(PI / 2)), domain=((-5.0, -0.1),)
 )
+# Through the quantile of p itself: (x - out)/std would cancel.
 nrdtrimn = special(
     "nrdtrimn",
     "p std x",
-    lambda std, x, out: neg(div(std, normal_density(div(sub(x, out), std)))),
-    lambda std, x, out: neg(div(sub(x, out), std)),
+    lambda p, std: neg(mul(std, _ndtri_slope(p, ndtri(p)))),
+    lambda p: neg(ndtri(p)),
     lambda: np.float64(1.0),
     domain=((0.1, 0.9), (0.5, 2.0), (-2.0, 2.0)),
 )
-
-
-def _sd_quantile(mn: Array, x: Array, out: Array) -> Array:
-    return div(sub(x, mn), out)
-
-
 nrdtrisd = special(
     "nrdtrisd",
     "mn p x",
-    lambda mn, x, out: neg(reciprocal(_sd_quantile(mn, x, out))),
-    lambda mn, x, out: neg(div(out, mul(_sd_quantile(mn, x, out), normal_density(_sd_quantile(mn, x, out))))),
-    lambda mn, x, out: reciprocal(_sd_quantile(mn, x, out)),
+    lambda p: neg(reciprocal(ndtri(p))),
+    lambda p, out: neg(mul(div(out, ndtri(p)), _ndtri_slope(p, ndtri(p)))),
+    lambda p: reciprocal(ndtri(p)),
     domain=((-2.0, -1.0), (0.6, 0.9), (0.5, 2.0)),
 )
 
