@@ -16,7 +16,7 @@ import scipy.special as sp
 from wengert.core.aval import ANY, FLOAT
 from wengert.core.op import Sample
 from wengert.core.tensor import Array
-from wengert.ops.basis import add, neg, scale
+from wengert.ops.basis import add, cast, neg, scale
 from wengert.ops.elementwise import cos, exp, mul, sin, square, sub
 from wengert.ops.family import piecewise_constant
 from wengert.ops.select import where
@@ -104,7 +104,12 @@ def _rgamma_bend(x: Array) -> Array:
 
 
 def _rgamma_slope(x: np.ndarray) -> np.ndarray:
-    return np.where(at_pole.eval(x), _pole_derivative(x, n=1), -sp.rgamma(x) * sp.psi(x))
+    regular = -sp.rgamma(x) * sp.psi(x)
+    if x.dtype.kind != "c":  # near the poles of ψ by reflection, 1/Γ(x) = sin(πx) Γ(1 - x) / π
+        left = (x < 0.5) & (x > -160)
+        y, gap = np.where(left, 1 - x, 1.0), np.pi * (x - 2 * np.round(x / 2))
+        regular = np.where(left, sp.gamma(y) * (np.cos(gap) - np.sin(gap) / np.pi * sp.psi(y)), regular)
+    return np.where(at_pole.eval(x), _pole_derivative(x, n=1), regular)
 
 
 _rgamma_slope.complex = True  # type: ignore[attr-defined]
@@ -175,13 +180,20 @@ _outside = predicate(
 )
 
 
+def _in_double(x: Array) -> Array:
+    """For products of Γ, which overflow single precision before their result does."""
+    return cast(x, dtype=np.float64) if getattr(x, "dtype", None) == np.float32 else x
+
+
 def _binom_n(n: Array, k: Array, out: Array) -> Array:
+    n, k = _in_double(n), _in_double(k)
     u, v = _binom_factors(n, k)
-    zero = neg(neg(mul(mul(gamma(add(n, 1)), rgamma(u)), rgamma_slope(v))))
+    zero = mul(mul(gamma(add(n, 1)), rgamma(u)), rgamma_slope(v))
     return where(_outside(u, v), zero, mul(out, digamma_difference(v, k)))
 
 
 def _binom_k(n: Array, k: Array, out: Array) -> Array:
+    n, k = _in_double(n), _in_double(k)
     u, v = _binom_factors(n, k)
     zero = mul(gamma(add(n, 1)), sub(mul(rgamma_slope(u), rgamma(v)), mul(rgamma(u), rgamma_slope(v))))
     return where(_outside(u, v), zero, mul(out, digamma_difference(u, sub(v, u))))
@@ -198,6 +210,7 @@ binom = special(
 
 
 def _poch_z(z: Array, m: Array, out: Array) -> Array:
+    z, m = _in_double(z), _in_double(m)
     zero = mul(gamma(add(z, m)), rgamma_slope(z))
     return where(_poch_zero(z, m), zero, mul(out, digamma_difference(z, m)))
 
