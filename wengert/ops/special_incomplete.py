@@ -233,9 +233,18 @@ gammainccinv = special(
 # ── the beta density ──────────────────────────────────────────────────────────
 
 
+def _betaln(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """log B(a, b); SciPy's loses the digits of log Γ(b) where b is large and a small."""
+    low, high = np.minimum(a, b), np.maximum(a, b)
+    c, far = np.where(low > 0, low, 1.0), np.maximum(high, 10.0)
+    ratio = np.log1p(c / far)
+    step = c * np.log(far + c) - c + (far - 0.5) * ratio - _stirling_error(far) + _stirling_error(far + c)
+    return np.where((high > 10) & (low > 0) & (low < 10), sp.gammaln(c) - step, sp.betaln(a, b))
+
+
 def _beta_density(a: np.ndarray, b: np.ndarray, x: np.ndarray) -> np.ndarray:
     sign = sp.gammasgn(a) * sp.gammasgn(b) * sp.gammasgn(a + b)
-    small = sign * np.exp(sp.xlogy(a - 1, x) + sp.xlog1py(b - 1, -x) - sp.betaln(a, b))
+    small = sign * np.exp(sp.xlogy(a - 1, x) + sp.xlog1py(b - 1, -x) - _betaln(a, b))
     c, d = np.maximum(a, 10.0), np.maximum(b, 10.0)
     n = c + d
     gap = x * d - c * (1 - x)  # n (x - c/n), from which both logarithms start
@@ -300,7 +309,7 @@ def _betainc_series(i: int, j: int) -> Callable[..., np.ndarray]:
                 (rising[1] * step - rising[0]) * ratio,
                 (rising[2] * step - 2 * rising[1]) * ratio,
             ]
-        front = np.exp(a * np.log(x) - sp.betaln(a, b))
+        front = np.exp(a * np.log(x) - _betaln(a, b))
         logs = [np.log(x) + _digamma_gap(a, b), _digamma_gap(b, a)]
         psi1 = _trigammas(a, b)
         total = np.zeros(x.shape)
@@ -410,17 +419,36 @@ betaincc = special(
 )
 
 
-def _beta_quantile(sign: float) -> list[Callable[..., Array]]:
-    """Slopes of the inverse in x of betainc (+1) or betaincc (-1)."""
+def _beta_quantile(sign: float, mirror: Callable[..., Array]) -> list[Callable[..., Array]]:
+    """Slopes of the inverse in x of betainc (+1) or betaincc (-1).
+
+    Above 1/2 they are read off y = 1 - x = mirror(b, a, p), which has digits that x has lost.
+    """
+
+    def slope(x_part: Callable[..., Array], y_part: Callable[..., Array]) -> Callable[..., Array]:
+        def at(a: Array, b: Array, p: Array, out: Array) -> Array:
+            high = _upper_half(out)
+            x, y = where(high, 0.5, out), mirror(b, a, where(high, p, 0.5))
+            above = div(y_part(b, a, y), beta_density(b, a, y))
+            return where(high, above, div(x_part(a, b, x), beta_density(a, b, x)))
+
+        return at
+
     return [
-        lambda a, b, out: neg(div(betainc_in(a, b, out, i=1, j=0), beta_density(a, b, out))),
-        lambda a, b, out: neg(div(betainc_in(a, b, out, i=0, j=1), beta_density(a, b, out))),
-        lambda a, b, out: div(sign, beta_density(a, b, out)),
+        slope(lambda a, b, x: neg(betainc_in(a, b, x, i=1, j=0)), lambda b, a, y: betainc_in(b, a, y, i=0, j=1)),
+        slope(lambda a, b, x: neg(betainc_in(a, b, x, i=0, j=1)), lambda b, a, y: betainc_in(b, a, y, i=1, j=0)),
+        slope(lambda a, b, x: sign, lambda b, a, y: sign),
     ]
 
 
-betaincinv = special("betaincinv", "a b p", *_beta_quantile(1.0), domain=(SHAPE, SHAPE, UNIT))
-betainccinv = special("betainccinv", "a b p", *_beta_quantile(-1.0), domain=(SHAPE, SHAPE, UNIT))
+_upper_half = predicate("beta_upper_half", lambda x: np.greater(x, 0.5), UNIT)
+
+betaincinv = special(
+    "betaincinv", "a b p", *_beta_quantile(1.0, lambda b, a, p: betainccinv(b, a, p)), domain=(SHAPE, SHAPE, UNIT)
+)
+betainccinv = special(
+    "betainccinv", "a b p", *_beta_quantile(-1.0, lambda b, a, p: betaincinv(b, a, p)), domain=(SHAPE, SHAPE, UNIT)
+)
 btdtria = special(
     "btdtria",
     "p b x",
