@@ -22,6 +22,7 @@ from wengert.ops.elementwise import (
     exp,
     exp2,
     expm1,
+    hypot,
     log,
     log1p,
     mul,
@@ -29,7 +30,6 @@ from wengert.ops.elementwise import (
     reciprocal,
     sign,
     sin,
-    sqrt,
     square,
     sub,
     unscale,
@@ -134,16 +134,18 @@ huber = special(
 
 
 def _pseudo_huber_delta(delta: Array, r: Array) -> Array:
+    """δ (s - 1)² / s with s = √(1 + u²), u = r/δ: nothing is squared that might overflow."""
     u = div(r, delta)
-    s = sqrt(add(1, square(u)))
-    return mul(mul(delta, square(square(u))), reciprocal(mul(s, square(add(s, 1)))))
+    s = hypot(u, 1.0)
+    w = div(u, add(s, 1))
+    return mul(mul(r, w), mul(w, div(u, s)))
 
 
 pseudo_huber = special(
     "pseudo_huber",
     "delta r",
     _pseudo_huber_delta,
-    lambda delta, r: div(r, sqrt(add(1, square(div(r, delta))))),
+    lambda delta, r: mul(abs_(delta), div(r, hypot(delta, r))),
     domain=((0.5, 2.0), (-2.0, 2.0)),
 )
 
@@ -275,8 +277,9 @@ DEGREE = PI / 180
 
 sindg = special("sindg", "x", lambda x: scale(cosdg(x), DEGREE), domain=((-200.0, 200.0),))
 cosdg = special("cosdg", "x", lambda x: scale(sindg(x), -DEGREE), domain=((-200.0, 200.0),))
-tandg = special("tandg", "x", lambda out: scale(add(1, square(out)), DEGREE), domain=((-80.0, 80.0),))
-cotdg = special("cotdg", "x", lambda out: scale(add(1, square(out)), -DEGREE), domain=((20.0, 160.0),))
+# Not 1 + out²: near their poles SciPy's tandg and cotdg lose the digits that its sindg and cosdg keep.
+tandg = special("tandg", "x", lambda x: div(DEGREE, square(cosdg(x))), domain=((-80.0, 80.0),))
+cotdg = special("cotdg", "x", lambda x: div(-DEGREE, square(sindg(x))), domain=((20.0, 160.0),))
 sinpi = special("_sinpi", "x", lambda x: scale(cospi(x), PI))
 cospi = special("_cospi", "x", lambda x: scale(sinpi(x), -PI))
 radian = special(
