@@ -12,11 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.special as sp
 
 from wengert.core.op import Refuse
 from wengert.core.tensor import Array
-from wengert.ops.basis import add, neg, scale
+from wengert.ops.basis import add, cast, neg, scale
 from wengert.ops.elementwise import div, exp, mul, square, sub
 from wengert.ops.select import where
 from wengert.ops.special import INTEGER, ORDER, PARAMETER, in_double, is_zero, special
@@ -103,7 +102,8 @@ def _raised_jacobi(k: Array, n: Array, alpha: Array, beta: Array, x: Array) -> A
 
 
 def _affine(x: Array) -> Array:
-    return sub(scale(x, 2.0), 1)
+    """2x - 1, in double precision: the polynomials of real degree are singular at -1."""
+    return sub(scale(cast(x, dtype=np.float64) if x.dtype == np.float32 else x, 2.0), 1)
 
 
 eval_jacobi = _parametric("eval_jacobi", "n a b x", _raised_jacobi, [0.5, 1.5, 0.0], [0.3, 1.0, 2.0])
@@ -156,8 +156,18 @@ lpmv = special(
 
 
 def _lpmv_angle(m: np.ndarray, n: np.ndarray, theta: np.ndarray) -> np.ndarray:
-    """P_n^m(cos θ), with (1 - x²)^(m/2) read as sinᵐ θ."""
-    return sp.lpmv(m, n, np.cos(theta)) * np.where((m % 2 == 1) & (np.sin(theta) < 0), -1, 1)
+    """P_n^m(cos θ), with (1 - x²)^(m/2) read as sinᵐ θ, which keeps its digits at the poles; upwards in n."""
+    x, s = np.cos(theta), np.sin(theta)
+    low, here = np.zeros_like(x), np.ones_like(x)
+    for k in range(int(np.max(m, initial=0))):
+        here = np.where(k < m, -(2 * k + 1) * s * here, here)
+    here = np.where(n < m, 0.0, here)
+    for k in range(int(np.max(n - m, initial=0))):
+        degree = m + k
+        above = ((2 * degree + 1) * x * here - (degree + m) * low) / (k + 1)
+        grow = degree < n
+        low, here = np.where(grow, here, low), np.where(grow, above, here)
+    return here
 
 
 # Its derivative is regular at the poles, as that of lpmv is not.
@@ -167,9 +177,7 @@ lpmv_angle = special(
     INTEGER,
     INTEGER,
     lambda m, n, theta: _angle_slope(m, n, theta),
-    fn=in_double(
-        lambda m, n, theta: sp.lpmv(m, n, np.cos(theta)) * np.where((m % 2 == 1) & (np.sin(theta) < 0), -1, 1)
-    ),
+    fn=in_double(_lpmv_angle),
     domain=([0, 1, 2], [2, 1, 3], (-2.5, 2.5)),
 )
 
