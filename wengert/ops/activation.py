@@ -327,7 +327,7 @@ CUBIC = 0.044715
 
 def _gelu_share(x: Array) -> Array:
     """(1 + tanh u)/2 of the approximation, which is sigmoid(2u)."""
-    inner = x * x
+    inner = np.asarray(x * x)  # whose dtype the constants do not change
     inner *= CUBIC
     inner += 1
     inner *= x

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.aval import ANY, FLOAT, INEXACT, Aval, promote
+from wengert.core.aval import ANY, FLOAT, INEXACT, Aval, is_inexact, promote
 from wengert.core.errors import ShapeError
 from wengert.core.op import Op, Rule, Sample
 from wengert.core.source import describe, here
@@ -274,6 +274,11 @@ def real_dtype(dtype: np.dtype) -> np.dtype:
     return dtype if dtype.kind == "f" else np.real(np.empty(0, dtype)).dtype
 
 
+def inexact_dtype(dtype: np.dtype) -> np.dtype:
+    """`dtype`, or the float that integers of it compute in; ml_dtypes' halves, which NumPy's float16 will not join, stay."""
+    return dtype if is_inexact(dtype) else np.result_type(dtype, np.float16)
+
+
 cast = linear(
     "cast",
     shape=lambda x, *, dtype: x.with_dtype(dtype),
@@ -304,7 +309,7 @@ imag = linear(
     shape=lambda x: x.with_dtype(real_dtype(x.dtype)),
     eval=np.imag,
     # Re(ct · Im(v)) = Re(-i ct · v)
-    transpose=lambda ct, var: fit(scale(ct, -1j), var) if var.dtype.kind == "c" else scale(ct, 0.0),
+    transpose=lambda ct, var: fit(scale(ct, -1j), var) if var.dtype.kind == "c" else fit(scale(ct, 0.0), var),
     batch=lambda xs, batched, size: imag(xs[0]),
     put=lambda x, y: from_parts(real(x), y),
     samples=(Sample((3,)), Sample(()), Sample((0, 2))),

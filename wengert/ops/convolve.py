@@ -55,7 +55,7 @@ def _convolved(x: np.ndarray, y: np.ndarray, mode: Any) -> np.ndarray:
         edge = (y.shape[-1] - 1,) * 2
         x = np.pad(x, [(0, 0)] * (x.ndim - 1) + [edge])
     windows = np.lib.stride_tricks.sliding_window_view(x, y.shape[-1], axis=-1)
-    return (windows @ y[..., ::-1, None])[..., 0]
+    return (windows @ y[..., ::-1, None])[..., 0].astype(np.result_type(x, y), copy=False)
 
 
 def _last(x: Array) -> Array:

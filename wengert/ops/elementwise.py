@@ -25,6 +25,7 @@ from wengert.ops.basis import (
     fit,
     fit_tangent,
     imag,
+    inexact_dtype,
     linear,
     neg,
     real,
@@ -488,10 +489,10 @@ sinc = unary(
 
 def _bessel_i_eval(x: Array, *, n: int) -> Array:
     if n == 0:
-        return np.i0(x).reshape(np.shape(x))[()]
+        return np.i0(x).reshape(np.shape(x))[()]  # in float64, whatever x is
     from scipy.special import i1, iv
 
-    return np.asarray(i1(x) if n == 1 else iv(n, x)).astype(np.result_type(x, np.float16), copy=False)[()]
+    return np.asarray(i1(x) if n == 1 else iv(n, x)).astype(inexact_dtype(np.result_type(x)), copy=False)[()]
 
 
 bessel_i = unary(

@@ -11,7 +11,7 @@ from wengert.core.errors import ShapeError
 from wengert.core.op import Op, Sample
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
-from wengert.ops.basis import add, all_batched, fit, imag, reduce_sum
+from wengert.ops.basis import add, all_batched, fit, fit_tangent, imag, reduce_sum
 from wengert.ops.elementwise import abs_, mul, sub
 from wengert.ops.family import piecewise_constant
 from wengert.ops.matrix import (
@@ -263,7 +263,7 @@ def _lu_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Sequence[Array]) -> 
     lower, upper = _unpacked(out[0])
     p = permutation_matrix(out[2], dtype=real_of(out[0].dtype))
     x = _over_r("lu", solve_triangular(lower, mm(p, dxs[0]), lower=True, unit=True), upper, _growth(lower, upper))
-    return add(mm(lower, tril(x, -1)), mm(triu(x), upper)), None, None
+    return fit_tangent(add(mm(lower, tril(x, -1)), mm(triu(x), upper)), out[0]), None, None
 
 
 def _lu_vjp(ct: Sequence[Array | None], ins: Vars, xs: Sequence[Array], out: Sequence[Array]) -> tuple[Array]:

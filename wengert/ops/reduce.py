@@ -25,7 +25,9 @@ from wengert.ops.basis import (
     conj,
     expand_to,
     fit,
+    fit_tangent,
     has_nan,
+    inexact_dtype,
     linear,
     real,
     real_dtype,
@@ -153,7 +155,7 @@ def _tied(x: Array, out: Array, axes: Axes, nan: bool) -> tuple[np.ndarray, np.n
     if nan and is_inexact(x.dtype) and has_nan(out):
         mask = mask | np.isnan(x)  # no other slice has a NaN
     # A slice of NaNs alone may have no tie, and its extremum no derivative: any count will do.
-    return mask, np.maximum(_count_eval(mask, axes=axes), 1).astype(np.result_type(real_dtype(x.dtype), np.float16))
+    return mask, np.maximum(_count_eval(mask, axes=axes), 1).astype(inexact_dtype(real_dtype(x.dtype)))
 
 
 def _tied_share_eval(ct: Array, x: Array, out: Array, *, axes: Axes, nan: bool) -> np.ndarray:
@@ -392,7 +394,7 @@ _MOMENT_SAMPLES = (
 
 def _var_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array, *, axes: Axes, ddof: float) -> Array:
     total = reduce_sum(_real(scale(dxs[0], _deviation(xs[0], axes))), axes=axes)
-    return scale(total, _var_weight(xs[0].shape, axes, ddof))
+    return fit_tangent(scale(total, _var_weight(xs[0].shape, axes, ddof)), out)
 
 
 def _var_vjp(ct: Array, ins: Any, xs: Sequence[Array], out: Array, *, axes: Axes, ddof: float) -> tuple[Array]:
@@ -429,7 +431,7 @@ def _std_deviation(x: Array, axes: Axes) -> Array:
 
 def _std_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array, *, axes: Axes, ddof: float) -> Array:
     total = reduce_sum(_real(scale(dxs[0], _std_deviation(xs[0], axes))), axes=axes)
-    return _over_std(total, out, _freedom(xs[0].shape, axes, ddof))
+    return fit_tangent(_over_std(total, out, _freedom(xs[0].shape, axes, ddof)), out)
 
 
 def _std_vjp(ct: Array, ins: Any, xs: Sequence[Array], out: Array, *, axes: Axes, ddof: float) -> tuple[Array]:
@@ -474,7 +476,9 @@ reduce_logsumexp = Op(
     accepts=FLOAT,
     shape=_reduced_shape("reduce_logsumexp"),
     eval=_logsumexp_eval,
-    jvp=lambda xs, dxs, out, *, axes: reduce_sum(scale(dxs[0], _softmax(xs[0], out, axes)), axes=axes),
+    jvp=lambda xs, dxs, out, *, axes: fit_tangent(
+        reduce_sum(scale(dxs[0], _softmax(xs[0], out, axes)), axes=axes), out
+    ),
     vjp=lambda ct, ins, xs, out, *, axes: (
         fit(scale(keep(ct, ins[0].shape, axes), _softmax(xs[0], out, axes)), ins[0]),
     ),

@@ -263,7 +263,7 @@ def _running_extremum(name: str, ufunc: np.ufunc) -> Op:
     def jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array, *, axis: int, reverse: bool = False) -> Array:
         attained, continues, count = runs(xs[0], out, axis=axis, reverse=reverse)
         total = recurrence(cast(continues, dtype=out.dtype), where(attained, dxs[0], 0.0), axis=axis, reverse=reverse)
-        return div(total, cast(count, dtype=out.dtype))
+        return fit_tangent(div(total, cast(count, dtype=out.dtype)), out)
 
     def vjp(
         ct: Array, ins: Any, xs: Sequence[Array], out: Array, *, axis: int, reverse: bool = False

@@ -18,6 +18,7 @@ from wengert.ops.basis import (
     fit,
     fit_tangent,
     has_nan,
+    inexact_dtype,
     real_dtype,
     strong_mul,
 )
@@ -66,11 +67,11 @@ def _share(x: Array, y: Array) -> Array:
     """x's share in the larger of x and y: 1, 0, and 1/2 at a tie or where either is NaN."""
     dtype = x.dtype if type(x) is np.ndarray else np.dtype(bool)
     if dtype.kind != "f" or not (type(y) is float or (type(y) is np.ndarray and y.dtype == dtype)):
-        dtype = real_dtype(np.result_type(x, y, np.float16))
+        dtype = real_dtype(inexact_dtype(np.result_type(x, y)))
     ahead, behind = np.greater(x, y), np.less(x, y)
     if np.count_nonzero(ahead) + np.count_nonzero(behind) == np.size(ahead):  # no ties, and half the work
         return ahead.astype(dtype)
-    return (np.subtract(ahead, behind, dtype=dtype) + 1) * 0.5
+    return (np.subtract(ahead, behind, dtype=dtype) + 1) * dtype.type(0.5)
 
 
 def _number_share(share: Array, x: Array, y: Array) -> Array:
