@@ -57,7 +57,7 @@ def _follow(name: str, params: dict[str, Any], before: Sequence[Shape], after: S
             return [along, (0,) * (len(value) - 1) + along[:1], (0,) * len(value)]
         case "widths":
             return [((0, 0),) * max(grown, 0) + tuple(value)[max(-grown, 0) :], ((0, 0),) * len(new)]
-        case "spec":
+        case "spec" if len(after) == 1:
             return [(), (Ellipsis,), (slice(None),) * len(new)]
         case "subscripts":
             return [relabelled(value, after)]
