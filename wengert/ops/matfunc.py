@@ -18,10 +18,11 @@ import numpy as np
 from wengert.core.aval import INEXACT, Aval
 from wengert.core.errors import ShapeError
 from wengert.core.op import Op, Sample
+from wengert.core.source import describe, here
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
-from wengert.ops.basis import add, fit, fit_tangent
-from wengert.ops.elementwise import sub
+from wengert.ops.basis import add, broadcast_shapes, broadcast_to, fit, fit_tangent
+from wengert.ops.elementwise import mul, sub
 from wengert.ops.matrix import (
     anything,
     block,
@@ -39,6 +40,7 @@ from wengert.ops.matrix import (
     spread,
     t,
 )
+from wengert.ops.regular import full_rank, singular
 from wengert.ops.shape import concatenate
 from wengert.ops.solve import solve
 
@@ -47,7 +49,10 @@ MATHIAS = "Mathias (1996), SIAM J. Matrix Anal. Appl. 17(3); Higham (2008), theo
 
 def _blocks(a: Array, b: Array, low: Array, d: Array) -> Array:
     """[[A, B], [C, D]] of equal squares."""
-    n, last = a.shape[-1], len(a.shape) - 1
+    n = a.shape[-1]
+    lead = np.broadcast_shapes(*(x.shape[:-2] for x in (a, b, low, d)))
+    a, b, low, d = (broadcast_to(x, shape=(*lead, n, n)) if x.shape[:-2] != lead else x for x in (a, b, low, d))
+    last = len(lead) + 1
     top = concatenate(a, b, axis=last, sizes=(n, n))
     bottom = concatenate(low, d, axis=last, sizes=(n, n))
     return concatenate(top, bottom, axis=last - 1, sizes=(n, n))
@@ -74,10 +79,13 @@ def stacked(fn: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return each
 
 
-def matrix_function(name: str, fn: Callable[[Any], Any], domain: Any, *, complex_valued: bool = False) -> tuple[Op, Op]:
+def matrix_function(
+    name: str, fn: Callable[[Any], Any], domain: Any, *, complex_valued: bool = False, branch_at_zero: bool = False
+) -> tuple[Op, Op]:
     """The op of an analytic function of a matrix, and that of its Fréchet derivative L(A, E).
 
-    `complex_valued` functions give complex results for real matrices too.
+    `complex_valued` functions give complex results for real matrices too. Those with a `branch_at_zero` have no derivative
+    at singular matrices: NaN, where rounding would make up a number.
     """
     op: Op
     frechet: Op
@@ -98,11 +106,21 @@ def matrix_function(name: str, fn: Callable[[Any], Any], domain: Any, *, complex
         ratio = np.where(np.isfinite(ratio) & (ratio > 0), ratio, 1).astype(size.dtype)
         a, e = np.broadcast_arrays(a, e / ratio)
         out = _quarter(fn(_blocks(a, e, np.zeros_like(a), a)), 0, 1) * ratio
+        if branch_at_zero:
+            out = np.where(singular(a)[..., None, None], np.nan, out)
         return out.astype(dtype_of(Aval(a.shape, a.dtype), Aval(e.shape, e.dtype)), copy=False)
 
     def frechet_shape(a: Aval, e: Aval) -> Aval:
-        matrix_of(name, a)
-        return Aval(np.broadcast_shapes(a.shape, e.shape), dtype_of(a, e))
+        lead, size, _ = matrix_of(name, a)
+        if matrix_of(name, e)[1] != size:
+            raise ShapeError(
+                name,
+                got=f"the derivative at {a} along {e}",
+                want="a direction of the matrix's own size",
+                fix="check the order of the operands",
+                at=describe(here(2)),
+            )
+        return Aval((*broadcast_shapes(name, lead, e.shape[:-2]), size, size), dtype_of(a, e))
 
     def second(a: Array, e: Array, f: Array) -> Array:
         return _quarter(frechet(_blocks(a, e, _zero(a), a), _blocks(f, _zero(f), _zero(f), f)), 0, 1)
@@ -169,20 +187,52 @@ def _positive(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 
 expm, expm_frechet = matrix_function("expm", _scipy("expm"), (-1.0, 1.0))
-logm, logm_frechet = matrix_function("logm", _scipy("logm"), _positive, complex_valued=True)
-sqrtm, sqrtm_frechet = matrix_function("sqrtm", _scipy("sqrtm"), _positive, complex_valued=True)
+logm, logm_frechet = matrix_function("logm", _scipy("logm"), _positive, complex_valued=True, branch_at_zero=True)
+sqrtm, sqrtm_frechet = matrix_function("sqrtm", _scipy("sqrtm"), _positive, complex_valued=True, branch_at_zero=True)
 
 # ── Sylvester's equation ──────────────────────────────────────────────────────
 
 
-def _sylvester_eval(a: Array, b: Array, q: Array) -> np.ndarray:
-    from scipy.linalg import solve_sylvester
+def _spectrum(t: np.ndarray) -> np.ndarray:
+    """Eigenvalues of a real or complex Schur form: its 2×2 blocks have equal diagonal elements."""
+    values = np.diagonal(t).astype(np.result_type(t, np.complex64))
+    low = np.diagonal(t, -1)
+    (at,) = np.nonzero(low)
+    turn = np.sqrt(low[at] * np.diagonal(t, 1)[at] + 0j)
+    values[at] += turn
+    values[at + 1] -= turn
+    return values
 
+
+def _solve_sylvester(a: np.ndarray, b: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """By Bartels and Stewart, as SciPy's; where LAPACK would perturb a singular equation, LinAlgError."""
+    from scipy.linalg import get_lapack_funcs, schur
+
+    dtype = np.result_type(a, b, q)
+    if not q.size:
+        return np.zeros(q.shape, dtype)
+    a, b = a.astype(dtype, copy=False), b.astype(dtype, copy=False)  # a real Schur form is none for complex solvers
+    r, u = schur(a, output="real")[:2]
+    s, v = schur(b.conj().T, output="real")[:2]
+    size = np.linalg.norm(r) + np.linalg.norm(s)
+    gap = np.abs(_spectrum(r)[:, None] + _spectrum(s).conj()).min()
+    if gap <= max(q.shape) * np.finfo(r.dtype).eps * size:
+        raise np.linalg.LinAlgError(
+            "Sylvester's equation is singular, to working precision: A and -B have a common eigenvalue"
+        )
+    right = u.conj().T @ q @ v
+    (trsyl,) = get_lapack_funcs(("trsyl",), (r, s, right))
+    y, scaled, _ = trsyl(r, s, right, tranb="C")
+    return u @ (scaled * y) @ v.conj().T
+
+
+def _sylvester_eval(a: Array, b: Array, q: Array) -> np.ndarray:
     lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2], q.shape[:-2])
     if not lead:
-        return solve_sylvester(a, b, q)
+        return _solve_sylvester(a, b, q)
     a, b, q = (np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (a, b, q))
-    return np.stack([solve_sylvester(a[i], b[i], q[i]) for i in np.ndindex(*lead)]).reshape(q.shape)
+    out = [_solve_sylvester(a[i], b[i], q[i]) for i in np.ndindex(*lead)]
+    return np.stack(out).reshape(q.shape) if out else np.zeros(q.shape, np.result_type(a, b, q))
 
 
 def _sylvester_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array) -> Array:
@@ -220,7 +270,7 @@ sylvester = Op(
         Sample((3, 3), (2, 2), (3, 2), domain=(spread, spread, anything)),
         Sample((2, 2, 2), (2, 2), (2, 2, 2), domain=(spread, spread, anything)),
     ),
-    note="X with A X + X B = Q",
+    note="X with A X + X B = Q; LinAlgError where A and -B have a common eigenvalue",
 )
 
 # ── polar decomposition ───────────────────────────────────────────────────────
@@ -236,19 +286,29 @@ def _right_divided(x: Array, p: Array) -> Array:
     return t(solve(t(p), t(x)))
 
 
+def _skew(x: Array) -> Array:
+    return sub(x, h(x))
+
+
+def _turning(p: Array, right: Array) -> Array:
+    """The skew X with P X + X P = right, for a skew right-hand side. Rounding is kept from growing its Hermitian part, which
+    a small singular value would magnify where a skew matrix has zeros."""
+    full_rank(p)
+    p = mul(0.5, add(p, h(p)))
+    return mul(0.5, _skew(sylvester(p, p, right)))
+
+
 def _polar_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array) -> Array:
     (a,), (da,) = xs, dxs
     p = mm(h(out), a)
-    turn = mm(h(out), da)
-    total = mm(out, sylvester(p, p, sub(turn, h(turn))))
+    total = mm(out, _turning(p, _skew(mm(h(out), da))))
     return add(total, _right_divided(complement(out, da), p)) if a.shape[-2] > a.shape[-1] else total
 
 
 def _polar_vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array) -> tuple[Array]:
     (a,) = xs
     p = mm(h(out), a)
-    turn = sylvester(t(p), t(p), mm(t(out), ct))
-    total = mm(c(out), sub(turn, h(turn)))
+    total = mm(c(out), _turning(t(p), _skew(mm(t(out), ct))))
     if a.shape[-2] > a.shape[-1]:
         total = add(total, _right_divided(co_complement(out, ct), t(p)))
     return (fit(total, ins[0]),)
@@ -272,7 +332,7 @@ polar_factor = Op(
     batch=lambda xs, batched, size: polar_factor(xs[0]),
     samples=tuple(Sample(s, domain=regular) for s in ((3, 3), (4, 2), (2, 3, 2))),
     rejects=(Sample((2, 3), raises=ShapeError),),
-    note="U of A = U P, for full column rank; equal singular values are no obstacle",
+    note="U of A = U P, for full column rank (otherwise its derivative raises LinAlgError); equal singular values are no obstacle",
     source="Higham (2008), Functions of Matrices, section 8.1",
 )
 

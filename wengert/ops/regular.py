@@ -40,7 +40,9 @@ def _full_rank_eval(a: Array) -> np.ndarray:
     if a.size:
         s = np.linalg.svd(a, compute_uv=False)
         if np.any(s[..., -1] <= s.shape[-1] * _eps(s) * s[..., 0]):
-            raise np.linalg.LinAlgError("Singular matrix, to working precision, where this derivative needs a regular one")
+            raise np.linalg.LinAlgError(
+                "Singular matrix, to working precision, where this derivative needs a regular one"
+            )
     return np.ones(a.shape[:-2], bool)
 
 
@@ -62,7 +64,7 @@ def singular(a: np.ndarray) -> np.ndarray:
     if not a.size:
         return np.zeros(a.shape[:-2], bool)
     with np.errstate(all="ignore"):
-        finite = np.isfinite(a).all((-2, -1))
+        finite = np.asarray(np.isfinite(a).all((-2, -1)))
         s = np.linalg.svd(np.where(finite[..., None, None], a, 0), compute_uv=False)
     low = s[..., -1] <= a.shape[-1] * _eps(s) * s[..., 0]
     triangular = ~np.any(np.tril(a, -1), (-2, -1)) | ~np.any(np.triu(a, 1), (-2, -1))

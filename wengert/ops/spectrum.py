@@ -19,7 +19,19 @@ from wengert.core.errors import ShapeError
 from wengert.core.op import Op, Sample
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
-from wengert.ops.basis import add, batch_elementwise, broadcast_shapes, fit, imag, neg, real, reduce_sum, reshape, scale
+from wengert.ops.basis import (
+    add,
+    all_batched,
+    batch_elementwise,
+    broadcast_shapes,
+    fit,
+    imag,
+    neg,
+    real,
+    reduce_sum,
+    reshape,
+    scale,
+)
 from wengert.ops.elementwise import mul, square, sub, unscale
 from wengert.ops.family import elementwise, piecewise_constant
 from wengert.ops.matrix import (
@@ -216,6 +228,30 @@ largest_entries = piecewise_constant(
 )
 
 
+def _merged_eval(w: Array, v: Array) -> np.ndarray:
+    gap = np.abs(w[..., None, :] - w[..., :, None])
+    size = np.abs(w).max(-1, initial=0) * np.linalg.cond(v) if v.size else np.zeros(w.shape[:-1])
+    return (gap <= 10 * w.shape[-1] * np.finfo(gap.dtype).eps * size[..., None, None]) & ~np.eye(
+        w.shape[-1], dtype=bool
+    )
+
+
+merged = piecewise_constant(
+    "merged",
+    _merged_eval,
+    "whether two eigenvalues are closer than their own rounding",
+    arity=2,
+    shape=lambda w, v: v.with_shape((*np.broadcast_shapes(w.shape[:-1], v.shape[:-2]), *v.shape[-2:])).with_dtype(bool),
+    batch=lambda xs, batched, size: merged(*all_batched(xs, batched, size)),
+    samples=[Sample((3,), (3, 3), domain=(_apart, regular)), Sample((2, 3), (2, 3, 3), domain=(_apart, regular))],
+)
+
+
+def _gaps_of(w: Array, v: Array) -> Array:
+    """F of a spectrum that is known to eps·κ(V): of eigenvalues that rounding may have parted, infinite."""
+    return where(merged(w, v), np.inf, gaps(w))
+
+
 def _columns_sum(x: Array) -> Array:
     return reduce_sum(x, axes=(len(x.shape) - 2,))
 
@@ -223,7 +259,7 @@ def _columns_sum(x: Array) -> Array:
 def _eig_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Sequence[Array]) -> tuple[Array, Array]:
     w, v = out
     e = mm(inv(v, singular="refuse"), dxs[0], v)
-    u = mm(v, scale(e, gaps(w)))
+    u = mm(v, scale(e, _gaps_of(w, v)))
     mask = largest_entries(v)
     length = real(_columns_sum(mul(c(v), u)))
     turn = mul(imag(_columns_sum(where(mask, u, 0.0))), _pivots(mask, v))
@@ -245,7 +281,7 @@ def _eig_vjp(ct: Sequence[Array | None], ins: Vars, xs: Sequence[Array], out: Se
         turn = mul(mul(imag(along), _pivots(mask, v)), -1j)
         ct_u = add(ct_v, neg(columns(c(v), real(along))))
         ct_u = add(ct_u, where(mask, reshape(turn, shape=(*turn.shape[:-1], 1, turn.shape[-1])), 0.0))
-        inner = scale(mm(t(v), ct_u), gaps(w))
+        inner = scale(mm(t(v), ct_u), _gaps_of(w, v))
     if ct_w is not None:
         inner = diag_matrix(ct_w) if inner is None else add_diag(inner, ct_w)
     return (fit(mm(t(inv(v, singular="refuse")), inner, t(v)), ins[0]),)
@@ -264,7 +300,7 @@ eig = Op(
     samples=tuple(Sample(s, domain=spread) for s in ((3, 3), (2, 3, 3), (1, 1))),
     rejects=(Sample((3, 2), raises=ShapeError),),
     note="eigenvectors keep LAPACK's gauge, in value and derivative: unit length, largest entry real."
-    " Defective matrices have no derivative (LinAlgError)",
+    " Defective matrices have no derivative (LinAlgError); vectors of eigenvalues that are closer than eps·κ(V) have none (NaN)",
     source="van der Aa, ter Morsche & Mattheij (2007), Computation of eigenvalue and eigenvector derivatives, ELA 16",
 )
 
