@@ -339,3 +339,19 @@ def test_a_refusal_raises_with_the_way_out():
     assert any("while checking order 1" in note for note in caught.value.__notes__)
     report = report_of(fun, X)
     assert report.verdict == "undecided" and of_kind(report, "refused").message
+
+
+def test_late_digits_are_left_to_the_user():
+    """An approximation to nine digits: no mistake, and not right either; with a tolerance of the user's it is one or the other."""
+    fun = ruled(lambda x: np.sum(np.exp(x)), lambda ct, x: ct * np.exp(x) * (1 + 1e-9 * np.arange(1, 5)))
+    report = report_of(fun, X, order=1)
+    assert report.verdict == "undecided" and of_kind(report, "inaccurate").numbers["wrong"] == 4
+    assert report_of(fun, X, order=1, rtol=1e-12).verdict == "wrong"
+    assert report_of(fun, X, order=1, rtol=1e-7).verdict == "right"
+
+
+def test_small_elements_are_no_late_digits():
+    """A wrong derivative by an element of no weight: its error is small beside the others', not beside itself."""
+    fun = ruled(lambda x: np.sum(x * np.array([1e6, 1e6, 1.0, 1e6])), lambda ct, x: ct * np.array([1e6, 1e6, 2.0, 1e6]))
+    report = report_of(fun, X, order=1)
+    assert report.verdict in ("wrong", "undecided")

@@ -120,7 +120,7 @@ def test_mpmath_takes_what_numpy_does_with_objects():
 
 def test_jump_of_the_slope():
     x = np.array([0.0, 1.0, -2.0])
-    found = directional(lambda x: [np.abs(x) + x**2], [x], [np.ones(3)], centre=[np.abs(x) + x**2])
+    found = directional(lambda x: [np.abs(x) + x**2], [x], [np.ones(3)], jumps=True)
     np.testing.assert_allclose(found.jump[0], [2.0, 0.0, 0.0], atol=1e-9)
     assert np.all(np.abs(found.jump[0] - [2.0, 0.0, 0.0]) <= found.jump_error[0] + 1e-12)
 

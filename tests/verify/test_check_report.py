@@ -67,7 +67,8 @@ def test_names_of_nested_arguments():
     )
     report = check_grads(fun, {"w": (np.ones((2, 2)),)}, X, 3.0, order=1, raise_exception=False)
     assert report.arguments == "params['w'][0]: float64[2, 2], rest[0]: float64[2], rest[1]: float64[]"
-    (finding,) = report.findings
+    assert [f.kind for f in report.findings] == ["wrong rule", "factor"]
+    finding = report.findings[1]
     assert finding.entries[0].output.startswith("output['a'][")
     assert finding.entries[0].input.startswith("params['w'][0][")
 

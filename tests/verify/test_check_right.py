@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import scipy.special as sp
+from scipy.linalg import hilbert
 
 import wengert as wg
 from wengert.verify import GradientCheckWarning, check_grads
@@ -79,6 +80,11 @@ CASES = {
     "half precision": (lambda x: np.tanh(x) ** 3, (rng.normal(size=20).astype("f2"),)),
     "no dependence on one argument": (lambda x, y: np.sin(x), (rng.normal(size=3), rng.normal(size=2))),
     "a constant": (lambda x: np.zeros(3) + 0 * x, (rng.normal(size=3),)),
+    "an ill-conditioned solve": (lambda a: np.linalg.solve(hilbert(8), a), (rng.normal(size=8),)),
+    "sums of many": (lambda x: np.log(np.sum(np.exp(3 * x))), (rng.normal(size=20_000),)),
+    "very small": (lambda x: np.sum(x**2) * 1e-200, (rng.normal(size=3) * 1e-50,)),
+    "very large": (lambda x: np.sqrt(np.sum(x**2)), (rng.normal(size=3) * 1e100,)),
+    "eigenvalues": (lambda a: np.linalg.eigvalsh(a + a.T), (rng.normal(size=(5, 5)),)),
     "empty": (lambda x: np.sum(x**2), (np.zeros((0, 3)),)),
     "a branch and a loop that stops": (lambda a: newton(a), (7.3,)),
 }  # fmt: skip
@@ -194,3 +200,10 @@ def test_tolerances_of_the_user():
 def test_usage_errors(call, text):
     with pytest.raises((wg.errors.WengertError, ValueError), match=text):
         call()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinks_close_by_are_not_mistaken_for_mistakes(seed):
+    """Two of 200 numbers are always so close that the first steps change their order."""
+    x = np.random.default_rng(seed).normal(size=200)
+    assert check_grads(lambda x: np.sort(x) @ np.arange(200.0), x, rng=seed)

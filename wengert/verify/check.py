@@ -18,6 +18,7 @@ import numpy as np
 
 from wengert.api import config
 from wengert.core.source import fold
+from wengert.verify.blame import blame, finding
 from wengert.verify.comparison import Tolerance, epsilon, largest
 from wengert.verify.reference import Method, NoReference
 from wengert.verify.report import Comparison, Finding, GradientCheckError, GradientCheckWarning, Report
@@ -204,6 +205,8 @@ class _Checker:
             self.report.comparisons.append(
                 Comparison(level.order, title, method, gap.relative(), gap.resolution(), status)
             )
+        if level.order == 1 and any(f.level == "wrong" and f.kind not in POINT | {"values"} for f in found):
+            self.report.findings[:0] = _blamed(level, fast.d.v)
         if "wrong" not in levels:
             if level.order == 1:
                 structure.first()
@@ -242,10 +245,18 @@ class _Checker:
             ):
                 report.findings.insert(0, Finding(
                     f"{mode} only", "wrong", f"{other} mode is right here, {mode} mode is wrong",
-                    f"The mistake is in a {rules[mode]}, the {rules[other]}s are right: one op's two rules are no transposes of each"
-                    " other.",
+                    f"The mistake is in a {rules[mode]}: an op's two rules are no transposes of each other.",
                     order, mode,
                 ))  # fmt: skip
+
+
+def _blamed(level: Level, tangents: list[Any]) -> list[Finding]:
+    """Which op is at fault, as far as the function can be run op by op."""
+    try:
+        return [finding(blame(level, tangents), level.order)]
+    except Exception as error:
+        text = f"the ops on the way could not be checked one by one: {type(error).__name__}: {error}".splitlines()[0]
+        return [Finding("wrong rule", "note", text)]
 
 
 def _refusal(level: Level, modes: Sequence[str]) -> str:

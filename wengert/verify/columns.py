@@ -152,9 +152,7 @@ class Columns:
                     jump_error=none,
                     noise=self.known.noise,
                 )
-        return directional(
-            self.level.plain, self.wide, direction, method=self.method, step=self.step, centre=self.centre
-        )
+        return directional(self.level.plain, self.wide, direction, method=self.method, step=self.step, jumps=True)
 
     def matrix(self, worst_outputs: Sequence[Place], us: list[np.ndarray]) -> Matrix:
         """Ours and reference. `worst_outputs` are looked at first; `us` is the cotangent of the fast check."""

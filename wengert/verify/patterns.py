@@ -41,6 +41,11 @@ class Block:
         scale = np.max(np.abs(b), initial=0.0)
         return bool(scale > 0 and np.all(np.abs(np.asarray(a) - b) <= self.digits * scale))
 
+    def explains(self, model: Any, ours: Any, reference: Any) -> bool:
+        """Whether ours is `model`, much nearer than it is to the reference."""
+        rest = np.max(np.abs(np.asarray(ours) - model), initial=0.0)
+        return self.near(ours, model) and bool(rest <= 1e-2 * np.max(np.abs(np.asarray(ours) - reference), initial=0.0))
+
     def bad(self) -> tuple[np.ndarray, np.ndarray]:
         """Ours and the reference's, where they differ."""
         return self.ours[self.wrong], self.reference[self.wrong]
@@ -106,7 +111,7 @@ def flat(block: Block) -> Pattern | None:
 
 def sign(block: Block) -> Pattern | None:
     ours, ref = block.bad()
-    if not block.near(ours, -ref):
+    if not block.explains(-ref, ours, ref):
         return None
     return Pattern(
         "sign",
@@ -143,7 +148,7 @@ def factor(block: Block) -> Pattern | None:
     if not np.all(np.isfinite(ours)):
         return None
     c = float(np.sum(ours * ref) / np.sum(ref * ref))
-    if not block.near(ours, c * ref):
+    if not block.explains(c * ref, ours, ref):
         return None
     named = _named_factor(c, block)
     if named is None and ours.size < 3:
@@ -158,7 +163,9 @@ def factor(block: Block) -> Pattern | None:
 
 def _fraction(c: float) -> str:
     near = Fraction(c).limit_denominator(12)
-    return f"{near}" if near and abs(c - near) <= 1e-8 * abs(c) else f"{c:.6g}"
+    return (
+        f"{near}" if near and abs(c - near) <= 1e-8 * abs(c) else f"{c:.6g}" if abs(c - 1) > 1e-4 else f"1 {c - 1:+.2g}"
+    )
 
 
 def _named_factor(c: float, block: Block) -> tuple[str, str] | None:
@@ -195,7 +202,7 @@ def permuted(block: Block) -> Pattern | None:
     if block.whole and not np.any(block.imaginary()) and block.x.ndim and block.x.size > 1:
         for name, move in _moves(block.x.shape):
             ref = np.stack([move(row.reshape(block.x.shape)).reshape(-1) for row in block.reference])
-            if block.near(block.ours, ref):
+            if block.explains(ref, block.ours, block.reference):
                 return Pattern(
                     "permuted",
                     f"ours, by {block.name}, is the reference {name}",
@@ -216,7 +223,7 @@ def _permuted_rows(block: Block) -> Pattern | None:
             continue
         for what, move in _moves(out.shape):
             ref = np.stack([move(col.reshape(out.shape)).reshape(-1) for col in block.reference[rows].T], axis=1)
-            if block.near(block.ours[rows], ref):
+            if block.explains(ref, block.ours[rows], block.reference[rows]):
                 return Pattern(
                     "permuted",
                     f"ours, along {name} by {block.name}, is the reference {what}",

@@ -5,7 +5,7 @@ In this order: a dtype that is too low, a point where rounding is amplified, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,8 @@ FLOORS = (
     1e-3,
     1e-12,
 )  # the least change of an element, relative to its array; the second where the first finds no reference
+
+CLOSE = 2.0**-12  # of the step, for a second look that kinks close by do not reach into
 
 
 @dataclass
@@ -71,18 +73,26 @@ class Fast:
         self.step, self.rng = step, rng
         self._look(FLOORS[0])
         if self._lost() and any(np.any(scales(x, FLOORS[0]) != scales(x, FLOORS[1])) for x in level.leaves):
-            first = dict(vars(self))
-            self._look(FLOORS[1])
-            if self._lost():
-                vars(self).update(first)
+            self._look_again(FLOORS[1], 1.0, self._lost)
+        if self._strange():
+            self._look_again(self.floor, CLOSE, self._strange)
 
-    def _look(self, floor: float) -> None:
+    def _look_again(self, floor: float, closer: float, still: Callable[[], bool]) -> None:
+        """With other steps; what was seen before counts, if that is no better."""
+        first = dict(vars(self))
+        self._look(floor, closer)
+        if still():
+            vars(self).update(first)
+
+    def _strange(self) -> bool:
+        return self.kinked or any(g.wrong() or g.undecided() for g in self.gaps.values())
+
+    def _look(self, floor: float, closer: float = 1.0) -> None:
         level = self.level
         self.floor, self.d = floor, directions(level, self.rng, floor)
         many = [wide(x) for x in level.leaves]
-        centre = [np.asarray(o) for o in level.plain(*many)]
         self.slope = directional(
-            level.plain, many, [wide(x) for x in self.d.v], method=self.method, step=self.step, centre=centre
+            level.plain, many, [wide(x) for x in self.d.v], method=self.method, step=closer * self.step, jumps=True
         )
         self.structure = Structure(level, self.modes, self.tolerance, self.d.v, self.d.w, self.d.u, self.d.t)
         self.gaps = self._gaps(level.leaves, self.d, self.tolerance, self.structure)
@@ -111,14 +121,16 @@ class Fast:
     def explained(self) -> list[Finding]:
         """Nothing where all is well; else what is the matter."""
         gaps = self.gaps.values()
-        if not self.kinked and not any(g.wrong() or g.undecided() for g in gaps):
+        if not self._strange():
             return []
-        if not self.kinked:
-            found = self._in_double() if self.tolerance.eps > np.finfo(np.float64).eps else []
-            if not found and not any(g.undecided() for g in gaps):
+        found: list[Finding] = []
+        if any(g.wrong() for g in gaps):
+            if self.tolerance.eps > np.finfo(np.float64).eps:
+                found = self._in_double()
+            if not found and not self.kinked and not any(g.undecided() for g in gaps):
                 found = self._ill_conditioned()
-            if found:
-                return found
+        if found:
+            return found
         known = None if self.kinked else self.slope
         columns = Columns(
             self.level, list(self.gaps), self.tolerance, "auto" if self.level.path else self.method, self.step, self.rng,
@@ -148,7 +160,7 @@ class Fast:
         worst = max(g.relative() for g in self.gaps.values())
         better = max(g.relative() for g in again.values())
         # A badly conditioned point may ask too much of float64 too; an error that shrinks with the unit is rounding all the same.
-        if not better <= min(1e-4 * worst, 1e-5) and any(g.wrong() or g.undecided() for g in again.values()):
+        if not better <= 1e-3 * min(worst, 1.0) and any(g.wrong() or g.undecided() for g in again.values()):
             return []
         expected = max(self._spread(mode) for mode in self.gaps)
         names = ", ".join(sorted({str(np.asarray(x).dtype) for x in level.leaves}))
