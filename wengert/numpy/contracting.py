@@ -21,7 +21,7 @@ from wengert.ops.basis import conj, reduce_sum, reshape, transpose
 from wengert.ops.contract import LABELS, contract
 from wengert.ops.contract import matmul as matmul_op
 from wengert.ops.elementwise import mul
-from wengert.ops.index import ARRAY, index
+from wengert.ops.index import ARRAY, index, index_put
 from wengert.ops.shape import diagonal
 
 # ── generalized ufuncs ────────────────────────────────────────────────────────
@@ -298,13 +298,33 @@ def einsum(
 
 
 def _shown(x: Tensor, prepare: Any) -> Array:
-    """As `_prepared`, where nothing is summed: a view, as NumPy's is. One with a diagonal in it is read-only here."""
+    """As `_prepared`, where nothing is summed: a view that can be written to, as NumPy's is."""
     for axes in prepare.diagonals:
         x = view(transpose, x, axes=(*axes, *(i for i in range(x.ndim) if i not in axes)))
         for _ in axes[1:]:
-            x = view(diagonal, x, offset=0, axis1=0, axis2=1)
-            x = view(transpose, x, axes=(x.ndim - 1, *range(x.ndim - 1)))
+            x = _diagonal_shown(x)
     return x if prepare.order is None else view(transpose, x, axes=prepare.order)
+
+
+def _diagonal_shown(x: Tensor) -> Array:
+    """The diagonal over the first two axes, as the first axis; NumPy's `diagonal`, and so the op's view, is read-only."""
+    out = view(diagonal, x, offset=0, axis1=0, axis2=1)
+    if type(out) is Tensor and out._view is not None:
+        out._view.op = WriteableDiagonal()  # type: ignore[assignment]
+    return view(transpose, out, axes=(out.ndim - 1, *range(out.ndim - 1)))
+
+
+class WriteableDiagonal:
+    """The op `diagonal` in the place that a view has for its op, with the rule for writes that the op lacks."""
+
+    name = "diagonal"
+
+    def __call__(self, x: Array, **params: Any) -> Array:
+        return diagonal(x, **params)
+
+    def put(self, x: Array, y: Array, **params: Any) -> Array:
+        i = np.arange(x.shape[0])
+        return index_put(x, transpose(y, axes=(y.ndim - 1, *range(y.ndim - 1))), i, i, spec=(ARRAY, ARRAY))
 
 
 def einsum_of(subscripts: str, xs: Sequence[Array], optimize: Any = False) -> Array:
