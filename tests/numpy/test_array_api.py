@@ -1,6 +1,6 @@
 """The array API standard 2024.12 on Tensors: every function of it, called through `x.__array_namespace__()`.
 
-The official suite runs on plain arrays and constants (`tests/array_api/README.md`). Here arrays carry derivatives:
+The official suite runs by `tests/array_api/run.py`, inside gradients too. Here arrays carry derivatives:
 values are compared with NumPy's, pullbacks with finite differences of NumPy's own functions.
 """
 
