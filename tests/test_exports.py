@@ -44,6 +44,7 @@ ERRORS = [
     "ConcretizationError",
     "DTypeError",
     "MissingExtra",
+    "MissingPackage",
     "NonFinite",
     "NotDifferentiable",
     "ShapeError",

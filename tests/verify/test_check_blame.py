@@ -6,7 +6,7 @@ import pytest
 import wengert as wg
 from wengert.core.op import OPS
 from wengert.verify import check_grads
-from wengert.verify.blame import TIMES
+from wengert.verify.checker.blame import TIMES
 
 W, B, DATA = (np.random.default_rng(k).normal(size=s) for k, s in enumerate([(3, 2), (2,), (5, 3)]))
 
@@ -77,7 +77,7 @@ def test_a_loop_is_looked_at_a_few_times():
 
 
 def test_a_right_function_is_not_searched(monkeypatch):
-    from wengert.verify import check
+    from wengert.verify.checker import check
 
     monkeypatch.setattr(check, "blame", lambda *a: pytest.fail("nothing to look for"))
     assert check_grads(network(softplus(lambda x, ct: (ct / (1 + np.exp(-x)),))), W, B)

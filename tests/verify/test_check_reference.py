@@ -5,9 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from wengert.verify import noise
-from wengert.verify.reference import NoReference, differences, directional
-from wengert.verify.sides import sides
+from wengert.verify.reference import NoReference, differences, directional, noise
+from wengert.verify.reference.sides import sides
 
 X = np.random.default_rng(0).normal(size=2000)
 

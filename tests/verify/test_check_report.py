@@ -77,7 +77,7 @@ def test_importing_the_room_is_cheap():
     """Names load on first use: nothing of the checks, of rich or of mpmath comes with `import wengert.verify`."""
     code = (
         "import sys, wengert, wengert.verify; print([m for m in sys.modules if m.startswith('wengert.verify.') or m in ('rich', 'mpmath')])"
-        "; wengert.verify.check_grads; print('wengert.verify.check' in sys.modules, 'mpmath' in sys.modules)"
+        "; wengert.verify.check_grads; print('wengert.verify.checker.check' in sys.modules, 'mpmath' in sys.modules)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split("\n")
     assert out[:2] == ["[]", "True False"]

@@ -7,8 +7,8 @@ import json
 
 from rich.console import Console
 
-from wengert.verify import target
-from wengert.verify.check import check_grads
+from wengert.verify.checker import target
+from wengert.verify.checker.check import check_grads
 
 EXIT = {"right": 0, "wrong": 1, "undecided": 3}
 

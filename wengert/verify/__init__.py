@@ -13,18 +13,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wengert.verify.check import check_grads
-    from wengert.verify.report import Finding, GradientCheckError, GradientCheckWarning, Report
+    from wengert.verify.checker.check import check_grads
+    from wengert.verify.checker.report import Finding, GradientCheckError, GradientCheckWarning, Report
 
 __all__ = ["Finding", "GradientCheckError", "GradientCheckWarning", "Report", "check_grads"]
 
 # Importing this room loads nothing until a name is asked for.
 _HOME = {
-    "check_grads": "check",
-    "Finding": "report",
-    "GradientCheckError": "report",
-    "GradientCheckWarning": "report",
-    "Report": "report",
+    "check_grads": "checker.check",
+    "Finding": "checker.report",
+    "GradientCheckError": "checker.report",
+    "GradientCheckWarning": "checker.report",
+    "Report": "checker.report",
 }
 _MODULES = {"strategies"}
 

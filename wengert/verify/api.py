@@ -158,8 +158,8 @@ def _scipy_rows(counts: Counter[str]) -> Iterator[Row]:
     """SciPy's served modules; examples count under their dotted names, "scipy.linalg.expm" or "special.gamma"."""
     from wengert.scipy import fft, linalg, special
 
-    for module, names in (("special", special.NAMES), ("linalg", linalg.NAMES), ("fft", fft.NAMES)):
-        for name, entry in sorted(names.items()):
+    for module, served in (("special", special.NAMES), ("linalg", linalg.NAMES), ("fft", fft.NAMES)):
+        for name, entry in sorted(served.items()):
             full = f"scipy.{module}.{name}"
             count = counts[full] + (counts[f"special.{name}"] if module == "special" else 0)
             yield Row(full, f"scipy.{module}", entry.status, entry.reason, entry.remedy, count)

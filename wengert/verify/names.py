@@ -14,8 +14,8 @@ import wengert.numpy as wnp
 from wengert.core.tensor import Array
 from wengert.core.tree import leaves
 from wengert.transforms.forward import jvp_flat
-from wengert.verify.examples import Example
 from wengert.verify.call import Call, random_like
+from wengert.verify.examples import Example
 from wengert.verify.rules import check_batch, check_forward, check_reverse, check_second
 
 CHECKS = ("value", "forward", "reverse", "second", "batch")

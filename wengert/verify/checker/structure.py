@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 import wengert.api as api
-from wengert.verify.columns import narrow, wide
-from wengert.verify.comparison import Tolerance, largest
-from wengert.verify.report import Finding, Property
-from wengert.verify.subject import Arrays, Level, like, pair, weight
+from wengert.verify.checker.columns import narrow, wide
+from wengert.verify.checker.comparison import Tolerance, largest
+from wengert.verify.checker.report import Finding, Property
+from wengert.verify.checker.subject import Arrays, Level, like, pair, weight
 
 EXAMPLES = 3  # that vmap is tried on
 ILL = 64.0  # how many times its own sensitivity to rounding a result may be off

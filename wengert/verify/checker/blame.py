@@ -20,10 +20,10 @@ from wengert.core.source import Source, describe, here
 from wengert.core.tensor import CONSTANTS, Tensor, constant, held, running
 from wengert.graph.program import Var
 from wengert.transforms.forward import Jvp
-from wengert.verify.comparison import DOUBT
+from wengert.verify.checker.comparison import DOUBT
+from wengert.verify.checker.report import Finding
+from wengert.verify.checker.subject import Level
 from wengert.verify.reference import differences
-from wengert.verify.report import Finding
-from wengert.verify.subject import Level
 
 TIMES = 3  # that a call at one place is looked at
 SECONDS = 20.0

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.verify.columns import Place
+from wengert.verify.checker.columns import Place
 
 
 @dataclass

@@ -18,12 +18,12 @@ import numpy as np
 
 from wengert.api import config
 from wengert.core.source import fold
-from wengert.verify.blame import blame, finding
-from wengert.verify.comparison import Tolerance, epsilon, largest
+from wengert.verify.checker.blame import blame, finding
+from wengert.verify.checker.comparison import Tolerance, epsilon, largest
+from wengert.verify.checker.report import Comparison, Finding, GradientCheckError, GradientCheckWarning, Report
+from wengert.verify.checker.subject import Level, Subject, same
+from wengert.verify.checker.suspicion import Directions, Fast
 from wengert.verify.reference import Method, NoReference
-from wengert.verify.report import Comparison, Finding, GradientCheckError, GradientCheckWarning, Report
-from wengert.verify.subject import Level, Subject, same
-from wengert.verify.suspicion import Directions, Fast
 
 MODES = {"fwd": "forward", "rev": "reverse", "forward": "forward", "reverse": "reverse"}
 METHODS = ("auto", "differences", "complex step", "extended", "mpmath")

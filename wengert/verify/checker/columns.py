@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from wengert.core.config import config
-from wengert.verify.comparison import DOUBT, Tolerance, epsilon, largest
+from wengert.verify.checker.comparison import DOUBT, Tolerance, epsilon, largest
+from wengert.verify.checker.subject import Level, element, pair
 from wengert.verify.reference import Method, Slope, directional, imaginary, imaginary_error
-from wengert.verify.subject import Level, element, pair
 
 CAP = 128  # columns looked at
 ROWS = 64  # outputs (real and imaginary parts) looked at one by one

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from wengert.verify.noise import POINTS, SAFETY, measure
 from wengert.verify.reference import OUTSIDE, Neville, along
+from wengert.verify.reference.noise import POINTS, SAFETY, measure
 
 LEVELS = 30
 LAST = 8  # steps that tell how slopes grow

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from wengert.verify import diagnosis
-from wengert.verify.columns import ROWS, Columns, Place, count, narrow, scales, wide
-from wengert.verify.comparison import DOUBT, Gap, Tolerance, forward_gap, largest, reverse_gap
+from wengert.verify.checker import diagnosis
+from wengert.verify.checker.columns import ROWS, Columns, Place, count, narrow, scales, wide
+from wengert.verify.checker.comparison import DOUBT, Gap, Tolerance, forward_gap, largest, reverse_gap
+from wengert.verify.checker.report import Entry, Finding
+from wengert.verify.checker.structure import Structure, nudged
+from wengert.verify.checker.subject import Level
 from wengert.verify.reference import Method, Slope, directional
-from wengert.verify.report import Entry, Finding
-from wengert.verify.structure import Structure, nudged
-from wengert.verify.subject import Level
 
 WORST = 16  # outputs that the full check looks at one by one, of many
 FLOORS = (

@@ -7,13 +7,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from wengert.verify import sides as one_sided
-from wengert.verify.columns import Columns, Matrix, weigh
-from wengert.verify.comparison import COARSE, Tolerance
-from wengert.verify.patterns import Block, recognise
+from wengert.verify.checker.columns import Columns, Matrix, weigh
+from wengert.verify.checker.comparison import COARSE, Tolerance
+from wengert.verify.checker.patterns import Block, recognise
+from wengert.verify.checker.report import Entry, Finding
+from wengert.verify.checker.subject import Level, pair
 from wengert.verify.reference import OUTSIDE, along
-from wengert.verify.report import Entry, Finding
-from wengert.verify.subject import Level, pair
+from wengert.verify.reference import sides as one_sided
 
 SHOWN = 5  # elements in a table
 EXAMINED = 12  # columns whose two sides are looked at

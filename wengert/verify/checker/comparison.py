@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from wengert.core.aval import is_inexact
+from wengert.verify.checker.subject import pair, weight
 from wengert.verify.reference import Slope
-from wengert.verify.subject import pair, weight
 
 DOUBT = 4.0  # how many times its own estimated error a reference may be wrong
 COARSE = 1e-3  # a reference that knows less than three digits decides nothing

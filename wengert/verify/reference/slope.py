@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 
 from wengert.core.errors import WengertError
-from wengert.verify import noise
+from wengert.verify.reference import noise
 
 Arrays = Sequence[Any]
 Function = Callable[..., Sequence[Any]]
@@ -375,7 +375,7 @@ def extended(fun: Function, primals: Arrays, tangents: Arrays, step: float, rtol
 
 def multiprecise(fun: Function, primals: Arrays, tangents: Arrays, check: Slope) -> tuple[Slope | None, str]:
     """Differences in 50 digits, if the function runs on object arrays and agrees with `check`; else None, and why."""
-    from wengert.verify.multiprecision import slopes
+    from wengert.verify.reference.multiprecision import slopes
 
     try:
         with np.errstate(all="ignore"):
