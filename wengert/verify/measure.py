@@ -353,7 +353,9 @@ def checkpointed(call: Call) -> Measurement:
     found, back = _pulled(call, lambda *p: list(fun(*p)), "checkpoint against the reference")
     plain = vjp_flat(call, call.primals)[1](call.cotangents())
     for a, b in zip(back, plain, strict=True):
-        np.testing.assert_array_equal(a, b, err_msg=f"{call.op.name}: checkpoint changes the gradient")
+        slack = 64 * precision(call.dtype)[2] * np.max(np.abs(b), initial=0)  # BLAS may sum in another order next time
+        if not np.all((np.abs(a - b) <= slack) | (np.isnan(a) & np.isnan(b)) | (a == b)):
+            raise call.fail("checkpoint changes the gradient", f"{a}, without it {b}")
     return found.worst
 
 
