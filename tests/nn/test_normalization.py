@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import wengert as wg
 from wengert import nn
 from wengert.transforms.reverse import vjp_flat
 
@@ -99,3 +100,14 @@ def test_errors():
         nn.batch_norm(np.ones((1, 3)), training=True)
     with pytest.raises(ValueError, match="needs running_mean"):
         nn.batch_norm(np.ones((2, 3)), training=False)
+
+
+def test_a_row_without_spread_that_nobody_asked_for():
+    # With eps = 0 a constant row divides by zero; a cotangent of zero still gives a gradient of zero.
+    x = np.array([[1.0, 1.0, 1.0], [1.0, 2.0, 4.0]])
+    with np.errstate(all="ignore"):
+        got = wg.grad(
+            lambda x: np.sum(np.where(np.ptp(x, axis=1, keepdims=True) > 0, nn.layer_norm(x, eps=0.0), 0.0) ** 3)
+        )(x)
+        want = wg.grad(lambda x: np.sum(nn.layer_norm(x, eps=0.0) ** 3))(x[1:])
+    np.testing.assert_allclose(got, [[0.0, 0.0, 0.0], want[0]], rtol=1e-12)

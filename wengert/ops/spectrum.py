@@ -17,6 +17,7 @@ import numpy as np
 from wengert.core.aval import INEXACT, Aval
 from wengert.core.errors import ShapeError
 from wengert.core.op import Op, Sample
+from wengert.core.source import describe, here
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
 from wengert.ops.basis import (
@@ -236,12 +237,21 @@ def _merged_eval(w: Array, v: Array) -> np.ndarray:
     )
 
 
+def _merged_shape(w: Aval, v: Aval) -> Aval:
+    matrix_of("merged", v)
+    if w.shape != v.shape[:-1]:
+        raise ShapeError(
+            "merged", got=f"eigenvalues {w} of {v}", want="one for each column", fix="check the order", at=describe(here(2))
+        )
+    return v.with_dtype(bool)
+
+
 merged = piecewise_constant(
     "merged",
     _merged_eval,
     "whether two eigenvalues are closer than their own rounding",
     arity=2,
-    shape=lambda w, v: v.with_shape((*np.broadcast_shapes(w.shape[:-1], v.shape[:-2]), *v.shape[-2:])).with_dtype(bool),
+    shape=_merged_shape,
     batch=lambda xs, batched, size: merged(*all_batched(xs, batched, size)),
     samples=[Sample((3,), (3, 3), domain=(_apart, regular)), Sample((2, 3), (2, 3, 3), domain=(_apart, regular))],
 )

@@ -18,7 +18,19 @@ from wengert.core.op import Op, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
-from wengert.ops.basis import add, all_batched, check_axes, expand_to, fit, fit_tangent, neg, reduce_sum, reshape, scale
+from wengert.ops.basis import (
+    add,
+    all_batched,
+    check_axes,
+    expand_to,
+    fit,
+    fit_tangent,
+    neg,
+    reduce_sum,
+    reshape,
+    scale,
+    strong_zero,
+)
 from wengert.ops.elementwise import div, mul, reciprocal, sqrt
 
 Axes = tuple[int, ...]
@@ -71,9 +83,9 @@ def _standardize_jvp(
     std = _spread(var, z.shape, axes, eps)
     dvar = mul(2, mul(_mean(scale(dx, z), axes), std))
     return (
-        standardize_adjoint(dx, z, reciprocal(std), axes=axes),
-        reshape(_mean(dx, axes), shape=mean.shape),
-        reshape(dvar, shape=var.shape),
+        fit_tangent(standardize_adjoint(dx, z, reciprocal(std), axes=axes), z),
+        fit_tangent(reshape(_mean(dx, axes), shape=mean.shape), mean),
+        fit_tangent(reshape(dvar, shape=var.shape), var),
     )
 
 
@@ -135,6 +147,8 @@ def _adjoint_shape(v: Aval, z: Aval, r: Aval, *, axes: Axes) -> Aval:
 
 def _adjoint_eval(v: np.ndarray, z: np.ndarray, r: np.ndarray, *, axes: Axes) -> Any:
     n = max(_count(z.shape, axes), 1)
+    if not np.isfinite(r).all():
+        return _strong_adjoint(v, z, r, axes, n)
     t = np.asarray(v * z)
     np.multiply(z, np.add.reduce(t, axis=axes, keepdims=True) / n, out=t)
     np.subtract(v, t, out=t)
@@ -143,11 +157,22 @@ def _adjoint_eval(v: np.ndarray, z: np.ndarray, r: np.ndarray, *, axes: Axes) ->
     return t if t.ndim else t[()]
 
 
+def _strong_adjoint(v: np.ndarray, z: np.ndarray, r: np.ndarray, axes: Axes, n: int) -> Any:
+    """The same where there is no spread, so that z is NaN and r infinite: zero where v is."""
+
+    def mean(x: Any) -> Any:
+        return np.add.reduce(x, axis=axes, keepdims=True) / n
+
+    along = mean(strong_zero(np.multiply(v, z), v))
+    t = np.subtract(v, strong_zero(np.multiply(z, along), along)) - mean(v)
+    return strong_zero(np.multiply(t, r), t)
+
+
 def _adjoint_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array, *, axes: Axes) -> Array:
     (v, z, r), (dv, dz, dr) = xs, dxs
     total = None if dv is None else standardize_adjoint(dv, z, r, axes=axes)
     if dz is not None:
-        term = neg(mul(r, add(scale(dz, _mean(scale(v, z), axes)), mul(z, _mean(scale(dz, v), axes)))))
+        term = neg(scale(add(scale(dz, _mean(scale(v, z), axes)), mul(z, _mean(scale(dz, v), axes))), r))
         total = term if total is None else add(total, term)
     if dr is not None:
         term = scale(dr, standardize_adjoint(v, z, _ones(r), axes=axes))
