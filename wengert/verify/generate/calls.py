@@ -13,7 +13,6 @@ from typing import Any, Literal
 import numpy as np
 
 from wengert.core.aval import COMPLEX, FLOAT, is_inexact
-from wengert.core.errors import WengertError
 from wengert.core.op import OPS, Op, Sample
 from wengert.verify.call import Call
 from wengert.verify.generate import indexing
@@ -106,7 +105,7 @@ def call(op: Op, choices: Choices, dtype: str | None = None, values: Values | No
     Raises ValueError for an op without samples (one that calls a user's function).
     """
     if not op.samples:
-        raise ValueError(f"{op.name} has no samples to start from")
+        raise ValueError(f"{op.name} has no samples to start from\n  want: one of generable()")
     base = choices.integer(0, len(op.samples) - 1)
     sample = op.samples[base]
     for _ in range(choices.integer(0, 2)):
@@ -206,6 +205,14 @@ def _filled(op: Op, sample: Sample, dtype: str, hard: bool, base: int, choices: 
         arrays = sample.build(choices.generator(), named(dtype))
     except Exception:  # a domain that needs square matrices, say
         return None
+    for i in sample.diff:  # the same by choices, which may choose simple numbers
+        domain = _domain(sample, i)
+        if isinstance(sample.args[i], tuple) and not callable(domain):
+            shape = sample.args[i]
+            low, high = domain
+            value = choices.uniform(low, high, shape)
+            value = value + 1j * choices.uniform(low, high, shape) if named(dtype).kind == "c" else value
+            arrays[i] = np.asarray(value).astype(named(dtype))
     arrays = [np.asarray(a) if isinstance(a, (np.ndarray, np.generic)) else a for a in arrays]
     values: Values = "smooth"
     if hard and any(isinstance(a, np.ndarray) and is_inexact(a.dtype) and a.size for a in arrays):
@@ -232,10 +239,16 @@ def _hardened(sample: Sample, arrays: list[Any], choices: Choices) -> list[Any]:
     return new
 
 
-def _bounds(sample: Sample, i: int) -> tuple[float, float]:
+def _domain(sample: Sample, i: int) -> Any:
+    """An interval, or what draws an array of a shape."""
     domain = sample.domain
     if isinstance(domain, tuple) and domain and (callable(domain[0]) or isinstance(domain[0], tuple)):
-        domain = domain[i]
+        return domain[i]
+    return domain
+
+
+def _bounds(sample: Sample, i: int) -> tuple[float, float]:
+    domain = _domain(sample, i)
     return (0.0, 1.0) if callable(domain) else domain
 
 
@@ -245,8 +258,3 @@ def _laid(values: np.ndarray, choices: Choices) -> Laid:
         return Laid(values, scalar=not choices.chance(0.3))
     known = layouts_of(values)
     return Laid(values, choices.pick(known)) if known and choices.chance(0.4) else Laid(values)
-
-
-def refusal(error: BaseException) -> bool:
-    """Whether an op says by a library error that it does not differentiate a call."""
-    return isinstance(error, WengertError)

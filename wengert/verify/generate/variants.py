@@ -30,6 +30,8 @@ def variant(op: Op, sample: Sample, layout: Layout, rng: np.random.Generator) ->
         if base is not sample and has(base, layout):
             return base
         for args in _drafts(base, layout):
+            if not has(remade(base, args, base.params), layout):
+                continue
             for params in adapted(base, args):
                 reason = refused(op, args, params)
                 if not reason:
