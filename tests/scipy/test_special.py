@@ -497,3 +497,12 @@ def test_import_wengert_leaves_scipy_special_alone():
 
     code = "import sys, wengert; assert 'scipy.special' not in sys.modules, 'scipy.special was imported'"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_second_derivative_of_log_ndtr_far_on_the_right():
+    """-φ(x)(x + φ(x)) to rounding, and no ∞/∞."""
+    x = np.array([4.9, 5.1, 20.0, 40.0, 800.0])
+    ratio = np.exp(-x * x / 2) / np.sqrt(2 * np.pi) / sp.ndtr(x)
+    gradient = lambda x: vjp_flat(lambda x: [sp.log_ndtr(x)], [x])[1]([np.ones(5)])
+    (second,) = jvp_flat(gradient, [x], [np.ones(5)])[1]
+    np.testing.assert_allclose(second, -ratio * (x + ratio), rtol=1e-9, atol=1e-300)

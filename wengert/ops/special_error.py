@@ -14,6 +14,7 @@ import math
 import numpy as np
 import scipy.special as sp
 
+from wengert.core.aval import ANY
 from wengert.core.tensor import Array
 from wengert.ops.basis import add, imag, neg, real, scale
 from wengert.ops.elementwise import cos, div, exp, mul, reciprocal, sin, square
@@ -167,10 +168,18 @@ def normal_density(x: Array) -> Array:
 
 
 ndtr = special("ndtr", "x", lambda x: normal_density(x))
-# φ / Φ without 0/0: √(2/π) / erfcx(-x/√2).
-log_ndtr = special(
-    "log_ndtr", "x", lambda x: div(math.sqrt(2 / PI), erfcx(scale(x, -1 / SQRT_2))), domain=((-3.0, 2.0),)
-)
+_right = predicate("right_of_five", lambda x: np.greater(np.real(x), 5), accepts=ANY)
+
+
+def _mills(x: Array) -> Array:
+    """φ / Φ: √(2/π) / erfcx(-x/√2) has no 0/0, and on the right the ratio as it stands no derivative ∞/∞."""
+    right = _right(x)
+    plain = where(right, x, 5.0)
+    ratio = div(math.sqrt(2 / PI), erfcx(scale(where(right, 5.0, x), -1 / SQRT_2)))
+    return where(right, div(normal_density(plain), ndtr(plain)), ratio)
+
+
+log_ndtr = special("log_ndtr", "x", _mills, domain=((-3.0, 2.0),))
 
 
 def _ndtri_slope(p: Array, out: Array) -> Array:
