@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from wengert.ops.contract import contract, matmul
+from wengert.ops.scan import cumprod
+from wengert.transforms.reverse import vjp_flat
 
 RNG = np.random.default_rng(5)
 
@@ -34,3 +36,10 @@ def test_finite_products_that_overflow_stay_infinite():
     with np.errstate(over="ignore"):
         out = matmul(np.array([[1e200, 0.0]]), np.array([[1e200], [3.0]]), strong=(True, False))
     assert out[0, 0] == np.inf
+
+
+def test_running_products_that_nobody_asked_for():
+    x = np.array([2.0, np.inf, 3.0])
+    with np.errstate(all="ignore"):
+        (back,) = vjp_flat(lambda x: [cumprod(x, axis=0)], [x])[1]([np.array([1.0, 0.0, 0.0])])
+    np.testing.assert_array_equal(back, [1.0, 0.0, 0.0])

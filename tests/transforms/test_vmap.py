@@ -93,3 +93,14 @@ def test_gradient_through_a_batch_of_directions():
 
     got = wg.grad(lambda a: np.sum(wg.vmap(lambda e: one(a, e))(e)))(a)
     np.testing.assert_allclose(got, sum(wg.grad(one)(a, x) for x in e), rtol=1e-12)
+
+
+def test_convolution_of_infinite_values():
+    x, y = np.array([[1.0, np.inf, 2.0], [1.0, 2.0, 3.0]]), np.array([1.0, np.inf])
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(wg.vmap(lambda x: np.convolve(x, y))(x), [np.convolve(row, y) for row in x])
+
+
+def test_roots_at_zero_come_last():
+    p = np.array([[1.0, 0.0, 4.0, 0.0], [1.0, -3.0, 2.0, 0.0], [1.0, 2.0, -1.0, 3.0]])
+    np.testing.assert_allclose(wg.vmap(np.roots)(p), [np.roots(row) for row in p], atol=1e-12)

@@ -52,10 +52,20 @@ def _convolved(x: np.ndarray, y: np.ndarray, mode: Any) -> np.ndarray:
     if mode == "full":
         if x.shape[-1] < y.shape[-1]:
             x, y = y, x
+        if not (np.isfinite(x).all() and np.isfinite(y).all()):
+            return _shifted_sum(x, y)  # which has no products with zeros outside x
         edge = (y.shape[-1] - 1,) * 2
         x = np.pad(x, [(0, 0)] * (x.ndim - 1) + [edge])
     windows = np.lib.stride_tricks.sliding_window_view(x, y.shape[-1], axis=-1)
     return (windows @ y[..., ::-1, None])[..., 0].astype(np.result_type(x, y), copy=False)
+
+
+def _shifted_sum(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    lead, n, taps = np.broadcast_shapes(x.shape[:-1], y.shape[:-1]), x.shape[-1], y.shape[-1]
+    out = np.zeros((*lead, n + taps - 1), np.result_type(x, y))
+    for k in range(taps):
+        out[..., k : k + n] += x * y[..., k : k + 1]
+    return out
 
 
 def _last(x: Array) -> Array:

@@ -33,7 +33,10 @@ def _roots_eval(p: np.ndarray, *, lead: int) -> np.ndarray:
     companion = np.zeros((*p.shape[:-1], n, n), p.dtype)
     companion[..., np.arange(1, n), np.arange(n - 1)] = 1
     companion[..., 0, :] = -p[..., 1:] / p[..., :1]
-    return np.linalg.eigvals(companion).astype(dtype)
+    out = np.linalg.eigvals(companion).astype(dtype)
+    for i in np.argwhere((p[..., -1] == 0) & (p[..., 0] != 0)):  # np.roots splits roots at zero off, and puts them last
+        out[tuple(i)] = np.roots(p[tuple(i)])
+    return out
 
 
 def _sensitivity(p: Array, r: Array) -> Array:

@@ -20,7 +20,7 @@ from wengert.core.op import Constant, Op, Rule, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
-from wengert.ops.basis import add, all_batched, cast, fit, fit_tangent, linear, scale
+from wengert.ops.basis import add, all_batched, cast, fit, fit_tangent, linear, scale, strong_zero
 from wengert.ops.elementwise import div
 from wengert.ops.index import index
 from wengert.ops.select import where
@@ -111,7 +111,10 @@ def _recurrence_eval(a: Array, b: Array, *, axis: int, reverse: bool = False) ->
     if reverse:
         a, y = a[::-1], y[::-1]
     n, rows = y.shape[0], y[:1].size
-    if dtype.char in "fdFD" and n > 8 and _ROW_COST * rows < _STEP_COST * n:
+    if not np.isfinite(a).all():
+        for i in range(1, n):
+            y[i] += strong_zero(np.multiply(a[i], y[i - 1]), y[i - 1])
+    elif dtype.char in "fdFD" and n > 8 and _ROW_COST * rows < _STEP_COST * n:
         _solve_rows(a.reshape(n, rows), y)
     else:
         for i in range(1, n):
@@ -184,7 +187,7 @@ recurrence = Op(
         Sample((2, 0), (2, 0), axis=1),
     ),
     rejects=(Sample((3,), (4,), axis=0, raises=ShapeError),),
-    note="yᵢ = aᵢ yᵢ₋₁ + bᵢ, from zero: the first coefficient is not read",
+    note="yᵢ = aᵢ yᵢ₋₁ + bᵢ, from zero: the first coefficient is not read. A zero yᵢ₋₁ is strong",
     source="Blelloch (1990), Prefix sums and their applications, §1.4",
 )
 

@@ -45,6 +45,14 @@ def _concatenate_shape(*xs: Aval, axis: int, sizes: tuple[int, ...]) -> Aval:
                 fix="reshape the operands, or stack them",
                 at=describe(here(2)),
             )
+    if not 0 <= axis < len(first) or sizes != tuple(x.shape[axis] for x in xs):
+        raise ShapeError(
+            "concatenate",
+            got=f"{', '.join(map(str, xs))} along axis {axis} with sizes {sizes}",
+            want="an axis of the operands, and their sizes along it",
+            fix="renumber the axis",
+            at=describe(here(2)),
+        )
     return Aval((*first[:axis], sum(sizes), *first[axis + 1 :]), np.result_type(*(x.dtype for x in xs)))
 
 
