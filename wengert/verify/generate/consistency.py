@@ -56,6 +56,10 @@ def tolerance(dtype: np.dtype) -> float:
     return TOLERANCE[np.finfo(dtype).dtype.name if dtype.kind in "fc" else dtype.name]
 
 
+# Ops whose values are less accurate than differences need: their derivatives are held against mpmath elsewhere.
+BLUNT = {"itairy": "SciPy stops summing its series at terms of 1e-5 (specfun's ITAIRY)"}
+
+
 def check(
     name: str,
     *args: Any,
@@ -81,7 +85,9 @@ def check_call(call: Generated) -> Outcome:
             if call.op.constant or not call.diff or not all(is_inexact(np.asarray(p).dtype) for p in call.primals):
                 return found
             _first_order(call, found)
-            if call.values == "smooth" and _finite(
+            if call.op.name in BLUNT:
+                found["forward"] = BLUNT[call.op.name]
+            elif call.values == "smooth" and _finite(
                 call(*call.primals)
             ):  # narrow dtypes have been compared with their wide twins
                 for mode in MODES:
