@@ -356,3 +356,48 @@ def test_tensors_come_back_as_tensors():
 
     jvp_flat(lambda x: [f(x)], [X], [X])
     assert type(seen[0]) is Tensor
+
+
+# ── reductions and scans of a single element ──────────────────────────────────
+
+METHODS = {
+    "reduce": lambda u, x: u.reduce(x),
+    "reduce the last axis": lambda u, x: u.reduce(x, axis=-1),
+    "reduce no axis": lambda u, x: u.reduce(x, axis=()),
+    "reduce from a start": lambda u, x: u.reduce(x, initial=1.0),
+    "accumulate": lambda u, x: u.accumulate(x),
+    "reduceat": lambda u, x: u.reduceat(x, [0] * x.shape[0]),
+}
+ONES = [np.array(-0.7), np.array([-0.7]), np.array([[-0.7]]), np.array([-0.7, 0.3, 0.0])]
+BINARY = """add multiply subtract divide power maximum fmin logaddexp hypot arctan2 logical_and logical_or logical_xor
+copysign greater equal""".split()
+
+
+def result(method, u, x):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return METHODS[method](u, x)
+        except (TypeError, ValueError, IndexError) as error:
+            return error
+
+
+@pytest.mark.parametrize("x", ONES, ids=lambda x: str(x.shape))
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", BINARY)
+def test_folding_few_elements_gives_numpys_values(name, method, x):
+    u = getattr(np, name)
+    want, seen = result(method, u, x), []
+    vjp_flat(lambda x: seen.append(result(method, u, x)) or [x], [x])
+    if isinstance(want, Exception):
+        assert isinstance(seen[0], (TypeError, ValueError, IndexError)), want
+        return
+    got = seen[0]._value if type(seen[0]) is Tensor else seen[0]
+    np.testing.assert_allclose(got, want, rtol=1e-14)
+    assert (np.shape(got), got.dtype) == (np.shape(want), want.dtype)
+
+
+def test_hypot_of_one_element():
+    assert gradient(lambda x: np.hypot.reduce(x), np.array([-2.0])) == [-1.0]
+    assert gradient(lambda x: np.hypot.reduce(x), np.array(-2.0)) == [-1.0]
+    assert gradient(lambda x: np.hypot.reduceat(x, [0]), np.array([-2.0])) == [1.0]

@@ -51,6 +51,8 @@ REDUCTIONS: dict[str, Op] = {
     "logical_and": reduce_all,
     "logical_or": reduce_any,
 }
+LOGICAL = frozenset({"logical_and", "logical_or", "logical_xor"})
+COMPARISONS = frozenset({"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"})
 SCANS: dict[str, Op] = {"add": cumsum, "multiply": cumprod, "maximum": cummax, "minimum": cummin}
 ASSOCIATIVE = frozenset(
     {*REDUCTIONS, "logaddexp2", "hypot", "logical_xor", "bitwise_and", "bitwise_or", "bitwise_xor", "gcd", "lcm"}
@@ -110,6 +112,10 @@ def reduce(
 def prepared(u: Ufunc, array: Any, dtype: Any) -> Array:
     """The operand of a reduction or scan, in the dtype to compute in; small integers as wide as NumPy makes them."""
     x = lift(array)
+    if u.__name__ in COMPARISONS:
+        u.original.reduce(np.ones(1, x.dtype))  # raises NumPy's TypeError, but for booleans
+    if u.__name__ in LOGICAL:
+        return truncate(x, dtype=np.dtype(bool)) if type(x) is Tensor else x.astype(bool)
     if dtype is None and u.__name__ in ("add", "multiply") and x.dtype.kind in "bui":
         dtype = np.result_type(x.dtype, np.uint if x.dtype.kind == "u" else np.int_)
     return x if dtype is None else astype(x, dtype)
@@ -118,7 +124,7 @@ def prepared(u: Ufunc, array: Any, dtype: Any) -> Array:
 def reduce_nothing(u: Ufunc, x: Array, axes: tuple[int, ...], start: Any) -> Array:
     """A reduction over no axes, or of no elements."""
     if not axes:
-        return x
+        return u.op(0, x) if u.__name__ == "hypot" else x  # |x|: the identity of hypot is one up to the sign
     shape = tuple(d for i, d in enumerate(x.shape) if i not in axes)
     if start is None and 0 not in shape:
         raise ValueError(f"zero-size array to reduction operation {u.__name__} which has no identity")
@@ -210,7 +216,12 @@ def reduceat(u: Ufunc, array: Any, indices: Any, axis: Any = 0, dtype: Any = Non
         owner = np.repeat(np.arange(len(spans)), [len(span) for span in spans])
         shape = (*x.shape[:axis], len(spans), *x.shape[axis + 1 :])
         return writes_out(scatter_add(taken, owner, spec=(*lead, ARRAY), shape=shape), out)
-    parts = [reduce(u, index(x, spec=(*lead, slice(span.start, span.stop))), axis) for span in spans]
+    parts = [
+        index(x, spec=(*lead, span.start))  # as it is: hypot of one element would drop its sign
+        if len(span) == 1
+        else reduce(u, index(x, spec=(*lead, slice(span.start, span.stop))), axis)
+        for span in spans
+    ]
     return writes_out(stack(*parts, axis=axis), out)
 
 
