@@ -111,3 +111,35 @@ def test_a_checkpointed_function_that_refers_to_itself_gives_the_arguments_back(
         assert x.flags.writeable
     finally:
         gc.enable()
+
+
+def closes_over_what_is_written_later(start):
+    def f(x, y):
+        kept = start(y)
+        out = wg.checkpoint(lambda a: np.sum(np.sin(kept * a) + kept))(x)
+        kept[0] = 5.0
+        kept *= x
+        return out * np.sum(kept)
+
+    def plain(x, y):
+        kept = start(y)
+        out = np.sum(np.sin(kept * x) + kept)
+        return out * (5.0 + kept[1]) * x
+
+    return f, plain
+
+
+@pytest.mark.parametrize("start", [lambda y: np.stack([y, y * y]), lambda y: np.ones(2), lambda y: np.ones(2) * y])
+def test_what_a_checkpoint_closes_over_may_be_written_after_it_has_run(start):
+    f, plain = closes_over_what_is_written_later(start)
+    both = (0, 1)
+    np.testing.assert_allclose(wg.grad(f, both)(0.7, 1.3), wg.grad(plain, both)(0.7, 1.3))
+    np.testing.assert_allclose(wg.hvp(f, (0.7, 1.3), (1.0, 2.0)), wg.hvp(plain, (0.7, 1.3), (1.0, 2.0)))
+    twice = (wg.grad(lambda x, y, f=f: wg.grad(f, both)(x, y)[0], both)(0.7, 1.3) for f in (f, plain))
+    np.testing.assert_allclose(*twice)
+    many = X, X**2
+    np.testing.assert_allclose(wg.vmap(wg.grad(f, both))(*many), wg.vmap(wg.grad(plain, both))(*many))
+    mapped, loop = (wg.grad(lambda x, y, f=f: np.sum(wg.vmap(f)(x, y)), both)(*many) for f in (f, plain))
+    np.testing.assert_allclose(mapped, loop)
+    pushed, want = (wg.grad(lambda x, y, f=f: wg.jvp(f, (x, y), (y, x))[1], both)(0.7, 1.3) for f in (f, plain))
+    np.testing.assert_allclose(pushed, want)

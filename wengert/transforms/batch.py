@@ -23,13 +23,14 @@ from wengert.core.tensor import CONSTANTS, Array, Tensor, Trace, held, running
 class Batch(Trace):
     """A trace whose Tensors hold `size` examples along axis 0."""
 
-    __slots__ = ("size",)
+    __slots__ = ("met", "size")
 
     differentiates = False
 
     def __init__(self, size: int) -> None:
         super().__init__()
         self.size = size
+        self.met: Any = None
 
     def shape(self, value: Array) -> tuple[int, ...]:
         return value.shape[1:]
@@ -41,8 +42,12 @@ class Batch(Trace):
         batched: list[bool] = []
         for a in args:
             mine = type(a) is Tensor and a._trace is self
-            xs.append(a._value if mine or (type(a) is Tensor and a._trace is CONSTANTS) else a)
             batched.append(mine)
+            if mine or (type(a) is Tensor and a._trace is CONSTANTS):
+                if self.met is not None:
+                    self.met(a)
+                a = a._value
+            xs.append(a)
         try:
             out = op.batched(xs, batched, self.size, **params)
         except NotDifferentiable as error:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import math
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -75,9 +76,10 @@ def _call(fun: Flat, args: Sequence[Any], traces: Sequence[Trace]) -> list[Any]:
     if type(top) is Batch:
         flags = [top.owns(a) for a in args]
         batched_out: list[bool] = []
+        cells = Surroundings()
 
         def batched(*values: Array) -> list[Array]:
-            with reopened(top):
+            with reopened(top), cells.seen(top):
                 outs = fun(*(Tensor(v, None, top) if f else v for v, f in zip(values, flags, strict=True)))
                 batched_out[:] = [top.owns(o) for o in outs]
                 return [top.lower(o) for o in outs]
@@ -87,10 +89,11 @@ def _call(fun: Flat, args: Sequence[Any], traces: Sequence[Trace]) -> list[Any]:
     if type(top) is Jvp:
         has_dot = [top.owns(a) for a in args]
         out_dot: list[bool] = []
+        cells = Surroundings()
 
         def dual(*values: Array) -> list[Array]:
             given = iter(values)
-            with reopened(top):
+            with reopened(top), cells.seen(top):
                 outs = fun(*(Tensor(next(given), next(given), top) if d else next(given) for d in has_dot))
                 out_dot[:] = [top.owns(o) for o in outs]
                 return [
@@ -118,6 +121,63 @@ def reopened(trace: Trace) -> Iterator[None]:
         trace.mode = mode
 
 
+class Surroundings:
+    """The Tensors that a function meets on its first run, with what they held: the user may write to them
+    before it runs again. Those that it made itself fall out as they die.
+    """
+
+    def __init__(self) -> None:
+        self._met: dict[int, tuple[weakref.ref[Tensor], tuple[Any, ...]]] = {}
+        self._kept: list[tuple[Tensor, tuple[Any, ...]]] | None = None
+
+    def note(self, cell: Tensor) -> None:
+        """`cell` is used."""
+        key = id(cell)
+        if key not in self._met:
+            dies = weakref.ref(cell, lambda _: self._met.pop(key, None))
+            self._met[key] = dies, (cell._value, cell._node, cell._trace, None)
+
+    @contextmanager
+    def seen(self, trace: Trace) -> Iterator[None]:
+        """A run: the first one is watched (through `trace.met`), in the others everything is as it was then."""
+        if self._kept is not None:
+            with self.restored():
+                yield
+            return
+        before = trace.met
+
+        def met(cell: Tensor) -> None:
+            self.note(cell)
+            if before is not None:
+                before(cell)
+
+        trace.met = met
+        try:
+            yield
+        finally:
+            trace.met = before
+            self.keep()
+
+    def keep(self) -> None:
+        """The first run is over."""
+        found = [(dies(), then) for dies, then in self._met.values()]
+        self._kept = [(cell, then) for cell, then in found if cell is not None]
+        self._met = {}
+
+    @contextmanager
+    def restored(self) -> Iterator[None]:
+        """Every Tensor as it was when it was met."""
+        kept = self._kept or []
+        now = [(c._value, c._node, c._trace, c._view) for c, _ in kept]
+        for cell, then in kept:
+            cell._value, cell._node, cell._trace, cell._view = then
+        try:
+            yield
+        finally:
+            for (cell, _), then in zip(kept, now, strict=True):
+                cell._value, cell._node, cell._trace, cell._view = then
+
+
 # ── on a tape ─────────────────────────────────────────────────────────────────
 
 
@@ -130,12 +190,13 @@ def within(tape: Tape) -> float:
 class Scratch(Trace):
     """The forward run: computes on values of `tape` without recording, and notes which of its Tensors are met."""
 
-    __slots__ = ("cells", "tape")
+    __slots__ = ("cells", "others", "tape")
 
     def __init__(self, tape: Tape) -> None:
         super().__init__()
         self.level = within(tape)
         self.tape = tape
+        self.others = Surroundings()
         self.cells: dict[int, Cell] = {}
 
     @property
@@ -155,6 +216,8 @@ class Scratch(Trace):
                 self.meet(a)
                 xs.append(a._value)
             else:
+                if type(a) is Tensor and a._trace is not self:
+                    self.others.note(a)
                 xs.append(x := self.lower(a))
                 if type(x) is np.ndarray and not self.owns(a):
                     self.tape.guard.add(x)  # the second run must find what the first one found
@@ -219,6 +282,7 @@ def _record(tape: Tape, fun: Flat, args: Sequence[Any]) -> list[Any]:
             at=describe(here(3)),
         )
     captured = list(scratch.cells.values())
+    scratch.others.keep()
     if not connected:
         return outs
     constants = [held(tape.lower(a)) if not m else None for a, m in zip(args, mine, strict=True)]
@@ -235,6 +299,7 @@ def _record(tape: Tape, fun: Flat, args: Sequence[Any]) -> list[Any]:
         "captured": captured,
         "connected": connected,
         "seen": [sampled(outs[i]) for i in connected],
+        "others": scratch.others,
         "level": scratch.level,
     }
     where = here(4) or (None, 0)
@@ -257,6 +322,7 @@ def _recompute(
     captured: list[Cell],
     connected: list[int],
     seen: list[np.ndarray],
+    others: Surroundings,
     level: float,
 ) -> tuple[Array | None, ...]:
     tape = Tape()
@@ -267,6 +333,7 @@ def _recompute(
     try:
         with ExitStack() as stack:
             stack.enter_context(running(tape))
+            stack.enter_context(others.restored())
             for cell, tensor in zip(captured, given, strict=True):
                 stack.enter_context(cell.bound(tensor))
             vars_ = [t._node for t in watched]

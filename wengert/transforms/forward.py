@@ -27,7 +27,11 @@ from wengert.trace.tape import objects
 class Jvp(Trace):
     """A trace whose Tensors carry (primal, tangent) as (value, node)."""
 
-    __slots__ = ()
+    __slots__ = ("met",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.met: Any = None
 
     def apply(self, op: Op, args: tuple[Array, ...], params: dict[str, Any]) -> Any:
         if self.mode is not None:
@@ -38,6 +42,8 @@ class Jvp(Trace):
         for a in args:
             dx = None
             if type(a) is Tensor:
+                if self.met is not None and a._trace in (self, CONSTANTS):
+                    self.met(a)
                 if a._trace is self:
                     a, dx = a._value, a._node
                 elif a._trace is CONSTANTS:
