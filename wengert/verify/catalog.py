@@ -40,7 +40,8 @@ def family(op: Op) -> str:
     """The family of an op: the module that defines it."""
     home = _home().get(op.name)
     if home is None:  # made by a factory: where its rules were written
-        modules = [getattr(rule, "__module__", None) or "" for rule in (op.eval, op.jvp, op.vjp, op.shape, op.batch)]
+        rules = [rule for rule in (op.eval, op.jvp, op.vjp, op.shape, op.batch) if callable(rule)]
+        modules = [getattr(rule, "__module__", None) or "" for rule in rules]
         ours = [m for m in modules if m.startswith("wengert.") and m != "wengert.ops.family"]
         home = ours[0] if ours else "wengert.ops.family"
     return home.rpartition(".")[2]

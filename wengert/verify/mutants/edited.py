@@ -125,20 +125,56 @@ def _op(name: str) -> Any:
     return OPS.get(name)
 
 
+def _edited(rule: Rule) -> Iterator[tuple[str, Rule]]:
+    """(what, the rule with one edit), for a rule written in this package."""
+    if not inspect.isfunction(rule) or "wengert" not in rule.__code__.co_filename:
+        return
+    definition = _node(rule.__code__)
+    if definition is None:
+        return
+    for what, edit in edits(definition):
+        tree = copy.deepcopy(definition)
+        edit(tree)
+        try:
+            yield what, rebuilt(rule, tree)
+        except (SyntaxError, TypeError, ValueError):  # not a program any more
+            continue
+
+
+def _parts(rule: Rule) -> Iterator[tuple[str, int | None, Rule]]:
+    """The functions that a factory's rule closes over, such as slopes: (variable, place in a list, function)."""
+    if not inspect.isfunction(rule):
+        return
+    for name, cell in zip(rule.__code__.co_freevars, rule.__closure__ or (), strict=True):
+        held = cell.cell_contents
+        if inspect.isfunction(held):
+            yield name, None, held
+        elif isinstance(held, (list, tuple)):
+            yield from ((name, k, f) for k, f in enumerate(held) if inspect.isfunction(f))
+
+
+def _with_part(rule: Any, name: str, k: int | None, part: Rule) -> Rule:
+    """The rule that closes over another function."""
+    cells = []
+    for free, cell in zip(rule.__code__.co_freevars, rule.__closure__, strict=True):
+        held = cell.cell_contents
+        if free == name:
+            held = part if k is None else type(held)([*held[:k], part, *held[k + 1 :]])
+        cells.append(types.CellType(held))
+    made = types.FunctionType(rule.__code__, rule.__globals__, rule.__name__, rule.__defaults__, tuple(cells))
+    made.__kwdefaults__ = rule.__kwdefaults__
+    return made
+
+
 def slips(op: Op) -> Iterator[tuple[str, str, dict[str, Rule]]]:
-    """(kind, where, rules to put in): one edit each of the op's `jvp`, `vjp` and `batch`."""
+    """(kind, where, rules to put in): one edit each of the op's `vjp`, `jvp` and `batch`, or of the slopes they are made of."""
     for which in ("vjp", "jvp", "batch"):
-        rule = getattr(op, which)
-        if not inspect.isfunction(rule) or "wengert" not in rule.__code__.co_filename:
-            continue
-        definition = _node(rule.__code__)
-        if definition is None:
-            continue
-        for what, edit in edits(definition):
-            tree = copy.deepcopy(definition)
-            edit(tree)
-            try:
-                made = rebuilt(rule, tree)
-            except (SyntaxError, TypeError, ValueError):  # not a program any more
-                continue
+        for what, made in _edited(getattr(op, which)):
             yield "edit", f"{which}: {what}", {which: made}
+    for name, k, part in _parts(op.vjp):
+        for what, made in _edited(part):
+            place = name if k is None else f"{name}[{k}]"
+            changed = {"vjp": _with_part(op.vjp, name, k, made)}
+            if (name, k, part) in list(_parts(op.jvp)):  # made of the same slopes, so that both are wrong alike
+                changed["jvp"] = _with_part(op.jvp, name, k, made)
+            yield "edit", f"{place}: {what}", changed
