@@ -143,3 +143,11 @@ def test_what_a_checkpoint_closes_over_may_be_written_after_it_has_run(start):
     np.testing.assert_allclose(mapped, loop)
     pushed, want = (wg.grad(lambda x, y, f=f: wg.jvp(f, (x, y), (y, x))[1], both)(0.7, 1.3) for f in (f, plain))
     np.testing.assert_allclose(pushed, want)
+
+
+def test_a_checkpointed_function_is_adopted_without_a_tape_too():
+    def f(x):
+        return np.sum(np.array([x, x * x, 0.5]))
+
+    np.testing.assert_allclose(wg.vmap(wg.checkpoint(f))(X), X + X**2 + 0.5)
+    assert wg.jvp(wg.checkpoint(f), (2.0,), (1.0,)) == (6.5, 5.0)

@@ -46,11 +46,11 @@ def checkpoint(fun: Callable[..., Any], *, adopt: bool = True) -> Callable[..., 
     @functools.wraps(fun)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         traces = active()
+        run = adopt_function(fun) if adopt and traces else fun
         if not any(type(t) is Tape for t in traces):
-            return fun(*args, **kwargs)
+            return run(*args, **kwargs)
         leaves, in_tree = flatten((args, kwargs))
         out_tree: Any = None
-        run = adopt_function(fun) if adopt else fun
 
         def flat(*leaves: Array) -> list[Array]:
             nonlocal out_tree
