@@ -1,0 +1,1 @@
+"""Independent sources of derivatives: mpmath in `special`, other libraries in `peers`."""
