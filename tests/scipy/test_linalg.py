@@ -189,3 +189,11 @@ def test_polar_and_sylvester_of_no_matrices():
     a, b, q = np.zeros((0, 3, 3)), np.zeros((0, 2, 2)), np.zeros((0, 3, 2))
     assert sylvester(a, b, q).shape == q.shape
     assert jvp_flat(lambda a: [polar_factor(a)], [a], [a])[1][0].shape == a.shape
+
+
+@pytest.mark.parametrize("name", ["expm", "logm", "sqrtm"])
+def test_matrices_whose_norm_overflows(name):
+    # SciPy's logm never returns from one.
+    a = np.eye(2) + np.finfo(float).max * np.array([[0.0, 1.0], [0.0, 1.0]])
+    with np.errstate(all="ignore"):
+        assert np.isnan(getattr(wengert.ops.matfunc, name)(a)).all()
