@@ -506,3 +506,9 @@ def test_second_derivative_of_log_ndtr_far_on_the_right():
     gradient = lambda x: vjp_flat(lambda x: [sp.log_ndtr(x)], [x])[1]([np.ones(5)])
     (second,) = jvp_flat(gradient, [x], [np.ones(5)])[1]
     np.testing.assert_allclose(second, -ratio * (x + ratio), rtol=1e-9, atol=1e-300)
+
+
+def test_smirnov_outside_of_its_domain_takes_no_time():
+    for d in (-1e300, -np.inf, 1e300):
+        with np.errstate(all="ignore"):
+            vjp_flat(lambda d: jvp_flat(lambda d: [sp.smirnov(5, d)], [d], [1.0])[1], [np.float64(d)])

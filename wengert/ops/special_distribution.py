@@ -437,7 +437,7 @@ def _smirnov(n: np.ndarray, d: np.ndarray, *, r: int) -> np.ndarray:
         return original("_smirnovp")(n, d)
     rest = np.maximum(1 - d, 0.0)
     total = np.where(r == 1, -n * rest ** (n - 1), n * (n - 1) * rest ** (n - 2))
-    for j in range(1, int(np.max(n * rest, initial=0.0)) + 1):
+    for j in range(1, int(np.max(n * np.minimum(rest, 1.0), initial=0.0)) + 1):
         a, b = d + j / n, 1 - d - j / n
         inside = (b > 0) & (j <= n)
         term = np.exp(sp.gammaln(n + 1) - sp.gammaln(j + 1) - sp.gammaln(n - j + 1)) * d * a ** (j - 1) * b ** (n - j)
