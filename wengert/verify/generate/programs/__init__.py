@@ -1,0 +1,92 @@
+"""Random programs of NumPy: the text of a function with 5 to 40 statements, and its arguments.
+
+    elementwise   functions of one or two arrays with broadcasting; special functions, activations, complex numbers
+    arrays        reductions, movement, indexing, joining, selection, scans
+    algebra       contractions, linear algebra, Fourier transforms, layers
+    writes        in place: views, `out=`, `ufunc.at`, loops
+    nesting       control flow and closures; transforms within the program
+
+The result is a real number on which every value has an effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from wengert.verify.generate.choices import Choices
+from wengert.verify.generate.programs import algebra, arrays, elementwise, nesting, writes
+from wengert.verify.generate.programs.scope import Scope, Story
+from wengert.verify.generate.programs.text import Program, literal
+
+__all__ = ["Program", "literal", "program"]
+
+# kind → how often it is chosen, and instructions that give an expression
+EXPRESSIONS: dict[str, tuple[int, tuple[Callable[[Scope], str | None], ...]]] = {
+    "elementwise": (
+        24,
+        (elementwise.unary, elementwise.binary, elementwise.unary, elementwise.binary, elementwise.numbers),
+    ),
+    "arrays": (22, (arrays.reduce, arrays.move, arrays.index, arrays.join, arrays.select, arrays.scan)),
+    "algebra": (10, (algebra.contract, algebra.contract, algebra.matrix, algebra.fourier)),
+    "branches": (1, (arrays.branch,)),
+    "complex": (10, (elementwise.complex_,)),
+    "special": (8, (elementwise.special,)),
+    "neural": (8, (elementwise.neural, algebra.layer)),
+    "precision": (3, (elementwise.precision,)),
+}
+STATEMENTS = {"control": 3, "writes": 18, "transforms": 7}
+ALWAYS = ("elementwise", "arrays", "algebra")
+SOMETIMES = {
+    "branches": 0.2,
+    "complex": 0.3,
+    "special": 0.3,
+    "neural": 0.25,
+    "precision": 0.08,
+    "control": 0.5,
+    "writes": 0.6,
+}
+NESTED = 2  # functions within functions
+
+
+def program(choices: Choices, *, only: frozenset[str] | None = None, longest: int = 40) -> Program:
+    """A random program. `only` names the kinds of instructions to take besides the plain ones (see SOMETIMES, and
+    "transforms"); `longest` is the number of statements, at most."""
+    if only is None:
+        only = frozenset(k for k, p in {**SOMETIMES, "transforms": 0.5}.items() if choices.chance(p))
+    story = Story(allowed=frozenset(ALWAYS) | only)
+    args = {name: _argument(choices, only) for name in "xyz"[: choices.integer(1, 3)]}
+    scope = Scope(choices, args, story=story)
+    _grow(scope, choices.integer(5, longest))
+    source = scope.text(f"f({', '.join(args)})", scope.scalar())
+    if "float32" in story.traits or any(a.dtype.itemsize < 8 for a in args.values()):
+        story.traits.add("float32")
+    failures = tuple((text, f"{type(error).__name__}: {error}") for text, error in story.failures)
+    return Program(source, tuple(args.values()), frozenset(story.traits), failures)
+
+
+def _argument(choices: Choices, only: frozenset[str]) -> np.ndarray:
+    shape = tuple(choices.integer(1, 3) for _ in range(choices.integer(0, 3)))
+    value = np.round(choices.normal(shape), 4)
+    if "complex" in only and choices.chance(0.2):
+        return np.asarray(value + 1j * np.round(choices.normal(shape), 4))
+    return np.asarray(value, np.float32 if "precision" in only and choices.chance(0.3) else np.float64)
+
+
+def _grow(scope: Scope, steps: int) -> None:
+    """Add about that many statements."""
+    allowed = scope.story.allowed
+    weights = {k: w for k, (w, _) in EXPRESSIONS.items() if k in allowed}
+    weights |= {k: w for k, w in STATEMENTS.items() if k in allowed and (k != "transforms" or scope.depth < NESTED)}
+    kinds = [k for k, w in weights.items() for _ in range(w)]
+    for _ in range(steps):
+        kind = scope.choices.pick(kinds)
+        if kind == "writes":
+            writes.write(scope)
+        elif kind == "control":
+            nesting.control(scope)
+        elif kind == "transforms":
+            nesting.transform(scope, _grow)
+        else:
+            scope.bind(scope.choices.pick(EXPRESSIONS[kind][1])(scope))
