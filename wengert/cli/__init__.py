@@ -80,6 +80,14 @@ def parser() -> argparse.ArgumentParser:
         "--mutants", action="store_true", help="instead: put wrong rules in, and count how many the checks catch"
     )
     what.add_argument(
+        "--peers", action="store_true", help="instead: derivatives beside JAX's and PyTorch's, where they are installed"
+    )
+    what.add_argument(
+        "--degenerate",
+        action="store_true",
+        help="instead: linear algebra at degenerate and ill-conditioned points, against 80 digits",
+    )
+    what.add_argument(
         "--accuracy",
         action="store_true",
         help="instead: derivatives of special functions against mpmath, worst ulp of each",

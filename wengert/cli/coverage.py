@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ Step = Callable[[int, int, str], None]
 
 def run(options: argparse.Namespace) -> int:
     console = Console(stderr=True)
-    for part in ("api", "gaps", "mutants", "accuracy"):
+    for part in ("api", "gaps", "mutants", "accuracy", "peers", "degenerate"):
         if getattr(options, part):
             data, shown, fine = globals()[f"_{part}"](options, console)
             return _finish(options, data, shown, fine)
@@ -142,3 +143,19 @@ def _accuracy(options: argparse.Namespace, console: Console) -> Part:
     with _bar(console, "special functions") as step:
         found = accuracy.measure(options.match, step, options.jobs)
     return [row.record() for row in found], lambda: accuracy.terminal(found), all(row.ok for row in found)
+
+
+def _peers(options: argparse.Namespace, console: Console) -> Part:
+    from wengert.verify.oracles.peers import cross_check, report
+
+    with console.status("peers") as status:
+        found = cross_check(options.match, progress=lambda name: status.update(f"peers: {name}"))
+    return [asdict(row) for row in found], lambda: report.table(found), all(row.status != "FAILS" for row in found)
+
+
+def _degenerate(options: argparse.Namespace, console: Console) -> Part:
+    from wengert.verify.oracles import degenerate
+
+    with console.status("linear algebra") as status:
+        found = degenerate.measure(options.match, lambda name: status.update(f"linear algebra: {name}"))
+    return [asdict(row) for row in found], lambda: degenerate.terminal(found), all(r.outcome != "WRONG" for r in found)

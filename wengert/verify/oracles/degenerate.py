@@ -15,11 +15,15 @@ Outcomes
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from rich.console import Group
+from rich.markup import escape
+from rich.table import Table
 
 from wengert.core.errors import MissingExtra, WengertError
 from wengert.transforms.forward import jvp_flat
@@ -225,3 +229,15 @@ def _matrix(mp: Any, a: Any) -> Any:
     convert = mp.mpc if np.iscomplexobj(a) else mp.mpf
     rows = a.reshape(len(a), -1) if a.ndim else a.reshape(1, 1)
     return mp.matrix([[convert(complex(v)) if np.iscomplexobj(a) else convert(float(v)) for v in row] for row in rows])
+
+
+def terminal(rows: Sequence[Row]) -> Group:
+    """A table for rich, and how many cases came out how."""
+    table = Table("name", "case", "mode", "κ", "error", "bound", "outcome", "why")
+    styles = {"WRONG": "bold red", "loud": "yellow", "beyond": "dim"}
+    for row in rows:
+        numbers = [f"{x:.1e}" if np.isfinite(x) else "" for x in (row.kappa, row.error, row.bound)]
+        why = escape(row.why.partition("\n")[0])
+        table.add_row(row.name, escape(row.case), row.mode, *numbers, row.outcome, why, style=styles.get(row.outcome, ""))
+    counts = Counter(row.outcome for row in rows)
+    return Group(table, ", ".join(f"{n} {outcome}" for outcome, n in counts.most_common()))
