@@ -71,10 +71,12 @@ def stacked(fn: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """`fn` of one matrix, on stacks of them."""
 
     def each(a: Array) -> np.ndarray:
+        if not a.size:  # which SciPy's logm does not take
+            return np.zeros_like(a)
         if a.ndim == 2:
-            return np.asarray(fn(a)) if a.size else np.zeros_like(a)
+            return np.asarray(fn(a))
         out = [fn(a[i]) for i in np.ndindex(*a.shape[:-2])]
-        return np.stack(out).reshape(a.shape) if out else np.zeros_like(a)
+        return np.stack(out).reshape(a.shape)
 
     return each
 
