@@ -8,6 +8,8 @@ Source  DLMF 10.40, 9.7.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from wengert.core.aval import ANY
@@ -19,12 +21,9 @@ from wengert.ops.special import ORDER, in_double, predicate, special
 TERMS = 40
 
 
-def _falling(exponent: np.ndarray, n: int) -> np.ndarray:
+def _falling(exponent: float, n: int) -> float:
     """e (e - 1) … (e - n + 1)."""
-    product = np.ones_like(exponent)
-    for i in range(n):
-        product = product * (exponent - i)
-    return product
+    return math.prod(exponent - i for i in range(n))
 
 
 def _cylinder(v: np.ndarray, x: np.ndarray, *, second: bool, n: int) -> np.ndarray:
@@ -33,7 +32,7 @@ def _cylinder(v: np.ndarray, x: np.ndarray, *, second: bool, n: int) -> np.ndarr
     total, term = np.zeros_like(x), np.ones_like(x)
     last = np.full(x.shape, np.inf)
     for k in range(TERMS):
-        total = total + term * _falling(np.float64(-0.5 - k), n)
+        total = total + term * _falling(-0.5 - k, n)
         factor = (4 * v * v - (2 * k + 1) ** 2) / (8 * (k + 1) * x)
         term = term * (factor if second else -factor)
         size = np.abs(term)
@@ -92,7 +91,7 @@ def _airy(z: np.ndarray, *, which: int, n: int) -> np.ndarray:
     for k, c in enumerate(_V if prime else _U):
         term = c * (1.0 if second else (-1.0) ** k) / zeta**k
         size = np.abs(term)
-        total = total + np.where(size < last, term * _falling(np.float64((0.25 if prime else -0.25) - 1.5 * k), n), 0.0)
+        total = total + np.where(size < last, term * _falling((0.25 if prime else -0.25) - 1.5 * k, n), 0.0)
         last = np.minimum(size, last)
     front = (1 if second else -0.5 if prime else 0.5) / np.sqrt(np.pi)
     return front * total * z ** ((0.25 if prime else -0.25) - n)
