@@ -18,7 +18,7 @@ from wengert.verify.call import Call
 from wengert.verify.generate import indexing
 from wengert.verify.generate.arrays import KINDS, Laid, hardened, layouts_of, shown
 from wengert.verify.generate.choices import Choices
-from wengert.verify.generate.legal import evaluated, refused, remade, shape_of
+from wengert.verify.generate.legal import evaluated, refused, remade, shape_of, whole
 from wengert.verify.generate.parameters import adapted, mutated
 from wengert.verify.generate.variants import resized
 
@@ -222,8 +222,12 @@ def _filled(op: Op, sample: Sample, dtype: str, hard: bool, base: int, choices: 
     return Generated(op, sample, laid, dtype, values, base)
 
 
-# SciPy's logm takes a square root for each power of two in the norm of a nilpotent part: minutes where that is 1e308.
-UNENDING = {"logm": ("huge",), "logm_frechet": ("huge",)}
+def _unending(op: Op) -> tuple[str, ...]:
+    """Values on which NumPy and SciPy may not return. LAPACK's iterations need not end on infinite values; SciPy's logm takes
+    a square root for each power of two in the norm of a nilpotent part, minutes where that is 1e308."""
+    if op.name.startswith("logm"):
+        return ("huge", "infinite")
+    return ("infinite",) if whole(op) else ()
 
 
 def _hardened(op: Op, sample: Sample, arrays: list[Any], choices: Choices) -> list[Any]:
@@ -231,7 +235,7 @@ def _hardened(op: Op, sample: Sample, arrays: list[Any], choices: Choices) -> li
         i for i, a in enumerate(arrays) if isinstance(a, np.ndarray) and a.size and is_inexact(a.dtype)
     ]
     chosen = at if choices.chance(0.3) else [choices.pick(at)]
-    kind = choices.pick([k for k in KINDS if k not in UNENDING.get(op.name, ())])
+    kind = choices.pick([k for k in KINDS if k not in _unending(op)])
     new = list(arrays)
     with np.errstate(all="ignore"):
         for i in chosen:

@@ -28,6 +28,7 @@ from wengert.verify import rules
 from wengert.verify.call import Call
 from wengert.verify.generate.arrays import Laid, limits
 from wengert.verify.generate.calls import Generated, Values, rebuilt
+from wengert.verify.generate.legal import whole
 from wengert.verify.measure import MODES, alike, dot, present, size, wide
 
 Outcome = dict[str, str]  # check → "" where it passed, or why it decided nothing
@@ -150,7 +151,7 @@ def _finite(arrays: Sequence[Any]) -> bool:
 def _dual(call: Generated, vs: Sequence[Any], us: Sequence[Any], dots: Sequence[Any], back: Sequence[Any]) -> str:
     if not (_finite(dots) and _finite(back)):
         outs = call(*call.primals)
-        if whole(call) and not _finite(outs):
+        if whole(call.op) and not _finite(outs):
             return "matrices: one element that is not finite reaches all the others"
         half = call.dtype.itemsize <= 2
         if not (half and extreme(call)) and not _near_overflow([*dots, *back, *outs, *call.primals], call.dtype):
@@ -210,15 +211,6 @@ def _moved_pairing(call: Generated, us: Sequence[Any], vs: Sequence[Any]) -> flo
     return worst
 
 
-WHOLE = {"solve", "factor", "spectrum", "matfunc", "matrix", "polynomial"}
-
-
-def whole(call: Call) -> bool:
-    """Whether the op works on matrices as wholes: a backward error is then relative to the largest element."""
-    texts = (call.op.shape, call.op.eval, call.op.vjp)
-    return any(getattr(rule, "__module__", "").rpartition(".")[2] in WHOLE for rule in texts)
-
-
 def moved_twin(call: Call, step: float, rng: np.random.Generator) -> Call:
     """The call with each differentiable operand changed by up to `step`, relative: element by element, or to the largest
     element of a matrix, as algorithms of linear algebra do."""
@@ -227,7 +219,7 @@ def moved_twin(call: Call, step: float, rng: np.random.Generator) -> Call:
     for i in call.diff:
         a = np.asarray(call.args[i])
         unit = np.abs(wide(a))
-        if whole(call) and a.size:
+        if whole(call.op) and a.size:
             unit = np.broadcast_to(np.max(unit, axis=(-2, -1)[: a.ndim], keepdims=True), a.shape)
         other.args[i] = (wide(a) + unit * (step * rng.uniform(-1, 1, a.shape))).astype(a.dtype)[()]
     return other

@@ -56,3 +56,13 @@ def words(error: BaseException) -> str:
     """An error in one line."""
     text = "; ".join(line.strip() for line in str(error).splitlines() if not line.strip().startswith("at:"))
     return text if isinstance(error, WengertError) else f"{type(error).__name__}: {text}".rstrip(": ")
+
+
+WHOLE = {"solve", "factor", "spectrum", "matfunc", "matrix", "polynomial"}
+
+
+def whole(op: Op) -> bool:
+    """Whether an op works on matrices as wholes, by LAPACK: a backward error is relative to the largest element, and one
+    element that is not finite reaches all the others."""
+    rules = (op.shape, op.eval, op.vjp)
+    return any(getattr(rule, "__module__", "").rpartition(".")[2] in WHOLE for rule in rules)
