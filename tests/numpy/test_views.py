@@ -397,3 +397,19 @@ def test_keepdims_of_a_constant_s_total_can_be_written():
         return total[0, 0]
 
     assert wg.grad(f)(3.0) == 4.0
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize(
+    "scan", [np.logaddexp.accumulate, np.hypot.accumulate, lambda x, axis: np.multiply.reduceat(x, [0, 1], axis=axis)]
+)
+def test_scans_lie_in_memory_as_their_operand(scan, axis, order):
+    def f(x):
+        y = scan(np.array(x, order=order), axis=axis)
+        y.reshape(-1)[1] = 0.0
+        y.T.reshape(-1)[2] = 0.0
+        return np.sum(y * y)
+
+    x = np.arange(1.0, 7.0).reshape(2, 3)
+    assert wg.jvp(f, (x,), (x,))[0] == pytest.approx(f(x), rel=1e-12)

@@ -19,6 +19,7 @@ from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor
 from wengert.numpy.arrays import astype, axis_of, kept, lift, operand, reduced_axes, writes_out
 from wengert.numpy.indexing import parse
+from wengert.numpy.layout import axes_of_order
 from wengert.numpy.registry import values
 from wengert.numpy.values import lost
 from wengert.ops.basis import add, broadcast_to, cast, neg, reduce_sum, reshape, transpose
@@ -36,7 +37,8 @@ from wengert.ops.reduce import (
 )
 from wengert.ops.scan import cummax, cummin, cumprod, cumsum
 from wengert.ops.select import where as select
-from wengert.ops.shape import concatenate, stack
+from wengert.ops.shape import concatenate, is_compact, stack
+from wengert.ops.shape import in_order as in_memory_order
 
 Ufunc = Any  # the caller; this module is imported by the one that defines it
 
@@ -172,10 +174,19 @@ def accumulate(u: Ufunc, array: Any, axis: Any = 0, dtype: Any = None, out: Any 
     axis = axis_of(axis, x.ndim)
     if u.__name__ in SCANS:
         return writes_out(SCANS[u.__name__](x, axis=axis), out)
+    operand_of = x
     x = in_front(x, (axis,))
     if x.shape[0] > 1:
         x = doubled(u.op, x) if u.__name__ in ASSOCIATIVE else in_order(u.op, x)
-    return writes_out(transpose(x, axes=(*range(1, axis + 1), 0, *range(axis + 1, x.ndim))), out)
+    return writes_out(
+        kept_order(transpose(x, axes=(*range(1, axis + 1), 0, *range(axis + 1, x.ndim))), operand_of), out
+    )
+
+
+def kept_order(out: Array, x: Array) -> Array:
+    """`out` with its axes in the order in memory that those of `x` have, as NumPy gives it."""
+    axes = axes_of_order(x, "K")
+    return out if is_compact(out, axes) else in_memory_order(out, axes)
 
 
 def doubled(op: Callable[..., Array], x: Array) -> Array:
@@ -215,14 +226,14 @@ def reduceat(u: Ufunc, array: Any, indices: Any, axis: Any = 0, dtype: Any = Non
         taken = index(x, np.array([k for span in spans for k in span], np.intp), spec=(*lead, ARRAY))
         owner = np.repeat(np.arange(len(spans)), [len(span) for span in spans])
         shape = (*x.shape[:axis], len(spans), *x.shape[axis + 1 :])
-        return writes_out(scatter_add(taken, owner, spec=(*lead, ARRAY), shape=shape), out)
+        return writes_out(kept_order(scatter_add(taken, owner, spec=(*lead, ARRAY), shape=shape), x), out)
     parts = [
         index(x, spec=(*lead, span.start))  # as it is: hypot of one element would drop its sign
         if len(span) == 1
         else reduce(u, index(x, spec=(*lead, slice(span.start, span.stop))), axis)
         for span in spans
     ]
-    return writes_out(stack(*parts, axis=axis), out)
+    return writes_out(kept_order(stack(*parts, axis=axis), x), out)
 
 
 # ── at ────────────────────────────────────────────────────────────────────────
