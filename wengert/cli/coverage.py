@@ -133,7 +133,8 @@ def _mutants(options: argparse.Namespace, console: Console) -> Part:
     from wengert.verify import mutants
 
     with _bar(console, "mutants") as step:
-        found = mutants.hunt(options.match, jobs=options.jobs, progress=step, **({"most": 2} if options.quick else {}))
+        most = 2 if options.quick else mutants.PER_OP
+        found = mutants.hunt(options.match, most=most, jobs=options.jobs, progress=step)
     return found, lambda: mutants.terminal(found), found["caught"] == found["tried"]
 
 

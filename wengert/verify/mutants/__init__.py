@@ -5,6 +5,6 @@ edited.py   small edits of a rule's own source: sum for difference, a factor lef
 hunt.py     puts them in, one at a time, runs the checks, and counts
 """
 
-from wengert.verify.mutants.hunting import Mutant, hunt, terminal
+from wengert.verify.mutants.hunting import PER_OP, Mutant, hunt, terminal
 
-__all__ = ["Mutant", "hunt", "terminal"]
+__all__ = ["PER_OP", "Mutant", "hunt", "terminal"]

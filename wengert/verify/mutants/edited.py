@@ -71,7 +71,7 @@ def edits(tree: ast.AST) -> Iterator[tuple[str, Callable[[ast.AST], None]]]:
             if name in TERMS and len(places) == 2:
                 yield f"{name}: second left out", _at(k, lambda n: _become(n, n.args[0]))
                 yield f"{name}: first left out", _at(k, lambda n: _become(n, n.args[1]))
-        elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        elif isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and type(node.value) is not bool:
             yield f"{node.value} → {node.value + 1}", _at(k, lambda n: setattr(n, "value", n.value + 1))
 
 
@@ -125,7 +125,7 @@ def _op(name: str) -> Any:
     return OPS.get(name)
 
 
-def _edited(rule: Rule) -> Iterator[tuple[str, Rule]]:
+def _edited(rule: Any) -> Iterator[tuple[str, Rule]]:
     """(what, the rule with one edit), for a rule written in this package."""
     if not inspect.isfunction(rule) or "wengert" not in rule.__code__.co_filename:
         return
@@ -141,7 +141,7 @@ def _edited(rule: Rule) -> Iterator[tuple[str, Rule]]:
             continue
 
 
-def _parts(rule: Rule) -> Iterator[tuple[str, int | None, Rule]]:
+def _parts(rule: Any) -> Iterator[tuple[str, int | None, Rule]]:
     """The functions that a factory's rule closes over, such as slopes: (variable, place in a list, function)."""
     if not inspect.isfunction(rule):
         return

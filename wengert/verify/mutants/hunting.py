@@ -7,6 +7,7 @@ aside as equivalent, and counted. Of the rest all must be caught.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import warnings
 from collections import Counter, defaultdict
@@ -143,12 +144,13 @@ def sampled(op: Op) -> list[Call]:
 
 
 def generated(op: Op, seed: int) -> list[Generated]:
-    found = []
-    for k in range(GENERATED):
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            found.append(call(op, RandomChoices(np.random.default_rng([seed, k])), values="smooth"))
-    return found
+    return [_one(op, seed, k) for k in range(GENERATED)]
+
+
+def _one(op: Op, seed: int, k: int) -> Generated:
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return call(op, RandomChoices(np.random.default_rng([seed, k])), values="smooth")
 
 
 def caught(op: Op, changed: dict[str, Any], seed: int) -> str | None:
@@ -162,11 +164,8 @@ def caught(op: Op, changed: dict[str, Any], seed: int) -> str | None:
                 if _complains(op, changed, make, which) and not _complains(op, {}, make, which):
                     return which
         for k in range(GENERATED):
-
-            def make(k: int = k) -> Generated:
-                return generated(op, seed)[k]
-
-            if _complains(op, changed, make, "") and not _complains(op, {}, make, ""):
+            again = functools.partial(_one, op, seed, k)
+            if _complains(op, changed, again, "") and not _complains(op, {}, again, ""):
                 return "generated calls"
     return None
 

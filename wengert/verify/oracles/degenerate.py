@@ -238,6 +238,8 @@ def terminal(rows: Sequence[Row]) -> Group:
     for row in rows:
         numbers = [f"{x:.1e}" if np.isfinite(x) else "" for x in (row.kappa, row.error, row.bound)]
         why = escape(row.why.partition("\n")[0])
-        table.add_row(row.name, escape(row.case), row.mode, *numbers, row.outcome, why, style=styles.get(row.outcome, ""))
+        table.add_row(
+            row.name, escape(row.case), row.mode, *numbers, row.outcome, why, style=styles.get(row.outcome, "")
+        )
     counts = Counter(row.outcome for row in rows)
     return Group(table, ", ".join(f"{n} {outcome}" for outcome, n in counts.most_common()))
