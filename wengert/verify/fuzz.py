@@ -90,7 +90,12 @@ class Summary(Tally):
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {**asdict(self), "undecided_fraction": self.undecided_fraction}
+        plain = {k: dict(v) if isinstance(v, Counter) else v for k, v in vars(self).items()}
+        return {
+            **plain,
+            "findings": [asdict(f) for f in self.findings],
+            "undecided_fraction": self.undecided_fraction,
+        }
 
 
 def fuzz(
@@ -116,6 +121,8 @@ def fuzz(
     units : end after so many units, if the time is not over before
     """
     jobs = available() if jobs is None else max(1, jobs)
+    if not _ops(match):
+        raise ValueError(f"no op has {match!r} in its name")
     start = time.monotonic()
     plan = Plan(seed, only, match, start + 60 * minutes, units)
     summary = Summary(seed=seed, jobs=jobs)
@@ -211,11 +218,13 @@ def _alike(a: Outcome, b: Outcome) -> bool:
     return a.status == b.status == "mismatch" and a.check == b.check and kinds[0] == kinds[1]
 
 
-def _calls(choices: RandomChoices, k: int, match: str) -> Tally:
+def _ops(match: str) -> list[str]:
     load_ops()
-    names = sorted(name for name in generable() if match in name)
-    if not names:
-        raise ValueError(f"no op has {match!r} in its name")
+    return sorted(name for name in generable() if match in name)
+
+
+def _calls(choices: RandomChoices, k: int, match: str) -> Tally:
+    names = _ops(match)
     tally = Tally()
     for _ in range(CALLS):
         name = choices.pick(names)

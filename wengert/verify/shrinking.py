@@ -94,8 +94,13 @@ def _edits(tree: ast.Module) -> Iterator[Edit]:
     params = [a.arg for a in nodes[1].args.args] if isinstance(nodes[1], ast.FunctionDef) else []
     for node in nodes:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            if isinstance(node.value, ast.Name):
+                yield _instead(place[id(node)], node.value.id)
             for name in params:
                 yield _instead(place[id(node)], name)
+            uses = [n for n in nodes if isinstance(n, ast.Name) and n.id == node.targets[0].id]
+            if len(uses) == 2:  # where it is bound, and where it is used
+                yield _inline(place[id(node)], place[id(uses[1])])
     for node in nodes:
         if isinstance(node, ast.expr) and not isinstance(getattr(node, "ctx", None), ast.Store):
             for child in ast.iter_child_nodes(node):
@@ -158,19 +163,33 @@ def _instead(assign: int, name: str) -> Edit:
     return edit
 
 
+def _inline(assign: int, use: int) -> Edit:
+    """A value in the place of the name that is used once."""
+
+    def edit(nodes: list[Any]) -> None:
+        _replace(nodes, nodes[use], nodes[assign].value)
+        _sweep(nodes[0])
+
+    return edit
+
+
 def _hoist(outer: int, inner: int) -> Edit:
     """An expression's part in its place."""
 
     def edit(nodes: list[Any]) -> None:
-        for node in nodes:
-            for name, value in ast.iter_fields(node):
-                if value is nodes[outer]:
-                    setattr(node, name, nodes[inner])
-                elif isinstance(value, list) and any(v is nodes[outer] for v in value):
-                    setattr(node, name, [nodes[inner] if v is nodes[outer] else v for v in value])
+        _replace(nodes, nodes[outer], nodes[inner])
         _sweep(nodes[0])
 
     return edit
+
+
+def _replace(nodes: list[Any], old: Any, new: Any) -> None:
+    for node in nodes:
+        for name, value in ast.iter_fields(node):
+            if value is old:
+                setattr(node, name, new)
+            elif isinstance(value, list) and any(v is old for v in value):
+                setattr(node, name, [new if v is old else v for v in value])
 
 
 def _sweep(tree: ast.Module) -> None:

@@ -26,8 +26,9 @@ __all__ = ["Program", "literal", "program"]
 EXPRESSIONS: dict[str, tuple[int, tuple[Callable[[Scope], str | None], ...]]] = {
     "elementwise": (
         24,
-        (elementwise.unary, elementwise.binary, elementwise.unary, elementwise.binary, elementwise.numbers),
+        (elementwise.unary, elementwise.binary),
     ),
+    "numbers": (3, (elementwise.numbers,)),
     "arrays": (22, (arrays.reduce, arrays.move, arrays.index, arrays.join, arrays.select, arrays.scan)),
     "algebra": (10, (algebra.contract, algebra.contract, algebra.matrix, algebra.fourier)),
     "branches": (1, (arrays.branch,)),
@@ -39,6 +40,7 @@ EXPRESSIONS: dict[str, tuple[int, tuple[Callable[[Scope], str | None], ...]]] = 
 STATEMENTS = {"control": 3, "writes": 18, "transforms": 7}
 ALWAYS = ("elementwise", "arrays", "algebra")
 SOMETIMES = {
+    "numbers": 0.7,
     "branches": 0.2,
     "complex": 0.3,
     "special": 0.3,

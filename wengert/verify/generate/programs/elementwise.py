@@ -254,20 +254,19 @@ def _of(s: Scope, templates: tuple[str, ...]) -> str | None:
 
 # Python's own numbers and `math`, of a single element
 NUMBERS = table("""
-    math.sin({e})
-    math.exp(-{e} ** 2)
-    math.atan2({e}, 1.5)
-    abs({e}) + 0.1
-    math.hypot({e}, 0.8)
-    math.erf({e})
-    math.lgamma({e} ** 2 + 0.5)
-    math.sqrt({e} * {e} + 0.2)
-    math.log1p({e} ** 2)
-    pow({e}, 2)
-    np.array([{e}, {e} * {scalar}, 0.5])
+    math.sin({e}) * {x}
+    math.exp(-{e} ** 2) + {x}
+    {x} / math.hypot({e}, 0.8)
+    {x} * math.atan2({e}, 1.5)
+    np.array([math.erf({e}), {e} * {scalar}, 0.5])
+    np.array([math.lgamma({e} ** 2 + 0.5), math.log1p({e} ** 2)])
     np.array([[{e}, {scalar}], [1.0, {e} + {scalar}]])
+    np.full(2, math.sqrt({e} * {e} + 0.2))
+    abs({e}) + {x}
+    pow({e}, 2) * {x}
     np.float64(0.5) * {e}
-    min({e}, 0.7, key=lambda a: 0)
+    min({e}, 0.7, key=lambda a: 0) * {x}
+    sum([{e}, {scalar}, 0.3]) * {x}
 """)
 
 
