@@ -181,16 +181,12 @@ sigmoid_slope = unary(
 )
 
 
-def _sigmoid_slope(x: Array) -> Array:
-    return sigmoid_slope(x) if x.dtype.kind != "c" else mul(sigmoid(x), sigmoid(neg(x)))
-
-
 sigmoid = unary(
     "sigmoid",
     _sigmoid_eval,
-    lambda r: _sigmoid_slope(r.x),
-    ("x",),
-    note="1 / (1 + exp(-x)): full relative accuracy for negative x",
+    lambda r: mul(r.out, sub(1, r.out)),
+    ("out",),
+    note="1 / (1 + exp(-x)): full relative accuracy for negative x; the derivative is read off the output",
 )
 soft_plus = unary(
     "soft_plus",

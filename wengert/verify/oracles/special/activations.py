@@ -35,7 +35,16 @@ def gelu_tanh(x):
     return x / 2 * (1 + mp.tanh(mp.sqrt(2 / mp.pi) * x * (1 + mp.mpf(0.044715) * x * x)))
 
 
-oracle("nn.sigmoid", "x", sigmoid, POINTS, slope={0: sigmoid_slope})
+READ_OFF = "ulp of 1: read off the output"
+oracle(
+    "nn.sigmoid",
+    "x",
+    sigmoid,
+    POINTS,
+    slope={0: sigmoid_slope},
+    size=lambda x: mp.mpf(1) if x > 0 else mp.mpf(0),
+    measure=READ_OFF,
+)
 oracle("nn.log_sigmoid", "x", lambda x: -soft_plus(-x), POINTS, slope={0: lambda x: sigmoid(-x)})
 oracle("nn.softplus", "x", soft_plus, POINTS, slope={0: sigmoid})
 oracle(
@@ -65,7 +74,9 @@ oracle(
 )
 oracle("nn.mish", "x", lambda x: x * mp.tanh(soft_plus(x)), POINTS, scaled=True)
 oracle("nn.softsign", "x", lambda x: x / (1 + abs(x)), line(WHOLE), slope={0: lambda x: 1 / (1 + abs(x)) ** 2})
-oracle("nn.tanh", "x", mp.tanh, POINTS, slope={0: lambda x: mp.sech(x) ** 2})
+oracle(
+    "nn.tanh", "x", mp.tanh, POINTS, slope={0: lambda x: mp.sech(x) ** 2}, size=lambda x: mp.mpf(1), measure=READ_OFF
+)
 oracle("nn.tanhshrink", "x", lambda x: x - mp.tanh(x), POINTS, slope={0: lambda x: mp.tanh(x) ** 2})
 oracle("nn.elu", "x", lambda x: x if x > 0 else mp.expm1(x), POINTS, slope={0: lambda x: mp.exp(min(x, mp.mpf(0)))})
 oracle(

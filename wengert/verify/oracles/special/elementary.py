@@ -117,7 +117,15 @@ oracle(
 )
 oracle("sinh", "x", mp.sinh, line(within(WHOLE, -700, 700)))
 oracle("cosh", "x", mp.cosh, line(within(WHOLE, -700, 700)))
-oracle("tanh", "x", mp.tanh, line(WHOLE), slope={0: lambda x: mp.sech(x) ** 2 if abs(x) < 1e4 else mp.mpf(0)})
+oracle(
+    "tanh",
+    "x",
+    mp.tanh,
+    line(WHOLE),
+    slope={0: lambda x: mp.sech(x) ** 2 if abs(x) < 1e4 else mp.mpf(0)},
+    size=lambda x: mp.mpf(1),
+    measure="ulp of 1: read off the output",
+)
 oracle("arcsinh", "x", mp.asinh, line(WHOLE))
 oracle(
     "arccosh",
