@@ -380,8 +380,24 @@ def check_tape(run: Run) -> None:
         run.close(f"persistent tape, asked {time}", tape.gradient(z, xs, unconnected="zero"), run.gradient)
     run.close("checkpoint", wg.grad(wg.checkpoint(run.f), argnums=run.argnums)(*run.args), run.gradient)
     if all(a.dtype.kind == "f" for a in run.program.args):
-        run.close("jacfwd", wg.jacfwd(run.f, argnums=run.argnums)(*run.args), run.gradient)
-        run.close("jacrev", wg.jacrev(run.f, argnums=run.argnums)(*run.args), run.gradient)
+        _check_jacobians(run)
+
+
+def _check_jacobians(run: Run) -> None:
+    """Of all arguments as one vector: whole Jacobians, by rows and by columns."""
+    shapes = [a.shape for a in run.program.args]
+    ends = np.cumsum([0, *(a.size for a in run.program.args)])
+    adopted = wg.adopt(run.f)
+
+    def joined(vector: Any) -> Any:
+        return adopted(*(vector[i:j].reshape(s) for i, j, s in zip(ends, ends[1:], shapes, strict=False)))
+
+    def gradient(*args: Any) -> list[Any]:
+        return [np.concatenate([g.ravel() for g in run.gradient(*args)])]
+
+    vector = np.concatenate([a.ravel() for a in run.args])
+    run.close("jacfwd", [wg.jacfwd(joined)(vector)], gradient)
+    run.close("jacrev", [wg.jacrev(joined)(vector)], gradient)
 
 
 def check_peer(run: Run) -> None:

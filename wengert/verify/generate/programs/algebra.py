@@ -126,7 +126,7 @@ def matrix(s: Scope) -> str | None:
         return None
     m, n = s[x].shape[-2:]
     if s.choices.chance(0.3):
-        far = f"({x} + 2.0 * np.eye({m}, {n}))"
+        far = f"({x} + np.eye({m}, {n}) * np.arange(2.0, {n}.0 + 2.0))"  # no two singular values alike, even of zeros
         tall = far if m >= n else f"np.swapaxes({far}, -1, -2)"
         return Slots(s, x, far=far, tall=tall, longer=max(m, n)).pick(RECTANGULAR)
     z = f"({x} * (1.0 + 0.5j))" if "complex" in s.story.allowed and s.choices.chance(0.2) else x

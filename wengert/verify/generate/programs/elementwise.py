@@ -227,7 +227,6 @@ AMONG_COMPLEX = table("""
     np.where(np.abs({z}) > 0.7, {z}, {w})
     np.log({z} * 0.2 + 2.0)
     np.square({z})
-    special.erf({z} * 0.3)
 """)
 
 

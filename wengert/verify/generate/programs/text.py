@@ -6,6 +6,7 @@ import itertools
 import linecache
 import math
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -54,14 +55,16 @@ class Program:
     @cached_property
     def names(self) -> set[str]:
         """The modules that the text refers to."""
-        return {name for name in IMPORTS if re.search(rf"\b{name}\.", self.source)}
+        return _used(self.source)
 
     def compiled(self, namespace: dict[str, Any]) -> Callable[..., Any]:
         """The function with other modules in NumPy's place. Its lines are known to tracebacks."""
         file = FILES.format(next(_numbers))
         linecache.cache[file] = (len(self.source), None, self.source.splitlines(keepends=True), file)
         bound = {"__name__": "random_program", **namespace}
-        exec(compile(self.source, file, "exec"), bound)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # a shrunk program may be an odd one
+            exec(compile(self.source, file, "exec"), bound)
         return bound["f"]
 
     def fresh_args(self) -> list[np.ndarray]:
@@ -76,10 +79,14 @@ class Program:
 
     def script(self, rest: str = "") -> str:
         """A runnable script: imports, the function, the arguments as `args`, and `rest`."""
-        used = {n for n in IMPORTS if re.search(rf"\b{n}\.", self.source + rest)} | {"np"}
+        used = _used(self.source + rest) | {"np"}
         head = "\n".join(line for name, line in IMPORTS.items() if name in used)
         args = "".join(f"    {literal(a)},\n" for a in self.args)
         return f"{head}\n\n\n{self.source.rstrip()}\n\n\nargs = (\n{args})\n{rest}"
+
+
+def _used(source: str) -> set[str]:
+    return {name for name in IMPORTS if re.search(rf"(?<![\w.]){name}\.", source)}
 
 
 def literal(a: np.ndarray) -> str:
