@@ -223,9 +223,10 @@ def _filled(op: Op, sample: Sample, dtype: str, hard: bool, base: int, choices: 
 
 
 def _unending(op: Op) -> tuple[str, ...]:
-    """Values on which NumPy and SciPy may not return. LAPACK's iterations need not end on infinite values; SciPy's logm takes
-    a square root for each power of two in the norm of a nilpotent part, minutes where that is 1e308."""
-    if op.name.startswith("logm"):
+    """Values from which NumPy and SciPy may not return. LAPACK's iterations need not end on infinite values, nor does SciPy's
+    hyp1f1; its logm takes a square root for each power of two in the norm of a nilpotent part, minutes where that is 1e308;
+    its spheroidal characteristic values of such a parameter crash the interpreter."""
+    if op.name in ("hyp1f1", "logm", "logm_frechet", "pro_cv", "obl_cv"):
         return ("huge", "infinite")
     return ("infinite",) if whole(op) else ()
 

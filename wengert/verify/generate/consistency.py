@@ -45,11 +45,15 @@ def underflow(dtype: np.dtype) -> float:
 
 
 def extreme(call: Generated) -> bool:
-    """Whether products of two operands, in the call's dtype, may leave its range."""
-    info = limits(call.dtype)
-    sizes = np.concatenate([np.abs(wide(p)).ravel() for p in call.primals])
-    sizes = sizes[(sizes > 0) & np.isfinite(sizes)]
-    return bool(np.any((sizes < float(info.tiny) ** 0.5) | (sizes > float(info.max) ** 0.5)))
+    """Whether products of two operands, in the call's dtype, may leave its range, or whether results do."""
+    tiny, most = float(limits(call.dtype).tiny), float(limits(call.dtype).max)
+
+    def outside(arrays: Sequence[Any], low: float, high: float) -> bool:
+        sizes = [np.abs(wide(a)) for a in arrays]
+        return any(bool(np.any((s > 0) & ~((s >= low) & (s <= high)) & ~np.isnan(s))) for s in sizes)
+
+    finite = [np.where(np.isfinite(wide(p)), wide(p), 0) for p in call.primals]
+    return outside(finite, tiny**0.5, most**0.5) or outside(call.wide(*call.wide.primals), tiny, most)
 
 
 def tolerance(dtype: np.dtype) -> float:

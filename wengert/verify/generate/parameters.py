@@ -100,7 +100,7 @@ def relabelled(subscripts: str, shapes: Sequence[Shape]) -> str:
 # ── other values ──────────────────────────────────────────────────────────────
 
 # Orders of derivatives and the like: only what the samples show.
-CLOSED = {"n", "i", "j", "r", "rise", "powers", "strong", "dtype", "seed", "rcond", "least", "lead"}
+CLOSED = {"n", "type", "i", "j", "r", "rise", "powers", "strong", "dtype", "seed", "rcond", "least", "lead"}
 # Sizes and steps that must stay positive, and amounts of any sign.
 POSITIVE = {"strides", "dilation", "window", "kernel", "sizes"}
 
