@@ -111,3 +111,15 @@ def test_a_row_without_spread_that_nobody_asked_for():
         )(x)
         want = wg.grad(lambda x: np.sum(nn.layer_norm(x, eps=0.0) ** 3))(x[1:])
     np.testing.assert_allclose(got, [[0.0, 0.0, 0.0], want[0]], rtol=1e-12)
+
+
+def test_variance_of_a_row_without_spread():
+    from wengert.ops.standardize import standardize
+    from wengert.transforms.forward import jvp_flat
+
+    x = np.array([[1.0, 1.0], [1.0, 3.0]])
+    with np.errstate(all="ignore"):
+        _, (_, _, dvar) = jvp_flat(
+            lambda x: list(standardize(x, axes=(1,), eps=0.0)), [x], [np.array([[1.0, 0.0]] * 2)]
+        )
+    np.testing.assert_array_equal(dvar, [0.0, -1.0])
