@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -60,23 +61,19 @@ def summary(rows: Sequence[Accuracy]) -> str:
 
 def terminal(rows: Sequence[Accuracy]) -> RenderableType:
     """A table for rich: a line per function and argument, those over their bound in red."""
-    table = Table(header_style="bold")
-    for heading in ("derivative of", "in", "points"):
-        table.add_column(heading, justify="right" if heading == "points" else "left", no_wrap=True)
-    for heading in ("worst ulp", "median", "the value's", "bound", "single", "bound"):
+    table = Table(header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("derivative of, in", no_wrap=True)
+    for heading in ("worst ulp", "median", "value", "bound", "single"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("where")
+    table.add_column("worst at")
     for row in rows:
         table.add_row(
-            row.name,
-            row.argument,
-            str(row.points),
+            f"{row.name}, {row.argument}",
             brief(row.worst_ulp),
             brief(row.median_ulp),
             brief(row.value_ulp),
             brief(row.bound),
             brief(row.single_ulp),
-            brief(row.single_bound),
             place(row),
             style="" if row.ok else "red",
         )
