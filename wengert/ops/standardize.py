@@ -25,6 +25,7 @@ from wengert.ops.basis import (
     expand_to,
     fit,
     fit_tangent,
+    has_nan,
     neg,
     reduce_sum,
     reshape,
@@ -81,7 +82,7 @@ def _standardize_jvp(
 ) -> tuple[Array, ...]:
     (dx,), (z, mean, var) = dxs, out
     std = _spread(var, z.shape, axes, eps)
-    dvar = mul(2, mul(_mean(scale(dx, z), axes), std))
+    dvar = scale(mul(2, std), _mean(scale(dx, z), axes))  # zero where there is no spread, though z is NaN
     return (
         fit_tangent(standardize_adjoint(dx, z, reciprocal(std), axes=axes), z),
         fit_tangent(reshape(_mean(dx, axes), shape=mean.shape), mean),
@@ -147,18 +148,18 @@ def _adjoint_shape(v: Aval, z: Aval, r: Aval, *, axes: Axes) -> Aval:
 
 def _adjoint_eval(v: np.ndarray, z: np.ndarray, r: np.ndarray, *, axes: Axes) -> Any:
     n = max(_count(z.shape, axes), 1)
-    if not np.isfinite(r).all():
-        return _strong_adjoint(v, z, r, axes, n)
     t = np.asarray(v * z)
     np.multiply(z, np.add.reduce(t, axis=axes, keepdims=True) / n, out=t)
     np.subtract(v, t, out=t)
     t -= np.add.reduce(v, axis=axes, keepdims=True) / n
     t *= r
+    if has_nan(t):
+        return _strong_adjoint(v, z, r, axes, n)
     return t if t.ndim else t[()]
 
 
 def _strong_adjoint(v: np.ndarray, z: np.ndarray, r: np.ndarray, axes: Axes, n: int) -> Any:
-    """The same where there is no spread, so that z is NaN and r infinite: zero where v is."""
+    """The same where z is not finite or there is no spread, so that z is NaN and r infinite: zero where v is."""
 
     def mean(x: Any) -> Any:
         return np.add.reduce(x, axis=axes, keepdims=True) / n
