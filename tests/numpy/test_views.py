@@ -413,3 +413,14 @@ def test_scans_lie_in_memory_as_their_operand(scan, axis, order):
 
     x = np.arange(1.0, 7.0).reshape(2, 3)
     assert wg.jvp(f, (x,), (x,))[0] == pytest.approx(f(x), rel=1e-12)
+
+
+def test_arrays_made_of_constant_numbers_can_be_written():
+    def f(x):
+        made = np.cross(np.zeros(3), [0.3, 0.5, 1.0])
+        made[0] = x
+        edges = np.poly(np.ones(2))
+        edges[1] *= x
+        return made[0] * edges[1]
+
+    assert wg.grad(f)(3.0) == -12.0

@@ -14,7 +14,7 @@ import numpy as np
 
 from wengert.core.errors import NotDifferentiable
 from wengert.core.source import describe, here
-from wengert.core.tensor import Tensor, carries, protect, raw
+from wengert.core.tensor import Tensor, carries, constant, protect, raw
 from wengert.numpy.registry import FUNCTIONS, ON_FIRST_USE, UFUNCS
 from wengert.numpy.values import concrete, lost
 
@@ -87,7 +87,8 @@ def array_function(self: Tensor, func: Any, types: Any, args: Any, kwargs: Any) 
             fix="see `wengert coverage --api` for what is; compose it from those, or use wengert.custom_vjp",
             at=describe(here(2)),
         )
-    return ours(*args, **kwargs)
+    out = ours(*args, **kwargs)
+    return out if type(out) is not np.ndarray or "out" in kwargs else constant(out)  # made of scalars, maybe
 
 
 def attach() -> None:

@@ -6,10 +6,13 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import numpy as np
+
 from wengert.core.aval import is_inexact
 from wengert.core.errors import ConcretizationError, DTypeError, NotDifferentiable
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor, carries
+from wengert.core.tensor import constant as cell
 from wengert.numpy.arrays import has_tensor
 from wengert.numpy.registry import NAMES, enter, theirs
 from wengert.numpy.values import concrete, lost
@@ -30,10 +33,14 @@ def when_traced(*names: str, constant: str = "") -> Callable[[F], F]:
 
         @functools.wraps(function)
         def choose(*args: Any, **kwargs: Any) -> Any:
-            if args and type(args[0]) is Tensor:
-                return function(*args, **kwargs)
-            if original is None or has_tensor(args) or (kwargs and has_tensor(tuple(kwargs.values()))):
-                return function(*args, **kwargs)
+            if (
+                (args and type(args[0]) is Tensor)
+                or original is None
+                or has_tensor(args)
+                or (kwargs and has_tensor(tuple(kwargs.values())))
+            ):
+                out = function(*args, **kwargs)
+                return out if type(out) is not np.ndarray or "out" in kwargs else cell(out)
             return original(*args, **kwargs)
 
         for name in present:
