@@ -32,7 +32,7 @@ from wengert.verify.programs import CHECKS, Outcome, check_program
 from wengert.verify.shrinking import shrink
 from wengert.verify.workers import available, single_threaded
 
-CALLS = 12  # in a unit
+CALLS = 6  # in a unit
 PEER = 24
 SHRINKING = 20.0  # seconds, at most
 TOO_LONG = 120.0  # seconds for one unit, after which its process is ended

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import copy
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -41,7 +42,8 @@ def shrink(program: Program, fails: Fails, seconds: float = 20.0) -> Program:
 
 def _runs(program: Program) -> bool:
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             value = program.f(*(args := program.fresh_args()))
         kept = all(np.array_equal(a, b) for a, b in zip(args, program.args, strict=True))
         return kept and np.ndim(value) == 0 and bool(np.isrealobj(value)) and bool(np.isfinite(value))
