@@ -101,7 +101,7 @@ def _standardize_vjp(ct: Any, ins: Vars, xs: Sequence[Array], out: Any, *, axes:
     if ct_mean is not None:
         parts.append(expand_to(div(ct_mean, n), shape, axes))
     if ct_var is not None:
-        weight = mul(reshape(ct_var, shape=_kept(shape, axes)), mul(2 / n, std))
+        weight = scale(reshape(ct_var, shape=_kept(shape, axes)), mul(2 / n, std))
         parts.append(scale(weight, z))
     total = parts[0]
     for part in parts[1:]:
