@@ -243,7 +243,14 @@ def reverse(call: Call) -> Measurement:
     return found.worst
 
 
+def _singular(call: Call) -> bool:
+    """Whether an output has no finite value, so that a second derivative of the whole says nothing."""
+    return not all(np.isfinite(o).all() for o in call(*call.primals))
+
+
 def forward_over_reverse(call: Call) -> Measurement:
+    if _singular(call):
+        return Measurement(0.0, np.inf, "an output is not finite", np.inf)
     outs, dots = jvp_flat(call.gradient, call.primals, call.tangents(1))
     dots = present(dots, outs)
     alike(call, "tangent of the pullback", dots, outs)
@@ -254,6 +261,8 @@ def forward_over_reverse(call: Call) -> Measurement:
 
 
 def reverse_over_reverse(call: Call) -> Measurement:
+    if _singular(call):
+        return Measurement(0.0, np.inf, "an output is not finite", np.inf)
     ws = call.tangents(2)
     back = vjp_flat(call.gradient, call.primals)[1](ws)
     alike(call, "cotangent of the pullback", back, call.primals)

@@ -130,7 +130,8 @@ def cell(calls: _Calls, ks: Sequence[int], mode: str, dtype: str, layout: str) -
         if not m.decided:
             undecided += 1
             if worst < 0:
-                found = {"status": "undecided", "reason": f"the reference's own error is {m.blunt:.1g}", "sample": k}
+                why = f"the reference's own error is {m.blunt:.1g}" if np.isfinite(m.blunt) else m.oracle
+                found = {"status": "undecided", "reason": why, "sample": k}
         elif m.error / m.limit > worst:
             worst = m.error / m.limit
             eps = float(np.finfo(call.dtype).eps)

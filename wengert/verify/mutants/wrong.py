@@ -6,7 +6,7 @@ agree with each other), or batching. Wrong rules are written in ops, as right on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -183,7 +183,7 @@ def mistakes(op: Op) -> Iterator[tuple[str, str, dict[str, Any]]]:
             change = CHANGES[kind]
             both = {"vjp": wrong_vjp(vjp, change, operands[0]), "jvp": wrong_jvp(jvp, change, 0)}
             yield kind, "vjp and jvp alike", both
-    if callable(vjp) and op.saves:
+    if callable(vjp) and (any(op.saves.values()) if isinstance(op.saves, Mapping) else op.saves):
         yield "undeclared residual", "saves", {"saves": ()}
     if callable(vjp) and _unsaved(op) is not None:
         yield "needless residual", "saves", {"saves": tuple(_unsaved(op) or ())}
