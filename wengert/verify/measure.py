@@ -245,7 +245,7 @@ def reverse(call: Call) -> Measurement:
 
 def _singular(call: Call) -> bool:
     """Whether an output has no finite value, so that a second derivative of the whole says nothing."""
-    return not all(np.isfinite(o).all() for o in call(*call.primals))
+    return any(map(np.size, call.primals)) and not all(np.isfinite(o).all() for o in call(*call.primals))
 
 
 def forward_over_reverse(call: Call) -> Measurement:
