@@ -366,3 +366,9 @@ def test_cotangents_equal_those_of_torch(name, kind):
     fun = peers_of(np)[name]
     back = vjp_flat(lambda a: [fun(a)], [a])[1]([np.asarray(ct)])[0]
     np.testing.assert_allclose(back.conj(), x.grad.numpy(), rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+def test_norm_of_an_infinite_complex_number(dtype):
+    x = np.array([complex(np.inf, 0.0), 1.0], dtype)
+    assert wnp.linalg.norm(x) == np.linalg.norm(x) == np.inf

@@ -59,7 +59,9 @@ def _slope2(x: Array, out: Array, axes: tuple[int, ...]) -> Array:
 def _norm2_eval(x: Array, *, axes: tuple[int, ...]) -> Array:
     if axes == tuple(range(x.ndim)):
         flat = x.ravel(order="K")
-        return np.sqrt(np.vdot(flat, flat).real)
+        if flat.dtype.kind == "c":  # part by part: a complex product makes NaN of an infinite element
+            return np.sqrt(flat.real.dot(flat.real) + flat.imag.dot(flat.imag))
+        return np.sqrt(flat.dot(flat))
     return np.sqrt(np.add.reduce((x.conj() * x).real, axis=axes))
 
 

@@ -101,6 +101,18 @@ partition_order = piecewise_constant(
 # ── lexsort ───────────────────────────────────────────────────────────────────
 
 
+def _lexsort_shape(keys: Aval, *, axis: int) -> Aval:
+    if not 0 <= axis < keys.ndim - 1:
+        raise ShapeError(
+            "lexsort",
+            got=f"axis={axis} for keys {keys}",
+            want="an axis of one key",
+            fix="renumber it",
+            at=describe(here(2)),
+        )
+    return Aval(keys.shape[1:], np.dtype(np.intp))
+
+
 def _lexsort_batch(xs: Sequence[Array], batched: Sequence[bool], size: int, *, axis: int) -> Array:
     (keys,) = xs
     return lexsort(transpose(keys, axes=(1, 0, *range(2, keys.ndim))), axis=axis + 1)
@@ -110,7 +122,7 @@ lexsort = piecewise_constant(
     "lexsort",
     lambda keys, *, axis: np.lexsort(tuple(keys), axis=axis),
     ORDER,
-    shape=lambda keys, *, axis: Aval(keys.shape[1:], np.dtype(np.intp)),
+    shape=_lexsort_shape,
     batch=_lexsort_batch,
     samples=(Sample((2, 5), axis=0), Sample((3, 4, 2), axis=0)),
 )

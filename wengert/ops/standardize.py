@@ -173,7 +173,7 @@ def _adjoint_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array, *, axes:
     (v, z, r), (dv, dz, dr) = xs, dxs
     total = None if dv is None else standardize_adjoint(dv, z, r, axes=axes)
     if dz is not None:
-        term = neg(scale(add(scale(dz, _mean(scale(v, z), axes)), mul(z, _mean(scale(dz, v), axes))), r))
+        term = neg(scale(add(scale(dz, _mean(scale(v, z), axes)), scale(_mean(scale(dz, v), axes), z)), r))
         total = term if total is None else add(total, term)
     if dr is not None:
         term = scale(dr, standardize_adjoint(v, z, _ones(r), axes=axes))
@@ -187,7 +187,7 @@ def _adjoint_vjp(u: Array, ins: Vars, xs: Sequence[Array], out: Array, *, axes: 
         dv = fit(standardize_adjoint(u, z, r, axes=axes), ins[0])
     if ins[1] is not None:
         ru = scale(u, r)
-        total = add(scale(ru, _mean(scale(v, z), axes)), scale(v, _mean(scale(ru, z), axes)))
+        total = add(scale(ru, _mean(scale(v, z), axes)), scale(_mean(scale(ru, z), axes), v))
         dz = fit(neg(total), ins[1])
     if ins[2] is not None:
         dr = fit(scale(u, standardize_adjoint(v, z, np.ones(ins[2].shape, ins[2].dtype), axes=axes)), ins[2])
