@@ -289,13 +289,16 @@ def _compared(
         if not sure.any():
             continue
         scale = float(np.max(np.abs(w[sure])))
+        floor = underflow(call.dtype)
+        if what == "precision" and (call.dtype.itemsize <= 2 or whole(call.op)):  # sums that cancel
+            floor += 16 * float(info.eps) * max(float(np.max(np.abs(wide(d)), initial=0.0)) for d in (*vs, *us))
         off = np.abs(np.where(sure, g, 0) - np.where(sure, w, 0))
-        if np.all(off <= rtol * scale + underflow(call.dtype)):
+        if np.all(off <= rtol * scale + floor):
             continue
         if what == "precision" and extreme(call):
             return f"the range of {call.dtype} ends within the rule"
         moves = moves or _moves(call, vs, us)
-        if not np.all(off <= ulps * float(info.eps) * moves[k] + rtol * scale):
+        if not np.all(off <= ulps * float(info.eps) * moves[k] + rtol * scale + floor):
             raise call.fail(what, f"got {g}, want {w}; conditioning allows {ulps * float(info.eps) * moves[k]}")
     return left_out
 
@@ -345,14 +348,24 @@ def _vmap(call: Generated) -> str:
     return ""
 
 
+# Where elements tie, these may name them in any order.
+UNSTABLE = {"argsort", "argpartition", "partition_order", "quantile_plan"}
+
+
 def _same(call: Generated, what: str, got: np.ndarray, want: np.ndarray) -> None:
     if not is_inexact(want.dtype):
+        if call.op.name in UNSTABLE and call.values == "edge":
+            return
         if not np.array_equal(got, want):
             raise call.fail(what, f"got {got}, a loop gives {want}")
         return
     g, w = wide(got), wide(want)
     rtol = tolerance(call.dtype)
     both = np.isfinite(g) & np.isfinite(w)
-    close = np.abs(np.where(both, g - w, 0)) <= rtol * np.max(np.abs(w[both]), initial=0.0)
-    if not np.all(np.where(both, close, (g == w) | (np.isnan(g) & np.isnan(w)))):
+    with np.errstate(all="ignore"):
+        close = np.abs(np.where(both, g - w, 0)) <= rtol * np.max(np.abs(w[both]), initial=0.0) + underflow(call.dtype)
+    alike = (g == w) | (np.isnan(g) & np.isnan(w))
+    if want.dtype.kind == "c":  # infinity and NaN in one number, whichever part they are in
+        alike = ~np.isfinite(g) & ~np.isfinite(w)
+    if not np.all(np.where(both, close, alike)) and not _near_overflow([g, w], call.dtype):
         raise call.fail(what, f"got {got}, a loop gives {want}")
