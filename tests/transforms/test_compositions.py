@@ -151,3 +151,27 @@ def test_a_checkpointed_function_is_adopted_without_a_tape_too():
 
     np.testing.assert_allclose(wg.vmap(wg.checkpoint(f))(X), X + X**2 + 0.5)
     assert wg.jvp(wg.checkpoint(f), (2.0,), (1.0,)) == (6.5, 5.0)
+
+
+def test_a_checkpointed_function_may_write_into_a_copy_of_what_it_closes_over():
+    def f(x, within=wg.checkpoint):
+        y = np.sin(x)
+
+        def g(a):
+            c = y.copy()
+            before = np.sum(c * c)
+            c[0] = a[0] ** 2
+            d = y.copy()[::-1]
+            d *= a
+            return c * before + d, c
+
+        one, other = within(g)(x * 2.0)
+        return np.sum(one * other)
+
+    def h(x):
+        return f(x, lambda g: g)
+
+    np.testing.assert_allclose(wg.grad(f)(X), wg.grad(h)(X))
+    np.testing.assert_allclose(wg.hvp(f, (X,), (X,)), wg.hvp(h, (X,), (X,)))
+    with pytest.raises(wg.errors.TapeError, match="writes into an array from outside"):
+        wg.grad(lambda x: np.sum(wg.checkpoint(lambda a, y=x * 1.0: y.fill(2.0) or y * a)(x)))(X)

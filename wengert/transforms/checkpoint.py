@@ -158,11 +158,12 @@ class Surroundings:
             trace.met = before
             self.keep()
 
-    def keep(self) -> None:
-        """The first run is over."""
+    def keep(self) -> list[tuple[Tensor, tuple[Any, ...]]]:
+        """The first run is over: what is left, with (value, node, trace, None) of each."""
         found = [(dies(), then) for dies, then in self._met.values()]
         self._kept = [(cell, then) for cell, then in found if cell is not None]
         self._met = {}
+        return self._kept
 
     @contextmanager
     def restored(self) -> Iterator[None]:
@@ -197,7 +198,7 @@ class Scratch(Trace):
         self.level = within(tape)
         self.tape = tape
         self.others = Surroundings()
-        self.cells: dict[int, Cell] = {}
+        self.cells = Surroundings()  # of the tape
 
     @property
     def guard(self) -> Any:  # type: ignore[override]
@@ -205,7 +206,7 @@ class Scratch(Trace):
 
     def meet(self, cell: Tensor) -> None:
         """`cell` is used: the second run must find in it what the first one did."""
-        self.cells.setdefault(id(cell), Cell(cell))
+        self.cells.note(cell)
 
     def apply(self, op: Op, args: tuple[Array, ...], params: dict[str, Any]) -> Any:
         if self.mode is not None:
@@ -231,8 +232,8 @@ class Scratch(Trace):
 class Cell:
     """A Tensor the function closes over, with what it held at the time; `bound` lends it another identity."""
 
-    def __init__(self, tensor: Tensor) -> None:
-        self.tensor, self.value, self.var = tensor, tensor._value, tensor._node
+    def __init__(self, tensor: Tensor, value: Array, var: Var) -> None:
+        self.tensor, self.value, self.var = tensor, value, var
 
     @contextmanager
     def bound(self, other: Tensor) -> Iterator[None]:
@@ -268,9 +269,9 @@ def _record(tape: Tape, fun: Flat, args: Sequence[Any]) -> list[Any]:
     finally:
         tape.mode = tape.met = None
     connected = [i for i, o in enumerate(outs) if scratch.owns(o)]
-    written = [t for t, value in before if t._value is not value] + [
-        c for c in scratch.cells.values() if c.tensor._trace is scratch
-    ]
+    captured = [Cell(tensor, then[0], then[1]) for tensor, then in scratch.cells.keep()]
+    written = [t for t, value in before if t._value is not value]
+    written += [c for c in captured if c.tensor._trace is scratch and not any(c.tensor is o for o in outs)]
     outs = [scratch.lower(o) for o in outs]
     scratch.close("a finished checkpoint")
     if written:
@@ -281,7 +282,6 @@ def _record(tape: Tape, fun: Flat, args: Sequence[Any]) -> list[Any]:
             fix="copy the array first (x = x.copy()), and return it",
             at=describe(here(3)),
         )
-    captured = list(scratch.cells.values())
     scratch.others.keep()
     if not connected:
         return outs
