@@ -110,8 +110,22 @@ def _edits(tree: ast.Module) -> Iterator[Edit]:
                     child,
                     *(ast.iter_child_nodes(child) if isinstance(child, ast.keyword | ast.Tuple) else ()),
                 ]:
+                    if isinstance(inner, ast.Slice) or _of_module(inner):
+                        continue  # no values; and `np.r_` alone iterates for ever
                     if isinstance(inner, ast.expr) and not isinstance(node, ast.Lambda):
                         yield _hoist(place[id(node)], place[id(inner)])
+
+
+MODULES = {"math", "nn", "np", "scipy", "special", "wg"}
+
+
+def _of_module(node: ast.AST) -> bool:
+    """Whether an expression names something in a module, such as `np.tanh`."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+        if isinstance(node, ast.Name) and node.id in MODULES:
+            return True
+    return False
 
 
 def _sums(node: Any) -> list[ast.BinOp]:
