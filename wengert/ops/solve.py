@@ -266,7 +266,10 @@ def _second_eval(a: Array, e: Array) -> np.ndarray:
 
 
 def _third(a: Array, e: Array, f: Array) -> Array:
-    """D³det(A)[E, F, ·], for regular A."""
+    """D³det(A)[E, F, ·], for regular A; zero, whatever A is, where det is a polynomial of lower degree."""
+    if a.shape[-1] < 3:
+        shape = np.broadcast_shapes(a.shape, e.shape, f.shape)
+        return np.zeros(shape, np.result_type(a.dtype, e.dtype, f.dtype))
     x = inv(a, singular="refuse")
     xt, d = t(x), _per_matrix(det(a))
     xe, xf = mm(x, e), mm(x, f)

@@ -78,29 +78,22 @@ gammasgn = SPECIAL["gammasgn"] = piecewise_constant(
 )
 
 
-def _pole_derivative(x: np.ndarray, *, n: int) -> np.ndarray:
-    """The n-th derivative of 1/Γ at 0, -1, -2, …; n = 1, 2."""
+_reflects = predicate("rgamma_reflects", lambda x: (np.real(x) < 0.5) & (np.real(x) > -170), accepts=ANY)
+
+
+def _pole_slope(x: np.ndarray) -> np.ndarray:
+    """The derivative of 1/Γ at 0, -1, -2, …"""
     m = np.where(at_pole.eval(x), -np.real(x), 0.0)
-    slope = np.where(m % 2 == 0, 1.0, -1.0) * sp.gamma(m + 1)
-    return slope if n == 1 else -2 * slope * sp.psi(m + 1)
-
-
-_pole_derivative.complex = True  # type: ignore[attr-defined]
-
-# Its own slope is NaN: one derivative more than is known, and reached at the poles alone.
-_pole_bend = special(
-    "rgamma_pole_bend",
-    "x",
-    lambda: np.float64(np.nan),
-    fn=in_double(lambda x: _pole_derivative(x, n=2)),
-    domain=([0.0, -1.0, -4.0],),
-)
+    return np.where(m % 2 == 0, 1.0, -1.0) * sp.gamma(m + 1)
 
 
 def _rgamma_bend(x: Array) -> Array:
-    """(1/Γ)''."""
+    """(1/Γ)''. Left of 1/2 by 1/Γ(x) = sin(πx) Γ(1 - x) / π, in which nothing cancels near the poles of Γ."""
     regular = mul(rgamma(x), sub(square(psi(x)), polygamma(1, x)))
-    return where(at_pole(x), _pole_bend(x), regular)
+    y, angle = sub(1.0, x), mul(PI, x)
+    p, s = psi(y), mul(1 / PI, sin(angle))
+    reflected = sub(mul(s, add(sub(square(p), PI**2), polygamma(1, y))), mul(2.0, mul(cos(angle), p)))
+    return where(_reflects(x), mul(gamma(y), reflected), regular)
 
 
 def _rgamma_slope(x: np.ndarray) -> np.ndarray:
@@ -109,14 +102,14 @@ def _rgamma_slope(x: np.ndarray) -> np.ndarray:
         left = (x < 0.5) & (x > -160)
         y, gap = np.where(left, 1 - x, 1.0), np.pi * (x - 2 * np.round(x / 2))
         regular = np.where(left, sp.gamma(y) * (np.cos(gap) - np.sin(gap) / np.pi * sp.psi(y)), regular)
-    return np.where(at_pole.eval(x), _pole_derivative(x, n=1), regular)
+    return np.where(at_pole.eval(x), _pole_slope(x), regular)
 
 
 _rgamma_slope.complex = True  # type: ignore[attr-defined]
 
 rgamma_slope = special("rgamma_slope", "x", _rgamma_bend, fn=in_double(_rgamma_slope), domain=(POSITIVE,))
 rgamma = special(
-    "rgamma", "x", lambda x: rgamma_slope(x), domain=(POSITIVE,), note="differentiable at the poles of Γ, twice"
+    "rgamma", "x", lambda x: rgamma_slope(x), domain=(POSITIVE,), note="differentiable at the poles of Γ too"
 )
 
 # ── ψ(x + d) - ψ(x) ───────────────────────────────────────────────────────────
