@@ -94,8 +94,10 @@ def check_call(call: Generated) -> Outcome:
             if call.op.constant or not call.diff or not all(is_inexact(np.asarray(p).dtype) for p in call.primals):
                 return found
             _first_order(call, found)
-            if call.op.name in BLUNT:
-                found["forward"] = BLUNT[call.op.name]
+            if call.op.name in BLUNT or undetermined(call):
+                found["forward"] = BLUNT.get(
+                    call.op.name, "a basis of a null space of more than one dimension is LAPACK's choice"
+                )
             elif call.values == "smooth" and _finite(
                 call(*call.primals)
             ):  # narrow dtypes have been compared with their wide twins
@@ -114,6 +116,12 @@ def refusal(error: Exception) -> bool:
     if isinstance(error, NotDifferentiable | np.linalg.LinAlgError | np.exceptions.DTypePromotionError):
         return True
     return any(w in str(error) for w in ("is unsupported in linalg", "must not contain infs or NaNs"))
+
+
+def undetermined(call: Generated) -> bool:
+    """Whether the full factors of a matrix have a freedom that their derivative does not follow."""
+    free = call.sample.params.get("full") or call.sample.params.get("complete")
+    return bool(free) and abs(call.args[0].shape[-1] - call.args[0].shape[-2]) > 1
 
 
 def _measured(call: Call, mode: str) -> str:
@@ -161,8 +169,9 @@ def _dual(call: Generated, vs: Sequence[Any], us: Sequence[Any], dots: Sequence[
         outs = call(*call.primals)
         if whole(call.op) and not _finite(outs):
             return "matrices: one element that is not finite reaches all the others"
-        half = call.dtype.itemsize <= 2
-        if not (half and extreme(call)) and not _near_overflow([*dots, *back, *outs, *call.primals], call.dtype):
+        if not ((call.dtype.itemsize <= 2 or whole(call.op)) and extreme(call)) and not _near_overflow(
+            [*dots, *back, *outs, *call.primals], call.dtype
+        ):
             heard = _silenced(us, outs)  # the tangent of an output that is not finite may be anything
             _, answer = _derivatives(call, vs, heard)
             left = _finite([np.where(np.isfinite(wide(o)), wide(d), 0) for d, o in zip(dots, outs, strict=True)])
@@ -290,8 +299,12 @@ def _compared(
             continue
         scale = float(np.max(np.abs(w[sure])))
         floor = underflow(call.dtype)
-        if what == "precision" and (call.dtype.itemsize <= 2 or whole(call.op)):  # sums that cancel
-            floor += 16 * float(info.eps) * max(float(np.max(np.abs(wide(d)), initial=0.0)) for d in (*vs, *us))
+        if what == "precision":  # sums that cancel
+            floor += (
+                (16 if call.dtype.itemsize <= 2 or whole(call.op) else 4)
+                * float(info.eps)
+                * max(float(np.max(np.abs(wide(d)), initial=0.0)) for d in (*vs, *us))
+            )
         off = np.abs(np.where(sure, g, 0) - np.where(sure, w, 0))
         if np.all(off <= rtol * scale + floor):
             continue
@@ -350,11 +363,12 @@ def _vmap(call: Generated) -> str:
 
 # Where elements tie, these may name them in any order.
 UNSTABLE = {"argsort", "argpartition", "partition_order", "quantile_plan"}
+UNSORTED = {"searchsorted", "bin_index"}  # edges are not put back in order, and NumPy then finds any place
 
 
 def _same(call: Generated, what: str, got: np.ndarray, want: np.ndarray) -> None:
     if not is_inexact(want.dtype):
-        if call.op.name in UNSTABLE and call.values == "edge":
+        if call.op.name in UNSTABLE | UNSORTED and call.values == "edge":
             return
         if not np.array_equal(got, want):
             raise call.fail(what, f"got {got}, a loop gives {want}")
