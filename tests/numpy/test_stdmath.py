@@ -151,7 +151,9 @@ def test_iterables(name, args):
     if name == "fsum":
         assert float(dots[0]) == pytest.approx(sum(steps[0]), rel=1e-14)
     else:
-        want = differences(lambda t: [np.float64(theirs(*(a + t * s for a, s in zip(arrays, steps, strict=True))))]).value
+        want = differences(
+            lambda t: [np.float64(theirs(*(a + t * s for a, s in zip(arrays, steps, strict=True))))]
+        ).value
         assert float(dots[0]) == pytest.approx(float(want[0]), rel=1e-7)
     lazily, _ = jvp_flat(lambda *xs: [ours(*map(iter, xs))], arrays, steps)
     assert float(lazily[0]) == theirs(*args)

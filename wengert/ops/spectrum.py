@@ -241,7 +241,11 @@ def _merged_shape(w: Aval, v: Aval) -> Aval:
     matrix_of("merged", v)
     if w.shape != v.shape[:-1]:
         raise ShapeError(
-            "merged", got=f"eigenvalues {w} of {v}", want="one for each column", fix="check the order", at=describe(here(2))
+            "merged",
+            got=f"eigenvalues {w} of {v}",
+            want="one for each column",
+            fix="check the order",
+            at=describe(here(2)),
         )
     return v.with_dtype(bool)
 
