@@ -424,3 +424,22 @@ def test_arrays_made_of_constant_numbers_can_be_written():
         return made[0] * edges[1]
 
     assert wg.grad(f)(3.0) == -12.0
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_einsum_lies_in_memory_as_numpys(seed):
+    rng = np.random.default_rng(seed)
+    dims = dict(zip("abcd", (2, 3, 4, 5), strict=True))
+    one, other = (rng.permutation([*"abcd"])[: rng.integers(1, 4)] for _ in range(2))
+    names = sorted({*one, *other})
+    out = rng.permutation(names)[: rng.integers(min(2, len(names)), len(names) + 1)]
+    subscripts = f"{''.join(one)},{''.join(other)}->{''.join(out)}"
+    x, y = (np.asarray(rng.normal(size=[dims[n] for n in term]), order=rng.choice([*"CF"])) for term in (one, other))
+    found = []
+
+    def f(x):
+        found.append(wg.stop_gradient(np.einsum(subscripts, x, y)))
+        return np.sum(x)
+
+    wg.grad(f)(x)
+    assert np.asarray(found[0]).strides == np.einsum(subscripts, x, y).strides, subscripts

@@ -175,3 +175,29 @@ def test_a_checkpointed_function_may_write_into_a_copy_of_what_it_closes_over():
     np.testing.assert_allclose(wg.hvp(f, (X,), (X,)), wg.hvp(h, (X,), (X,)))
     with pytest.raises(wg.errors.TapeError, match="writes into an array from outside"):
         wg.grad(lambda x: np.sum(wg.checkpoint(lambda a, y=x * 1.0: y.fill(2.0) or y * a)(x)))(X)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: x[:, [2, 0, 1]],
+        lambda x: np.block([[x[[0, 1]]], [x]]),
+        lambda x: np.ones((3, 3)) @ x.T,
+        lambda x: np.einsum("ij,kj->ki", np.ones((2, 3)), np.concatenate([np.ones((1, 3)), x])),
+    ],
+)
+def test_examples_lie_apart_in_memory(make):
+    def f(x):
+        y = make(x)
+        flat, turned = y.reshape(-1), y.T.reshape(-1)
+        flat[1] = 0.3
+        turned[2] *= 0.5
+        return np.sum(y * y)
+
+    many = np.linspace(-1.0, 2.0, 24).reshape(4, 2, 3)
+    want = [f(x) for x in many]
+    np.testing.assert_allclose(wg.vmap(f)(many), want)
+    turned = np.asfortranarray(many)
+    np.testing.assert_allclose(wg.vmap(f)(turned), [f(x) for x in turned])
+    gradient = wg.grad(lambda many: np.sum(wg.vmap(f)(many)))(many)
+    np.testing.assert_allclose(gradient, [wg.grad(f)(x) for x in many])

@@ -13,8 +13,9 @@ from wengert.core.errors import ShapeError
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor, view
 from wengert.numpy.arrays import astype, axis_of, has_tensor, lift, writes_out
+from wengert.numpy.layout import example
 from wengert.numpy.registry import enter, theirs
-from wengert.numpy.subscripts import Step, plan_einsum
+from wengert.numpy.subscripts import Step, parse, plan_einsum
 from wengert.numpy.traced import when_traced
 from wengert.numpy.ufunc import Ufunc
 from wengert.ops.basis import conj, reduce_sum, reshape, transpose
@@ -22,7 +23,7 @@ from wengert.ops.contract import LABELS, contract
 from wengert.ops.contract import matmul as matmul_op
 from wengert.ops.elementwise import mul
 from wengert.ops.index import ARRAY, index, index_put
-from wengert.ops.shape import diagonal
+from wengert.ops.shape import diagonal, in_order, is_compact, memory_order
 
 # ── generalized ufuncs ────────────────────────────────────────────────────────
 
@@ -294,7 +295,30 @@ def einsum(
         ((_, (prepare,), _),) = plan_einsum(subscripts, (xs[0].shape,), False)
         if type(xs[0]) is Tensor and not prepare.sum and not prepare.drop:
             return _shown(xs[0], prepare)
-    return writes_out(einsum_of(subscripts, xs, optimize), out)
+    result = einsum_of(subscripts, xs, optimize)
+    if out is not None or dtype is not None or optimize is not False or result.ndim < 2:
+        return writes_out(result, out)
+    axes = _numpys_order(subscripts, xs, result)
+    return result if axes is None or is_compact(result, axes) else in_order(result, axes)
+
+
+def _numpys_order(subscripts: str, xs: Sequence[Array], result: Array) -> list[int] | None:
+    """The axes of the result, outermost in memory first, as NumPy's iterator over these operands lays it out; None
+    where an operand's diagonal is taken, which is another operand for the iterator."""
+    terms, out = parse(subscripts, tuple(x.shape for x in xs))
+    if any(len(set(term)) < len(term) for term in terms):
+        return None
+    every = (*out, *sorted({name for term in terms for name in term}.difference(out)))
+    nditer: Any = np.nditer
+    iterator = nditer(
+        [*map(example, xs), None],
+        flags=["external_loop", "buffered", "delay_bufalloc", "grow_inner", "reduce_ok", "refs_ok", "zerosize_ok"],
+        op_flags=[["readonly"]] * len(xs) + [["readwrite", "allocate"]],
+        op_dtypes=[*(x.dtype for x in xs), result.dtype],
+        op_axes=[[names.index(n) if n in names else -1 for n in every] for names in (*terms, out)],
+        order="K",
+    )
+    return memory_order(iterator.operands[-1].strides)
 
 
 def _shown(x: Tensor, prepare: Any) -> Array:

@@ -17,7 +17,8 @@ import numpy as np
 from wengert.core.errors import NotDifferentiable
 from wengert.core.op import Op
 from wengert.core.source import describe, here
-from wengert.core.tensor import CONSTANTS, Array, Tensor, Trace, held, running
+from wengert.core.tensor import CONSTANTS, Array, Tensor, Trace, held, raw, running
+from wengert.ops.shape import in_order
 
 
 class Batch(Trace):
@@ -53,8 +54,8 @@ class Batch(Trace):
         except NotDifferentiable as error:
             raise error.located(describe(here(3))) from None
         if op.multi:
-            return tuple(Tensor(o, None, self) for o in out)
-        return Tensor(out, None, self)
+            return tuple(Tensor(apart(o), None, self) for o in out)
+        return Tensor(out if op.put is not None and len(args) == 1 else apart(out), None, self)  # views stay views
 
     def write(self, cell: Tensor, spec: Any, value: Array, node: Any, traced: bool) -> bool:
         target = cell._value[(slice(None), *spec) if type(spec) is tuple else (slice(None), spec)]
@@ -63,6 +64,21 @@ class Batch(Trace):
             return False
         target[...] = value.reshape(self.size, *(1,) * missing, *value.shape[1:]) if traced and missing else value
         return True
+
+
+def apart(x: Array) -> Array:
+    """`x`, with the examples along axis 0 one after the other in memory.
+
+    Then each lies as NumPy would lay it out alone, which decides what `reshape` and its kin give a view of.
+    """
+    bottom = raw(x)
+    if type(bottom) is not np.ndarray or bottom.flags.c_contiguous or x.ndim < 2:
+        return x
+    lead = bottom.ndim - x.ndim  # axes of outer batches
+    steps = [abs(s) if d > 1 else 0 for s, d in zip(bottom.strides[lead:], bottom.shape[lead:])]
+    if not steps[0] or steps[0] >= max(steps[1:]):
+        return x
+    return in_order(x, (0, *sorted(range(1, x.ndim), key=lambda i: -steps[i])))
 
 
 def batch_flat(

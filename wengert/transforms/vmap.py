@@ -8,12 +8,11 @@ from typing import Any
 
 from wengert.core.errors import ShapeError
 from wengert.core.source import describe, here
-from wengert.core.tensor import Array, raw
+from wengert.core.tensor import Array
 from wengert.core.tree import flatten, prefix_leaves, unflatten
 from wengert.ops.basis import broadcast_to, transpose
-from wengert.ops.shape import in_order, is_compact, memory_order
 from wengert.trace.adopt import adopt as adopt_function
-from wengert.transforms.batch import batch_flat
+from wengert.transforms.batch import apart, batch_flat
 from wengert.transforms.entry import adopted, entry
 from wengert.transforms.gradients import ArgNums, grad, positions
 
@@ -97,14 +96,9 @@ def _size(leaves: Sequence[Any], axes: Sequence[int | None], axis_size: int | No
 
 
 def _to_front(x: Array, axis: int) -> Array:
-    """`x` with `axis` first, and each example without gaps in memory: as what is computed from it would be in
-    NumPy, where that decides what is a view."""
+    """`x` with `axis` first."""
     axis %= x.ndim
-    if axis == 0:
-        return x
-    x = transpose(x, axes=(axis, *(i for i in range(x.ndim) if i != axis)))
-    order = (0, *(1 + i for i in memory_order(raw(x).strides[1 - x.ndim :])))
-    return x if is_compact(x, order) else in_order(x, order)
+    return apart(x if axis == 0 else transpose(x, axes=(axis, *(i for i in range(x.ndim) if i != axis))))
 
 
 def _place(out: Array, batched: bool, axis: int | None, size: int) -> Array:
