@@ -34,6 +34,7 @@ import numpy as np
 
 from wengert.core.aval import Kind
 from wengert.core.errors import NotDifferentiable
+from wengert.core.form import HostCall
 from wengert.core.tensor import Array, Tensor, Trace
 
 OPS: dict[str, Op] = {}
@@ -58,11 +59,6 @@ class Refuse:
 
     reason: str
     remedy: str = ""
-
-
-@dataclass(frozen=True)
-class HostCall:
-    """In place of a lowering: compiled code calls `eval`."""
 
 
 class Sample:
@@ -136,6 +132,8 @@ Saves = Sequence[Residual] | Mapping[int, Sequence[Residual]]
 class Op:
     """See the module's docstring for the rules' signatures.
 
+    lower
+        What the op is to the compiler: a form of `core/form.py`.
     saves
         Residuals: input numbers, slices of them (variadic ops), "out". A mapping gives them per
         wanted input: `{0: (1,), 1: (0,)}` saves x₁ only if x₀'s cotangent is wanted.

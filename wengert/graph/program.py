@@ -25,13 +25,23 @@ class Var:
 
     __slots__ = ("dtype", "shape")
 
+    weak = False  # whether it stands for a Python scalar, which adapts to its partners' dtype
+
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
         self.shape = shape
         self.dtype = dtype
 
     @property
     def aval(self) -> Aval:
-        return Aval(self.shape, self.dtype)
+        return Aval(self.shape, self.dtype, self.weak)
+
+
+class WeakVar(Var):
+    """The value of a Python scalar in a staged program."""
+
+    __slots__ = ()
+
+    weak = True
 
 
 Vars = Sequence[Any]  # per operand a Var, or None for a constant, whose cotangent nobody wants

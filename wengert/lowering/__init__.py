@@ -1,0 +1,1 @@
+"""Program → loop nests → LLVM IR."""

@@ -1,0 +1,103 @@
+"""What lowering hands to the runtime: text, and what the text needs around it.
+
+The one function of the text is
+
+    i32 @run(ptr %frame)
+
+`%frame` is an array of pointers:
+
+    [0]                    the `Context` of the call
+    [1 … n]                the operands' elements, in order
+    [n+1 … n+m]            the results' elements, in the order of `outs` that are of kind "new"
+    [.. + len(constants)]  the constants' elements
+    [last]                 the workspace: `workspace` bytes, aligned to 64
+
+All arrays are C-contiguous and aligned to their items. `run` returns 0, or a nonzero number: -1 if a host
+call has failed (and has kept the exception), otherwise 1 + the index in `failures` of what went wrong.
+
+`Context` is a struct of the runtime's, of which compiled code reads
+
+    offset 0   ptr   i32 host(ptr self, i64 number, ptr pointers)
+                     run `host_calls[number]`: `pointers` are those of its operands' elements, then of its results'
+    offset 8   ptr   void parallel(ptr self, ptr kernel, ptr frame, i64 chunks)
+                     call `void kernel(ptr frame, i64 chunk)` for every chunk below `chunks`, in any order and on any
+                     thread, and come back when all are done; null: the caller loops
+    offset 16  ptr   self, passed to both
+
+Results never depend on who runs which chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from wengert.core.aval import Aval
+from wengert.core.op import Op
+from wengert.core.source import Source
+from wengert.graph.program import Program
+
+
+@dataclass(frozen=True)
+class HostReference:
+    """An op that compiled code runs by its `eval`. `ins` and `outs` describe the arrays behind the pointers."""
+
+    op: Op
+    params: dict[str, Any]
+    ins: tuple[Aval, ...]  #: weak ones are Python scalars for `eval`
+    outs: tuple[Aval, ...]
+    source: Source | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Out:
+    """One result. new: written by `run`; input, constant: the array itself, copied; same: another result, copied."""
+
+    kind: Literal["new", "input", "constant", "same"]
+    aval: Aval
+    index: int = 0  #: of the input, constant or result
+
+
+@dataclass
+class Kernel:
+    """One loop nest or library call, for `explain()`."""
+
+    name: str
+    ops: list[str]
+    domain: tuple[int, ...]
+    bytes: int
+    flops: float
+    chunks: int = 1
+    note: str = ""
+
+
+@dataclass
+class Lowered:
+    """See the module's docstring."""
+
+    text: str
+    symbols: frozenset[
+        str
+    ]  #: external functions: names of BLAS and LAPACK as SciPy exports them ("blas.dgemm", "lapack.dpotrf")
+    ins: Sequence[Aval]
+    outs: Sequence[Out]
+    constants: Sequence[np.ndarray]
+    host_calls: Sequence[HostReference]
+    failures: Sequence[tuple[type[Exception], str, Source | None]]
+    workspace: int
+    kernels: Sequence[Kernel]
+    program: Program  #: what was lowered, after all passes
+    inplace: dict[int, int] = field(default_factory=dict)  #: result → donated operand whose memory it takes over
+
+    @property
+    def flops(self) -> float:
+        return sum(k.flops for k in self.kernels)
+
+    @property
+    def chunks(self) -> int:
+        """The largest number of chunks that can run at once."""
+        return max((k.chunks for k in self.kernels), default=1)
