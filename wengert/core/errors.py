@@ -9,6 +9,7 @@
     ├── Unconnected                       a gradient asked for something the result does not depend on
     ├── TapeError                         a tape used against its protocol (spent, still recording, …)
     ├── NonFinite (FloatingPointError)    `debug_nans`: the first op that produced a NaN
+    ├── CompileError (RuntimeError)       generated code that LLVM refuses, or cannot link: a bug of this library
     ├── MissingExtra (ImportError)        an optional dependency is not installed
     └── MissingPackage (ImportError)      a package that was named is not installed
 
@@ -19,6 +20,7 @@ follows when one is known.
 from __future__ import annotations
 
 __all__ = [
+    "CompileError",
     "ConcretizationError",
     "DTypeError",
     "MissingExtra",
@@ -89,6 +91,10 @@ class TapeError(WengertError, RuntimeError):
 
 class NonFinite(WengertError, FloatingPointError):
     """`debug_nans` found the first NaN."""
+
+
+class CompileError(WengertError, RuntimeError):
+    """Generated code that LLVM refuses, or that cannot be linked: a bug of this library."""
 
 
 class MissingExtra(WengertError, ImportError):
