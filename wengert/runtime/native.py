@@ -1,0 +1,195 @@
+"""LLVM through llvmlite: text in, machine code out, machine code into memory.
+
+llvmlite is loaded on first use. One lock is held around LLVM, so that several threads may compile.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import re
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from wengert.core.errors import CompileError
+
+LOCK = threading.RLock()
+_DECLARED = re.compile(r'^declare [^@]*@(?:"([^"]+)"|([\w.$]+))\(', re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Tier:
+    """How much work goes into the machine code: levels of LLVM's passes and of its code generator."""
+
+    name: str
+    passes: int
+    codegen: int
+    vectorise: bool
+
+
+FAST = Tier("fast", 1, 1, True)
+FULL = Tier("full", 2, 2, True)
+TIERS = {tier.name: tier for tier in (FAST, FULL)}
+
+
+@functools.cache
+def llvm() -> Any:
+    """`llvmlite.binding`, set up for this machine."""
+    import llvmlite.binding as binding
+
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    return binding
+
+
+@functools.cache
+def cpu() -> tuple[str, str]:
+    """The CPU's name and its features, as LLVM writes them.
+
+    CPUs with AVX-512 are told not to prefer 256-bit vectors: loops over arrays gain from the wide ones.
+    """
+    with LOCK:
+        name, features = llvm().get_host_cpu_name(), llvm().get_host_cpu_features().flatten()
+    if "+avx512f" in features.split(","):
+        features += ",-prefer-256-bit"
+    return name, features
+
+
+@functools.cache
+def version() -> str:
+    """llvmlite's version and LLVM's, for keys."""
+    import llvmlite
+
+    return f"llvmlite {llvmlite.__version__}, LLVM {'.'.join(map(str, llvm().llvm_version_info))}"
+
+
+def _machine(tier: Tier) -> Any:
+    name, features = cpu()
+    target = llvm().Target.from_default_triple()
+    return target.create_target_machine(cpu=name, features=features, opt=tier.codegen, codemodel="jitdefault", jit=True)
+
+
+@functools.cache
+def _emitter(tier: Tier) -> Any:
+    return _machine(tier)
+
+
+def _parsed(text: str, tier: Tier) -> Any:
+    try:
+        module = llvm().parse_assembly(text)
+        module.verify()
+    except RuntimeError as error:
+        raise CompileError(f"LLVM refuses the generated code: {_shown(str(error), text)}") from None
+    module.triple = _emitter(tier).triple
+    module.data_layout = str(_emitter(tier).target_data)
+    return module
+
+
+def _shown(message: str, text: str) -> str:
+    """LLVM's message, with the line of the text that it names and those before it."""
+    found = re.search(r":(\d+):\d+: error", message)
+    if not found:
+        return message.strip()
+    line = int(found[1])
+    near = text.split("\n")[max(0, line - 4) : line]
+    return message.strip() + "\n" + "\n".join(near)
+
+
+def _optimise(module: Any, tier: Tier) -> None:
+    options = llvm().create_pipeline_tuning_options(speed_level=tier.passes)
+    options.loop_vectorization = tier.vectorise
+    options.slp_vectorization = tier.vectorise and tier.passes > 1
+    options.loop_interleaving = tier.vectorise
+    builder = llvm().create_pass_builder(_emitter(tier), options)
+    builder.getModulePassManager().run(module, builder)
+
+
+def assemble(text: str, tier: Tier) -> tuple[bytes, dict[str, float]]:
+    """Object code for `text`, and the seconds that each stage took."""
+    seconds: dict[str, float] = {}
+    with LOCK:
+        start = time.perf_counter()
+        module = _parsed(text, tier)
+        seconds["parse"] = (now := time.perf_counter()) - start
+        _optimise(module, tier)
+        seconds["optimise"], start = (then := time.perf_counter()) - now, then
+        code = _emitter(tier).emit_object(module)
+        seconds["codegen"] = time.perf_counter() - start
+        module.close()
+    return code, seconds
+
+
+def show(text: str, tier: Tier, stage: str) -> str:
+    """What becomes of `text`, for readers: "llvm" after LLVM's passes, or "asm"."""
+    with LOCK:
+        module = _parsed(text, tier)
+        _optimise(module, tier)
+        return str(module) if stage == "llvm" else _emitter(tier).emit_assembly(module)
+
+
+def declared(text: str) -> list[str]:
+    """External functions that `text` declares, LLVM's own aside."""
+    names = (quoted or plain for quoted, plain in _DECLARED.findall(text))
+    return [name for name in names if not name.startswith("llvm.")]
+
+
+_known: dict[str, int] = {}
+
+
+def provide(symbols: Mapping[str, int]) -> None:
+    """Addresses that names in loaded code stand for, for the whole process."""
+    with LOCK:
+        for name, address in symbols.items():
+            if _known.get(name) != address:
+                llvm().add_symbol(name, address)
+                _known[name] = address
+
+
+def require(names: Iterable[str]) -> None:
+    """See to it that loaded code can refer to `names`; LLVM would end the process over one that is missing."""
+    for name in names:
+        if name in _known:
+            continue
+        room, _, function = name.partition(".")
+        if room in ("blas", "lapack") and function:
+            address = _exported(room, function)
+        else:
+            with LOCK:
+                address = llvm().address_of_symbol(name)
+        if not address:
+            raise CompileError(f"no function {name!r} in this process, which compiled code asks for")
+        provide({name: address})
+
+
+def _exported(room: str, function: str) -> int:
+    """The address of a function of BLAS or LAPACK, as SciPy exports it."""
+    import importlib
+
+    capsules = importlib.import_module(f"scipy.linalg.cython_{room}").__pyx_capi__
+    if function not in capsules:
+        return 0
+    name_of = ctypes.pythonapi.PyCapsule_GetName
+    name_of.restype, name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    pointer_of = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    return pointer_of(capsules[function], name_of(capsules[function])) or 0
+
+
+class Code:
+    """Machine code in memory; it lives as long as this object."""
+
+    def __init__(self, code: bytes) -> None:
+        binding = llvm()
+        with LOCK:
+            self._engine = binding.create_mcjit_compiler(binding.parse_assembly(""), _machine(FAST))
+            self._engine.add_object_file(binding.ObjectFileRef.from_data(code))
+            self._engine.finalize_object()
+        self.nbytes = len(code)
+
+    def address(self, name: str) -> int:
+        """Where the function or variable `name` begins."""
+        with LOCK:
+            return self._engine.get_function_address(name)
