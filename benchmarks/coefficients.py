@@ -1,0 +1,166 @@
+"""Derives the tables of `wengert/lowering/vecmath/coefficients.py`: python benchmarks/coefficients.py > that file.
+
+Every table is the polynomial through a smooth function's values at the Chebyshev nodes of an interval, which is
+within a small factor of the best one, worked out in 120 digits and rounded once, coefficient by coefficient, to the dtype.
+Each is written in a variable in which the function's leading terms have been taken out and are exact in the code.
+The comment on a table is the largest error, as a part of the function, that the exact polynomial leaves.
+"""
+
+from __future__ import annotations
+
+import mpmath as mp
+import numpy as np
+
+mp.mp.dps = 120
+ONE = mp.mpf(1)
+
+
+def interpolate(f, low, high, degree):
+    """Coefficients of the polynomial through f at Chebyshev nodes, and its largest relative error."""
+    low, high = mp.mpf(low), mp.mpf(high)
+    n = degree + 1
+    nodes = [(low + high) / 2 + (high - low) / 2 * mp.cos(mp.pi * (2 * k + 1) / (2 * n)) for k in range(n)]
+    # Newton's divided differences, then expanded
+    values = [f(x) for x in nodes]
+    for level in range(1, n):
+        for i in range(n - 1, level - 1, -1):
+            values[i] = (values[i] - values[i - 1]) / (nodes[i] - nodes[i - level])
+    coefficients = [values[-1]]
+    for i in range(n - 2, -1, -1):
+        shifted = [mp.mpf(0), *coefficients]
+        for j, c in enumerate(coefficients):
+            shifted[j] -= c * nodes[i]
+        shifted[0] += values[i]
+        coefficients = shifted
+    worst = mp.mpf(0)
+    for k in range(1, 60):
+        x = low + (high - low) * (k + mp.mpf("0.3")) / 60
+        exact = f(x)
+        got = mp.polyval(coefficients[::-1], x)
+        worst = max(worst, abs(got - exact) / max(abs(exact), mp.mpf(10) ** -60))
+    return coefficients, worst
+
+
+def root(f):
+    """A function of x² as a function of z = x²."""
+    return lambda z: f(mp.sqrt(z))
+
+
+def exp_rest(r):
+    # the middle node is 0 but for rounding
+    return ONE / 2 + r / 6 if abs(r) < mp.mpf(10) ** -50 else (mp.expm1(r) - r) / r**2
+
+
+def log_rest(s):
+    return (2 * mp.atanh(s) / s - 2) / s**2
+
+
+def log_rest_2(s):
+    return (2 * mp.atanh(s) / s - 2 - mp.mpf(2) / 3 * s**2) / s**4
+
+
+def sin_rest(r):
+    return (mp.sin(r) / r - 1) / r**2
+
+
+def cos_rest(r):
+    return (mp.cos(r) - 1 + r**2 / 2) / r**4
+
+
+def atan_rest(r):
+    return (mp.atan(r) / r - 1) / r**2
+
+
+def asin_rest(r):
+    return (mp.asin(r) / r - 1) / r**2
+
+
+HALF_LOG_2 = mp.log(2) / 2 * mp.mpf("1.001")
+S_MAX = ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2 * mp.mpf("1.001")
+QUARTER_PI = (mp.pi / 4) ** 2 * mp.mpf("1.001")
+ATAN_MAX = (mp.sqrt(2) - 1) ** 2 * mp.mpf("1.001")
+
+# name: (what it approximates, function, low, high, degree for float64, degree for float32)
+TABLES = {
+    "EXP": ("(e^r − 1 − r) / r², |r| ≤ ln 2 / 2", exp_rest, -HALF_LOG_2, HALF_LOG_2, 9, 4),
+    "LOG": ("(2 atanh(s)/s − 2) / z in z = s², |s| ≤ (√2−1)/(√2+1)", root(log_rest), 0, S_MAX, 6, 3),
+    "LOG_2": ("(2 atanh(s)/s − 2 − 2z/3) / z² in z = s², |s| ≤ (√2−1)/(√2+1)", root(log_rest_2), 0, S_MAX, 6, None),
+    "SIN": ("(sin(r)/r − 1) / z in z = r², |r| ≤ π/4", root(sin_rest), 0, QUARTER_PI, 5, 2),
+    "COS": ("(cos r − 1 + z/2) / z² in z = r², |r| ≤ π/4", root(cos_rest), 0, QUARTER_PI, 5, 2),
+    "ATAN": ("(atan(r)/r − 1) / z in z = r², |r| ≤ √2 − 1", root(atan_rest), 0, ATAN_MAX, 10, 4),
+    "ASIN": ("(asin(r)/r − 1) / z in z = r², |r| ≤ 1/2", root(asin_rest), 0, mp.mpf("0.2501"), 12, 5),
+}
+
+CONSTANTS = {
+    "LN2": mp.log(2),
+    "INV_LN2": 1 / mp.log(2),
+    "INV_LN10": 1 / mp.log(10),
+    "LOG10_2": mp.log(2) / mp.log(10),
+    "PI": mp.pi,
+    "HALF_PI": mp.pi / 2,
+    "TWO_OVER_PI": 2 / mp.pi,
+}
+
+
+def rounded(x, single):
+    return float(np.float32(float(x))) if single else float(x)
+
+
+def chopped(x, bits):
+    """x towards zero to `bits` bits."""
+    return mp.ldexp(mp.floor(mp.ldexp(x, bits - mp.frexp(x)[1])), mp.frexp(x)[1] - bits)
+
+
+def pieces(x, widths):
+    """x as a sum of floats of so many bits each."""
+    found = []
+    for bits in widths:
+        part = chopped(x, bits)
+        found.append(part)
+        x -= part
+    return found
+
+
+def table(name, what, f, low, high, degree, single):
+    coefficients, worst = interpolate(f, low, high, degree)
+    print(f"# {what}: {float(worst):.1e}")
+    print(f"{name} = (")
+    for c in coefficients:
+        print(f"    {rounded(c, single)!r},")
+    print(")\n")
+
+
+def main():
+    print('"""Coefficients of vector math, as `benchmarks/coefficients.py` derives and prints them: change them there.')
+    print()
+    print(
+        "Names end in _D for float64, in _F for float32. A comment says what is approximated, and the relative error of"
+    )
+    print("the polynomial before its coefficients were rounded.")
+    print('"""\n')
+    for name, value in CONSTANTS.items():
+        print(
+            f"{name}_D = ({rounded(value, False)!r}, {rounded(value - mp.mpf(rounded(value, False)), False)!r})  # and the rest of it"
+        )
+        rest = value - mp.mpf(rounded(value, True))
+        print(f"{name}_F = ({rounded(value, True)!r}, {rounded(rest, True)!r})")
+    print("\n# ln 2: a part whose product with any exponent is exact, and the rest")
+    for name, bits, single in (("LN2_SPLIT_D", 40, False), ("LN2_SPLIT_F", 14, True)):
+        high = chopped(CONSTANTS["LN2"], bits)
+        print(f"{name} = ({rounded(high, single)!r}, {rounded(CONSTANTS['LN2'] - high, single)!r})")
+    print("\n# π/2 in parts whose products with a small integer are exact, and the rest")
+    for name, widths, single in (
+        ("HALF_PI_PARTS_D", (30, 30, 30, 53), False),
+        ("HALF_PI_PARTS_F", (13, 13, 13, 24), True),
+    ):
+        print(f"{name} = ({', '.join(repr(rounded(p, single)) for p in pieces(mp.pi / 2, widths))})")
+    print()
+    for name, (what, f, low, high, double, single) in TABLES.items():
+        if double is not None:
+            table(f"{name}_D", what, f, low, high, double, False)
+        if single is not None:
+            table(f"{name}_F", what, f, low, high, single, True)
+
+
+if __name__ == "__main__":
+    main()
