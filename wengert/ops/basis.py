@@ -20,10 +20,12 @@ import numpy as np
 
 from wengert.core.aval import ANY, FLOAT, INEXACT, Aval, is_inexact, promote
 from wengert.core.errors import ShapeError
+from wengert.core.form import Map, Move, Reduce, Reshape, Via
 from wengert.core.op import Op, Rule, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor
 from wengert.graph.program import Var, Vars
+from wengert.ops import scalars
 
 # ── helpers shared by all families ────────────────────────────────────────────
 
@@ -142,6 +144,7 @@ reshape = linear(
         Sample((2, 1, 3), shape=(6,)),
     ),
     rejects=(Sample((3, 4), shape=(5,), raises=ShapeError),),
+    lower=Reshape(),
 )
 
 
@@ -174,6 +177,7 @@ transpose = linear(
     put=lambda x, y, *, axes: transpose(y, axes=_inverse(axes)),
     samples=(Sample((3, 4), axes=(1, 0)), Sample((2, 3, 4), axes=(2, 0, 1)), Sample((), axes=())),
     rejects=(Sample((3, 4), axes=(0, 0), raises=ShapeError),),
+    lower=Move(lambda at, shape, *, axes: [at[i] for i in _inverse(axes)]),
 )
 
 # ── broadcast_to ──────────────────────────────────────────────────────────────
@@ -216,6 +220,10 @@ def _broadcast_batch(xs: Sequence[Array], batched: Sequence[bool], size: int, *,
     return broadcast_to(x, shape=(size, *shape))
 
 
+def _broadcast_index(at: Sequence[Any], of: tuple[int, ...], *, shape: tuple[int, ...]) -> list[Any]:
+    return [0 if n == 1 else i for n, i in zip(of, at[len(shape) - len(of) :], strict=True)]
+
+
 broadcast_to = linear(
     "broadcast_to",
     accepts=ANY,
@@ -231,6 +239,7 @@ broadcast_to = linear(
         Sample((), shape=()),
     ),
     rejects=(Sample((3,), shape=(4,), raises=ShapeError), Sample((2, 3), shape=(3,), raises=ShapeError)),
+    lower=Move(_broadcast_index),
 )
 
 
@@ -264,6 +273,7 @@ reduce_sum = linear(
         Sample((), axes=()),
     ),
     rejects=(Sample((3,), axes=(1,), raises=ShapeError),),
+    lower=Reduce("add"),
 )
 
 
@@ -291,6 +301,7 @@ cast = linear(
         Sample((), dtype=np.dtype("float64"), real_only=True),
     ),
     note="between inexact dtypes; a cast to integers is `truncate`, which is constant",
+    lower=Map(lambda b, x, *, dtype: b.cast(x, dtype), "none"),
 )
 
 real = linear(
@@ -301,6 +312,7 @@ real = linear(
     batch=lambda xs, batched, size: real(xs[0]),
     put=lambda x, y: from_parts(y, imag(x)),
     samples=(Sample((3,)), Sample(()), Sample((0, 2))),
+    lower=Via(lambda x: x),
 )
 
 
@@ -313,6 +325,7 @@ imag = linear(
     batch=lambda xs, batched, size: imag(xs[0]),
     put=lambda x, y: from_parts(real(x), y),
     samples=(Sample((3,)), Sample(()), Sample((0, 2))),
+    lower=Map(lambda b, x: b.like(0, x)),
 )
 
 
@@ -358,6 +371,7 @@ conj = linear(
     transpose=lambda ct, var: conj(ct),
     batch=lambda xs, batched, size: conj(xs[0]),
     samples=(Sample((3,)), Sample(()), Sample((0, 2))),
+    lower=Via(lambda x: x),
 )
 
 
@@ -370,6 +384,7 @@ neg = linear(
     transpose=lambda ct, var: neg(ct),
     batch=lambda xs, batched, size: neg(xs[0]),
     samples=(Sample((3, 4)), Sample(()), Sample((0,))),
+    lower=scalars.lifted("neg"),
 )
 
 
@@ -406,6 +421,7 @@ add = Op(
     batch=batch_elementwise(lambda: add),
     samples=BINARY_SAMPLES,
     rejects=(Sample((3,), (4,), raises=ShapeError),),
+    lower=scalars.lifted("add"),
 )
 
 
@@ -487,6 +503,7 @@ scale = Op(
     batch=batch_elementwise(lambda: scale),
     samples=BINARY_SAMPLES,
     note="the strong product x·slope: where x is zero the result is zero, even if the slope is infinite or NaN",
+    lower=Map(scalars.scale, cost=4),
 )
 
 
@@ -522,6 +539,7 @@ strong_mul = Op(
     batch=batch_elementwise(lambda: strong_mul),
     samples=BINARY_SAMPLES,
     note="the product of two cotangents or tangents: zero where either is, even if the other is infinite or NaN",
+    lower=Map(scalars.strong_mul, cost=5),
 )
 
 

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from wengert.core.aval import ANY, Aval
+from wengert.core.form import Map, Unsupported
 from wengert.core.op import Sample
 from wengert.core.tensor import Array
+from wengert.ops import scalars
 from wengert.ops.family import piecewise_constant
 
 # ── position ──────────────────────────────────────────────────────────────────
@@ -26,6 +28,14 @@ def _position(i: Array, *, length: int, mode: str) -> Any:
     return np.where(i < 0, i + length, i)[()]
 
 
+def _position_scalar(b: Any, i: Any, *, length: int, mode: str) -> Any:
+    if mode == "clip":
+        return b.minimum(b.maximum(i, b.like(0, i)), b.like(max(length - 1, 0), i))
+    if mode == "wrap" and length:
+        return scalars.integer_remainder(b, i, b.like(length, i))
+    raise Unsupported("positions out of bounds raise IndexError")
+
+
 position = piecewise_constant(
     "position",
     _position,
@@ -39,4 +49,5 @@ position = piecewise_constant(
         Sample(np.array([5, -1, 3]), length=3, mode="clip"),
         Sample(np.array([2, -1, 0]), length=3, mode="raise"),
     ),
+    lower=Map(_position_scalar, cost=40),
 )

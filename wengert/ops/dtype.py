@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from wengert.core.aval import ANY
+from wengert.core.form import Map
 from wengert.core.op import Constant, Op, Sample
 
 truncate = Op(
@@ -17,4 +18,5 @@ truncate = Op(
     saves=(),
     batch=lambda xs, batched, size, *, dtype: truncate(xs[0], dtype=dtype),
     samples=(Sample((3,), dtype=np.dtype(int), real_only=True), Sample((), dtype=np.dtype(bool), real_only=True)),
+    lower=Map(lambda b, x, *, dtype: b.cast(x, dtype), "none"),
 )

@@ -9,13 +9,16 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from wengert.core.aval import FLOAT, INEXACT, INT
+from wengert.core.form import Map, Unsupported, Via
 from wengert.core.op import Op, Sample
 from wengert.core.tensor import Array
 from wengert.graph.program import Var, Vars
+from wengert.ops import scalars
 from wengert.ops.basis import (
     BINARY_SAMPLES,
     add,
@@ -63,6 +66,7 @@ sub = Op(
     saves=(),
     batch=batch_elementwise(lambda: sub),
     samples=BINARY_SAMPLES,
+    lower=scalars.lifted("sub"),
 )
 
 
@@ -93,6 +97,7 @@ mul = Op(
     saves={0: (1,), 1: (0,)},
     batch=batch_elementwise(lambda: mul),
     samples=BINARY_SAMPLES,
+    lower=scalars.lifted("mul"),
 )
 
 # ── div, unscale ──────────────────────────────────────────────────────────────
@@ -147,6 +152,7 @@ unscale = Op(
     batch=batch_elementwise(lambda: unscale),
     samples=_DIV_SAMPLES,
     note="the strong quotient x / y: where x is zero the result is zero, even if y is zero or NaN",
+    lower=Map(scalars.unscale, cost=14),
 )
 
 div = Op(
@@ -159,6 +165,7 @@ div = Op(
     saves={0: (1,), 1: (1, "out")},
     batch=batch_elementwise(lambda: div),
     samples=_DIV_SAMPLES,
+    lower=scalars.lifted("div", cost=scalars.DIVISION),
 )
 
 # ── sign, phase, abs ──────────────────────────────────────────────────────────
@@ -168,6 +175,7 @@ sign = piecewise_constant(
     np.sign,
     "sign is constant on each side of zero",
     accepts=INT | FLOAT,
+    lower=Map(scalars.sign, cost=4),
 )
 
 
@@ -192,6 +200,7 @@ phase = Op(
     batch=batch_elementwise(lambda: phase),
     samples=tuple(Sample(s, domain=AWAY) for s in SHAPES_1),
     note="z / |z|, the sign of a complex number: it moves along the unit circle. At 0 the subgradient 0 is taken",
+    lower=Map(scalars.sign, cost=4),
 )
 
 
@@ -210,10 +219,18 @@ abs_ = Op(
     batch=batch_elementwise(lambda: abs_),
     samples=tuple(Sample(s, domain=AWAY) for s in SHAPES_1),
     note="at 0 the subgradient 0 is taken",
+    lower=scalars.lifted("abs"),
 )
 
 fabs = unary(
-    "fabs", np.fabs, lambda r: sign(r.x), ("x",), accepts=FLOAT, domain=AWAY, note="at 0 the subgradient 0 is taken"
+    "fabs",
+    np.fabs,
+    lambda r: sign(r.x),
+    ("x",),
+    accepts=FLOAT,
+    domain=AWAY,
+    note="at 0 the subgradient 0 is taken",
+    lower=scalars.lifted("abs"),
 )
 positive = linear(
     "positive",
@@ -222,13 +239,41 @@ positive = linear(
     transpose=lambda ct, var: ct,
     batch=lambda xs, batched, size: positive(xs[0]),
     samples=(Sample((3, 4)), Sample(()), Sample((0,))),
+    lower=Via(lambda x: x),
 )
 
 # ── powers and roots ──────────────────────────────────────────────────────────
 
-reciprocal = unary("reciprocal", np.reciprocal, lambda r: neg(square(r.out)), ("out",), domain=AWAY)
-square = unary("square", np.square, lambda r: mul(2, r.x), ("x",))
-sqrt = unary("sqrt", np.sqrt, lambda r: div(0.5, r.out), ("out",), domain=AWAY, note="infinite slope at 0")
+
+def _sqrt_scalar(b: Any, x: Any) -> Any:
+    scalars.floating(x)
+    return b.sqrt(x)
+
+
+reciprocal = unary(
+    "reciprocal",
+    np.reciprocal,
+    lambda r: neg(square(r.out)),
+    ("out",),
+    domain=AWAY,
+    lower=Map(scalars.reciprocal, cost=scalars.DIVISION),
+)
+square = unary(
+    "square",
+    np.square,
+    lambda r: mul(2, r.x),
+    ("x",),
+    lower=Map(scalars.square),
+)
+sqrt = unary(
+    "sqrt",
+    np.sqrt,
+    lambda r: div(0.5, r.out),
+    ("out",),
+    domain=AWAY,
+    note="infinite slope at 0",
+    lower=Map(_sqrt_scalar, cost=scalars.DIVISION),
+)
 cbrt = unary(
     "cbrt",
     np.cbrt,
@@ -236,6 +281,7 @@ cbrt = unary(
     ("out",),
     domain=AWAY,
     accepts=FLOAT,
+    lower=scalars.mathematical("cbrt"),
 )
 pow_ = binary(
     "pow",
@@ -246,6 +292,7 @@ pow_ = binary(
     ("x", "y"),
     domain=AWAY,
     note="∂/∂y at x = 0 is 0 for y ≥ 0; it is NaN for x < 0, where x**y is defined at isolated y alone",
+    lower=scalars.mathematical("pow", 60),
 )
 
 
@@ -261,6 +308,12 @@ def _pow_log_slope(x: Array, y: Array, n: int) -> Array:
     return add(scale(y, pow_log(x, less, n=n)), constant)
 
 
+def _pow_log_scalar(b: Any, x: Any, y: Any, *, n: int) -> Any:
+    out = b.mul(b.math("pow", x, y), scalars.whole_power(b, b.math("log", x), n))
+    end = b.and_(scalars.is_zero(b, x), b.compare("ge", y, b.like(0, y)))
+    return b.select(end, b.like(0, out), out)
+
+
 pow_log = binary(
     "pow_log",
     lambda x, y, n: np.power(x, y) * np.log(x),
@@ -271,17 +324,64 @@ pow_log = binary(
     eval=_pow_log_eval,
     samples=[Sample(*s, domain=AWAY, n=k) for s in SHAPES_2 for k in (1, 2)],
     note="x**y · log(x)**n, with 0 at x = 0 for y ≥ 0: the derivatives of a power in its exponent",
+    lower=Map(_pow_log_scalar, cost=90),
 )
 
 # ── exponentials and logarithms ───────────────────────────────────────────────
 
-exp = unary("exp", np.exp, lambda r: r.out, ("out",))
-exp2 = unary("exp2", np.exp2, lambda r: mul(LN2, r.out), ("out",))
-expm1 = unary("expm1", np.expm1, lambda r: exp(r.x), ("x",))  # out + 1 has lost exp(x) where out is near -1
-log = unary("log", np.log, lambda r: reciprocal(r.x), ("x",), domain=AWAY)
-log2 = unary("log2", np.log2, lambda r: div(1 / LN2, r.x), ("x",), domain=AWAY)
-log10 = unary("log10", np.log10, lambda r: div(1 / LN10, r.x), ("x",), domain=AWAY)
-log1p = unary("log1p", np.log1p, lambda r: reciprocal(add(r.x, 1)), ("x",), domain=(-0.5, 2.0))
+exp = unary(
+    "exp",
+    np.exp,
+    lambda r: r.out,
+    ("out",),
+    lower=scalars.mathematical("exp"),
+)
+exp2 = unary(
+    "exp2",
+    np.exp2,
+    lambda r: mul(LN2, r.out),
+    ("out",),
+    lower=scalars.mathematical("exp2"),
+)
+expm1 = unary(
+    "expm1",
+    np.expm1,
+    lambda r: exp(r.x),
+    ("x",),
+    lower=scalars.mathematical("expm1"),
+)  # out + 1 has lost exp(x) where out is near -1
+log = unary(
+    "log",
+    np.log,
+    lambda r: reciprocal(r.x),
+    ("x",),
+    domain=AWAY,
+    lower=scalars.mathematical("log"),
+)
+log2 = unary(
+    "log2",
+    np.log2,
+    lambda r: div(1 / LN2, r.x),
+    ("x",),
+    domain=AWAY,
+    lower=scalars.mathematical("log2"),
+)
+log10 = unary(
+    "log10",
+    np.log10,
+    lambda r: div(1 / LN10, r.x),
+    ("x",),
+    domain=AWAY,
+    lower=scalars.mathematical("log10"),
+)
+log1p = unary(
+    "log1p",
+    np.log1p,
+    lambda r: reciprocal(add(r.x, 1)),
+    ("x",),
+    domain=(-0.5, 2.0),
+    lower=scalars.mathematical("log1p"),
+)
 
 
 def _logistic_eval(x: Array, y: Array) -> Array:
@@ -289,6 +389,24 @@ def _logistic_eval(x: Array, y: Array) -> Array:
         out = 1 / (1 + np.exp(np.subtract(y, x)))
     tie = np.isinf(x) & np.equal(x, y)
     return np.where(tie, np.full((), 0.5, out.dtype), out)[()] if tie.any() else out
+
+
+def _logistic_scalar(b: Any, x: Any, y: Any) -> Any:
+    share = scalars.reciprocal(b, scalars.plus(b, 1, scalars.exp(b, b.sub(y, x))))
+    tie = b.and_(scalars.isinf(b, x), b.compare("eq", x, y))
+    return b.select(tie, b.like(0.5, x), share)
+
+
+def _logaddexp_scalar(b: Any, x: Any, y: Any) -> Any:
+    apart = b.math("log1p", b.math("exp", b.neg(b.abs(b.sub(x, y)))))
+    tie = b.compare("eq", x, y)  # of infinities too
+    return b.select(tie, scalars.plus(b, LN2, x), b.add(b.maximum(x, y), apart))
+
+
+def _logaddexp2_scalar(b: Any, x: Any, y: Any) -> Any:
+    apart = scalars.times(b, 1 / LN2, b.math("log1p", b.math("exp2", b.neg(b.abs(b.sub(x, y))))))
+    tie = b.compare("eq", x, y)
+    return b.select(tie, scalars.plus(b, 1, x), b.add(b.maximum(x, y), apart))
 
 
 logistic_share = binary(
@@ -300,6 +418,7 @@ logistic_share = binary(
     ("x", "y", "out"),
     accepts=FLOAT,
     note="exp(x) / (exp(x) + exp(y)), and 1/2 where x and y are the same infinity",
+    lower=Map(_logistic_scalar, cost=40),
 )
 logaddexp = binary(
     "logaddexp",
@@ -310,6 +429,7 @@ logaddexp = binary(
     ("x", "y"),
     accepts=FLOAT,
     note="equal infinities share the derivative equally",
+    lower=Map(_logaddexp_scalar, cost=60),
 )
 logaddexp2 = binary(
     "logaddexp2",
@@ -320,20 +440,72 @@ logaddexp2 = binary(
     ("x", "y"),
     accepts=FLOAT,
     note="equal infinities share the derivative equally",
+    lower=Map(_logaddexp2_scalar, cost=60),
 )
 
 # ── trigonometry ──────────────────────────────────────────────────────────────
 
 INSIDE = (-0.8, 0.8)
 
-sin = unary("sin", np.sin, lambda r: cos(r.x), ("x",))
-cos = unary("cos", np.cos, lambda r: neg(sin(r.x)), ("x",))
-tan = unary("tan", np.tan, lambda r: add(square(r.out), 1), ("out",), domain=(-1.0, 1.0))
-arcsin = unary("arcsin", np.arcsin, lambda r: reciprocal(sqrt(_one_minus_square(r.x))), ("x",), domain=INSIDE)
-arccos = unary("arccos", np.arccos, lambda r: neg(reciprocal(sqrt(_one_minus_square(r.x)))), ("x",), domain=INSIDE)
-arctan = unary("arctan", np.arctan, lambda r: reciprocal(add(square(r.x), 1)), ("x",))
-sinh = unary("sinh", np.sinh, lambda r: cosh(r.x), ("x",))
-cosh = unary("cosh", np.cosh, lambda r: sinh(r.x), ("x",))
+sin = unary(
+    "sin",
+    np.sin,
+    lambda r: cos(r.x),
+    ("x",),
+    lower=scalars.mathematical("sin"),
+)
+cos = unary(
+    "cos",
+    np.cos,
+    lambda r: neg(sin(r.x)),
+    ("x",),
+    lower=scalars.mathematical("cos"),
+)
+tan = unary(
+    "tan",
+    np.tan,
+    lambda r: add(square(r.out), 1),
+    ("out",),
+    domain=(-1.0, 1.0),
+    lower=scalars.mathematical("tan"),
+)
+arcsin = unary(
+    "arcsin",
+    np.arcsin,
+    lambda r: reciprocal(sqrt(_one_minus_square(r.x))),
+    ("x",),
+    domain=INSIDE,
+    lower=scalars.mathematical("arcsin"),
+)
+arccos = unary(
+    "arccos",
+    np.arccos,
+    lambda r: neg(reciprocal(sqrt(_one_minus_square(r.x)))),
+    ("x",),
+    domain=INSIDE,
+    lower=scalars.mathematical("arccos"),
+)
+arctan = unary(
+    "arctan",
+    np.arctan,
+    lambda r: reciprocal(add(square(r.x), 1)),
+    ("x",),
+    lower=scalars.mathematical("arctan"),
+)
+sinh = unary(
+    "sinh",
+    np.sinh,
+    lambda r: cosh(r.x),
+    ("x",),
+    lower=scalars.mathematical("sinh"),
+)
+cosh = unary(
+    "cosh",
+    np.cosh,
+    lambda r: sinh(r.x),
+    ("x",),
+    lower=scalars.mathematical("cosh"),
+)
 tanh = unary(
     "tanh",
     np.tanh,
@@ -342,12 +514,14 @@ tanh = unary(
     ),  # 1/cosh² keeps its digits where tanh saturates, and costs a residual and an exponential
     ("out",),
     note="1 - tanh(x)², read off the output: right to rounding of 1, so 0 where tanh(x) rounds to 1",
+    lower=scalars.mathematical("tanh"),
 )
 arcsinh = unary(
     "arcsinh",
     np.arcsinh,
     lambda r: reciprocal(sqrt(add(square(r.x), 1)) if r.x.dtype.kind == "c" else hypot(r.x, 1.0)),
     ("x",),
+    lower=scalars.mathematical("arcsinh"),
 )
 arccosh = unary(
     "arccosh",
@@ -355,8 +529,16 @@ arccosh = unary(
     lambda r: reciprocal(mul(sqrt(sub(r.x, 1)), sqrt(add(r.x, 1)))),  # two roots: right on both complex sheets
     ("x",),
     domain=(1.3, 3.0),
+    lower=scalars.mathematical("arccosh"),
 )
-arctanh = unary("arctanh", np.arctanh, lambda r: reciprocal(_one_minus_square(r.x)), ("x",), domain=INSIDE)
+arctanh = unary(
+    "arctanh",
+    np.arctanh,
+    lambda r: reciprocal(_one_minus_square(r.x)),
+    ("x",),
+    domain=INSIDE,
+    lower=scalars.mathematical("arctanh"),
+)
 
 
 def _one_minus_square(x: Array) -> Array:
@@ -366,8 +548,32 @@ def _one_minus_square(x: Array) -> Array:
 
 # ── angles and distances ──────────────────────────────────────────────────────
 
-rad2deg = unary("rad2deg", np.rad2deg, lambda r: 180 / math.pi, (), accepts=FLOAT)
-deg2rad = unary("deg2rad", np.deg2rad, lambda r: math.pi / 180, (), accepts=FLOAT)
+rad2deg = unary(
+    "rad2deg",
+    np.rad2deg,
+    lambda r: 180 / math.pi,
+    (),
+    accepts=FLOAT,
+    lower=Map(lambda b, x: scalars.times(b, 180 / math.pi, x)),
+)
+deg2rad = unary(
+    "deg2rad",
+    np.deg2rad,
+    lambda r: math.pi / 180,
+    (),
+    accepts=FLOAT,
+    lower=Map(lambda b, x: scalars.times(b, math.pi / 180, x)),
+)
+
+
+def _direction_scalar(b: Any, x: Any, y: Any) -> Any:
+    return scalars.strong(b, b.div(x, b.math("hypot", x, y)), x)
+
+
+def _inversion_scalar(b: Any, x: Any, y: Any) -> Any:
+    distance = b.math("hypot", x, y)
+    return scalars.strong(b, b.div(b.div(x, distance), distance), x)
+
 
 direction = binary(
     "direction",
@@ -379,6 +585,7 @@ direction = binary(
     domain=AWAY,
     accepts=FLOAT,
     note="x / hypot(x, y), the cosine of the angle of (x, y). At the origin it and all its derivatives are taken as 0",
+    lower=Map(_direction_scalar, cost=50),
 )
 hypot = binary(
     "hypot",
@@ -390,6 +597,7 @@ hypot = binary(
     domain=AWAY,
     accepts=FLOAT,
     note="at the origin the subgradient 0 is taken",
+    lower=scalars.mathematical("hypot"),
 )
 inversion = binary(
     "inversion",
@@ -401,6 +609,7 @@ inversion = binary(
     domain=AWAY,
     accepts=FLOAT,
     note="x / (x² + y²), without squares that overflow. At the origin it and all its derivatives are taken as 0",
+    lower=Map(_inversion_scalar, cost=60),
 )
 
 
@@ -419,6 +628,7 @@ arctan2 = binary(
     domain=AWAY,
     accepts=FLOAT,
     note="at the origin, where no derivative exists, 0 is taken",
+    lower=scalars.mathematical("arctan2"),
 )
 
 # ── sinc ──────────────────────────────────────────────────────────────────────
@@ -455,6 +665,13 @@ def _sinc_series(t: np.ndarray, n: int) -> np.ndarray:
     return total * t if n % 2 else total
 
 
+def _sinc_scalar(b: Any, x: Any, *, n: int = 0) -> Any:
+    if n:
+        raise Unsupported("a derivative of sinc, which switches to a series")
+    t = scalars.times(b, math.pi, x)
+    return b.select(scalars.is_zero(b, t), b.like(1, t), b.div(b.math("sin", t), t))
+
+
 sinc = unary(
     "sinc",
     lambda x, n=0: np.sinc(x),
@@ -463,6 +680,7 @@ sinc = unary(
     eval=_sinc_eval,
     samples=[Sample(s) for s in SHAPES_1] + [Sample((7,), n=k) for k in (1, 2, 3)],
     note="sinc(x, n=n) is the nth derivative; exact at 0, for every n",
+    lower=Map(_sinc_scalar, cost=40),
 )
 
 # ── modified Bessel functions of the first kind ───────────────────────────────

@@ -18,6 +18,7 @@ import numpy as np
 
 from wengert.core.aval import ANY, INEXACT, Aval, Kind
 from wengert.core.errors import DTypeError, NotDifferentiable
+from wengert.core.form import HostCall
 from wengert.core.op import Constant, Op, Refuse, Rule, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array
@@ -104,6 +105,7 @@ def elementwise(
     note: str = "",
     source: str = "",
     rejects: Sequence[Sample] = (),
+    lower: Any = HostCall(),
 ) -> Op:
     """An elementwise op of n operands from its n partial derivatives.
 
@@ -113,6 +115,7 @@ def elementwise(
     slopes : `slope(point, **params) → ∂out/∂xᵢ`; the Refuse of an argument without derivative; the
         Constant of one in which the result is piecewise constant
     saves : per slope, what it reads: "x", "y", "z", a number, "out"
+    lower : what it is to the compiler: a form of `core/form.py`
     """
     op: Op
     partials = [_refusing(name, i, s) if isinstance(s, Refuse) else s for i, s in enumerate(slopes)]
@@ -149,6 +152,7 @@ def elementwise(
         rejects=tuple(rejects),
         note=note,
         source=source,
+        lower=lower,
     )
     return op
 
@@ -208,6 +212,7 @@ def piecewise_constant(
     accepts: Kind = ANY,
     samples: Sequence[Sample] | None = None,
     cut: bool = False,
+    lower: Any = HostCall(),
 ) -> Op:
     """An op whose derivative is zero wherever it exists; elementwise unless `shape` and `batch` are given; `cut` as in `Constant`."""
     op: Op
@@ -223,5 +228,6 @@ def piecewise_constant(
         saves=(),
         batch=batch or batch_elementwise(lambda: op),
         samples=tuple(samples),
+        lower=lower,
     )
     return op

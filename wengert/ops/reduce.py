@@ -16,10 +16,12 @@ import numpy as np
 
 from wengert.core.aval import ANY, FLOAT, INEXACT, INT, Aval, is_inexact
 from wengert.core.errors import ShapeError
+from wengert.core.form import Map, Reduce, Unsupported, Via
 from wengert.core.op import Op, Rule, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array
 from wengert.ops.basis import (
+    add,
     all_batched,
     check_axes,
     conj,
@@ -37,9 +39,9 @@ from wengert.ops.basis import (
     transpose,
 )
 from wengert.ops.dtype import truncate
-from wengert.ops.elementwise import div, exp, mul, sub, unscale
+from wengert.ops.elementwise import div, exp, log, mul, sqrt, square, sub, unscale
 from wengert.ops.family import piecewise_constant
-from wengert.ops.logic import equal, isneginf, logical_and
+from wengert.ops.logic import equal, isfinite, isnan, isneginf, logical_and, logical_or
 from wengert.ops.scan import exclusive_product
 from wengert.ops.select import where
 
@@ -106,7 +108,12 @@ def _count_eval(x: Array, *, axes: Axes) -> Any:
     return np.count_nonzero(x, axis=axes)
 
 
-def _constant_reduction(name: str, fn: Rule, dtype: Any, reason: str) -> Op:
+def _count_nonzero(x: Array, *, axes: Axes) -> Array:
+    counted = truncate(truncate(x, dtype=np.dtype(bool)), dtype=np.dtype(np.intp))
+    return reduce_sum(counted, axes=axes)
+
+
+def _constant_reduction(name: str, fn: Rule, dtype: Any, reason: str, lower: Any) -> Op:
     op = piecewise_constant(
         name,
         fn,
@@ -114,18 +121,35 @@ def _constant_reduction(name: str, fn: Rule, dtype: Any, reason: str) -> Op:
         shape=_reduced_shape(name, dtype),
         batch=_reduced_batch(lambda: op),
         samples=(*AXES_SAMPLES, *EMPTY_SAMPLES),
+        lower=lower,
     )
     return op
 
 
-reduce_any = _constant_reduction("reduce_any", lambda x, *, axes: np.logical_or.reduce(x, axis=axes), bool, "a boolean")
-reduce_all = _constant_reduction(
-    "reduce_all", lambda x, *, axes: np.logical_and.reduce(x, axis=axes), bool, "a boolean"
+reduce_any = _constant_reduction(
+    "reduce_any",
+    lambda x, *, axes: np.logical_or.reduce(x, axis=axes),
+    bool,
+    "a boolean",
+    lower=Reduce("any"),
 )
-count_nonzero = _constant_reduction("count_nonzero", _count_eval, np.intp, "a count")
+reduce_all = _constant_reduction(
+    "reduce_all",
+    lambda x, *, axes: np.logical_and.reduce(x, axis=axes),
+    bool,
+    "a boolean",
+    lower=Reduce("all"),
+)
+count_nonzero = _constant_reduction(
+    "count_nonzero",
+    _count_eval,
+    np.intp,
+    "a count",
+    lower=Via(_count_nonzero),
+)
 
 
-def _index_reduction(name: str, fn: Any) -> Op:
+def _index_reduction(name: str, fn: Any, lower: Reduce) -> Op:
     def shape(x: Aval, *, axis: int) -> Aval:
         check_axes(name, (axis,), x)
         return x.without((axis,)).with_dtype(np.intp)
@@ -137,12 +161,21 @@ def _index_reduction(name: str, fn: Any) -> Op:
         shape=shape,
         batch=lambda xs, batched, size, *, axis: op(xs[0], axis=axis + 1),
         samples=(Sample((4,), axis=0), Sample((3, 4), axis=1), Sample((2, 3, 4), axis=1)),
+        lower=lower,
     )
     return op
 
 
-argmax = _index_reduction("argmax", np.argmax)
-argmin = _index_reduction("argmin", np.argmin)
+argmax = _index_reduction(
+    "argmax",
+    np.argmax,
+    lower=Reduce("argmax"),
+)
+argmin = _index_reduction(
+    "argmin",
+    np.argmin,
+    lower=Reduce("argmin"),
+)
 
 # ── reduce_max, reduce_min, and without NaN: reduce_fmax, reduce_fmin ─────────
 
@@ -170,6 +203,31 @@ def _tied_mean_eval(dx: Array, x: Array, out: Array, *, axes: Axes, nan: bool) -
     return (total if count is None else total / count).astype(dx.dtype, copy=False)
 
 
+def _ties(x: Array, out: Array, axes: Axes, nan: bool) -> tuple[Array, Array]:
+    """`_tied` in ops."""
+    mask = equal(x, keep(out, x.shape, axes))
+    if nan and x.dtype.kind == "f":
+        mask = logical_or(mask, isnan(x))
+    dtype = inexact_dtype(real_dtype(x.dtype))
+    return mask, truncate(at_least(count_nonzero(mask, axes=axes), least=1), dtype=dtype)
+
+
+def _shared(ct: Array, x: Array, out: Array, *, axes: Axes, nan: bool) -> Array:
+    mask, count = _ties(x, out, axes, nan)
+    return where(mask, keep(fit_dtype(div(ct, count), ct.dtype), x.shape, axes), np.zeros((), ct.dtype))
+
+
+def _averaged(dx: Array, x: Array, out: Array, *, axes: Axes, nan: bool) -> Array:
+    mask, count = _ties(x, out, axes, nan)
+    total = reduce_sum(where(mask, dx, np.zeros((), dx.dtype)), axes=axes)
+    return fit_dtype(div(total, count), dx.dtype)
+
+
+def fit_dtype(x: Array, dtype: np.dtype) -> Array:
+    """`x` in `dtype`, if it has another."""
+    return x if x.dtype == dtype else truncate(x, dtype=dtype)
+
+
 def _check_ties(name: str, given: Aval, like: Aval, x: Aval, out: Aval, axes: Axes) -> None:
     check_axes(name, axes, x)
     if given.shape != like.shape or out.shape != x.without(axes).shape:
@@ -192,7 +250,9 @@ def _mean_shape(dx: Aval, x: Aval, out: Aval, *, axes: Axes, nan: bool) -> Aval:
     return out.with_dtype(dx.dtype)
 
 
-def _of_ties(name: str, evaluate: Rule, transposed: Any, shape: Rule, samples: Sequence[Sample], note: str) -> Op:
+def _of_ties(
+    name: str, evaluate: Rule, transposed: Any, shape: Rule, samples: Sequence[Sample], note: str, lower: Via
+) -> Op:
     """An op that is linear in its first operand, and piecewise constant in x and its extremum."""
     op: Op
 
@@ -215,6 +275,7 @@ def _of_ties(name: str, evaluate: Rule, transposed: Any, shape: Rule, samples: S
         ),
         samples=tuple(samples),
         note=note,
+        lower=lower,
     )
     return op
 
@@ -235,6 +296,7 @@ tied_share = _of_ties(
         Sample((), _MISSING, np.array(1.0), diff=(0,), axes=(0,), nan=False),
     ),
     "the cotangent of an extremum, shared among the elements of x that equal it",
+    lower=Via(_shared),
 )
 tied_mean = _of_ties(
     "tied_mean",
@@ -248,10 +310,11 @@ tied_mean = _of_ties(
         Sample((3,), _MISSING, np.array(1.0), diff=(0,), axes=(0,), nan=False),
     ),
     "the tangent of an extremum: the mean of those of the elements of x that equal it",
+    lower=Via(_averaged),
 )
 
 
-def _extremum(name: str, ufunc: np.ufunc, *, nan: bool) -> Op:
+def _extremum(name: str, ufunc: np.ufunc, *, nan: bool, lower: Reduce) -> Op:
     """`nan`: a NaN is the extremum of its slice, and takes the derivative; otherwise NaNs do not take part."""
     op: Op
 
@@ -273,6 +336,7 @@ def _extremum(name: str, ufunc: np.ufunc, *, nan: bool) -> Op:
         samples=AXES_SAMPLES,
         rejects=(*AXES_REJECTS, Sample((0,), axes=(0,), raises=ShapeError)),
         note="elements that tie share equally; complex numbers are ordered as NumPy orders them, real parts first",
+        lower=lower,
     )
     return op
 
@@ -285,12 +349,33 @@ at_least = piecewise_constant(
     shape=lambda n, *, least: n,
     batch=lambda xs, batched, size, *, least: at_least(xs[0], least=least),
     samples=(Sample(np.array([[2.0, -1.0], [0.0, 3.0]]), least=0), Sample(np.array([0, 1, 3]), least=1)),
+    lower=Map(lambda b, n, *, least: b.maximum(n, b.like(least, n))),
 )
 
-reduce_max = _extremum("reduce_max", np.maximum, nan=True)
-reduce_min = _extremum("reduce_min", np.minimum, nan=True)
-reduce_fmax = _extremum("reduce_fmax", np.fmax, nan=False)
-reduce_fmin = _extremum("reduce_fmin", np.fmin, nan=False)
+reduce_max = _extremum(
+    "reduce_max",
+    np.maximum,
+    nan=True,
+    lower=Reduce("max"),
+)
+reduce_min = _extremum(
+    "reduce_min",
+    np.minimum,
+    nan=True,
+    lower=Reduce("min"),
+)
+reduce_fmax = _extremum(
+    "reduce_fmax",
+    np.fmax,
+    nan=False,
+    lower=Reduce("fmax"),
+)
+reduce_fmin = _extremum(
+    "reduce_fmin",
+    np.fmin,
+    nan=False,
+    lower=Reduce("fmin"),
+)
 
 # ── reduce_prod ───────────────────────────────────────────────────────────────
 
@@ -328,6 +413,7 @@ reduce_prod = Op(
         Sample(np.array([[1.5, 0.0, 2.0], [0.0, 0.5, 0.0]]), axes=(1,), diff=(0,), real_only=True),
     ),
     rejects=AXES_REJECTS,
+    lower=Reduce("mul"),
 )
 
 # ── reduce_mean ───────────────────────────────────────────────────────────────
@@ -344,6 +430,10 @@ def _mean_eval(x: Array, *, axes: Axes) -> Any:
     return total.dtype.type(total / np.intp(n))
 
 
+def _mean(x: Array, *, axes: Axes) -> Array:
+    return div(reduce_sum(x, axes=axes), count_of(x.shape, axes))
+
+
 reduce_mean = linear(
     "reduce_mean",
     shape=_reduced_shape("reduce_mean"),
@@ -352,6 +442,7 @@ reduce_mean = linear(
     batch=_reduced_batch(lambda: reduce_mean),
     samples=AXES_SAMPLES,
     rejects=AXES_REJECTS,
+    lower=Via(_mean),
 )
 
 # ── reduce_var, reduce_std ────────────────────────────────────────────────────
@@ -378,6 +469,14 @@ def _deviation(x: Array, axes: Axes) -> Array:
 def _var_weight(shape: Sequence[int], axes: Axes, ddof: float) -> float:
     freedom = _freedom(shape, axes, ddof)
     return 2 / freedom if freedom else math.inf
+
+
+def _variance(x: Array, *, axes: Axes, ddof: float) -> Array:
+    return div(reduce_sum(square(centred(x, axes)), axes=axes), _freedom(x.shape, axes, ddof))
+
+
+def _deviation_of(x: Array, *, axes: Axes, ddof: float) -> Array:
+    return sqrt(_variance(x, axes=axes, ddof=ddof))
 
 
 def _real(x: Array) -> Array:
@@ -415,6 +514,7 @@ reduce_var = Op(
     samples=_MOMENT_SAMPLES,
     rejects=(Sample((3,), axes=(1,), ddof=0, raises=ShapeError),),
     note="for complex x the mean of |x - mean|², a real number",
+    lower=Via(_variance),
 )
 
 
@@ -452,6 +552,7 @@ reduce_std = Op(
     samples=_MOMENT_SAMPLES,
     rejects=(Sample((3,), axes=(1,), ddof=0, raises=ShapeError),),
     note="where all elements are equal the subgradient 0 is taken, at every order",
+    lower=Via(_deviation_of),
 )
 
 # ── reduce_logsumexp ──────────────────────────────────────────────────────────
@@ -463,6 +564,14 @@ def _logsumexp_eval(x: Array, *, axes: Axes) -> Any:
     with np.errstate(divide="ignore"):
         out = np.log(np.add.reduce(np.exp(x - top), axis=axes, keepdims=True)) + top
     return np.reshape(out.astype(x.dtype, copy=False), tuple(d for i, d in enumerate(x.shape) if i not in axes))[()]
+
+
+def _logsumexp(x: Array, *, axes: Axes) -> Array:
+    if not count_of(x.shape, axes):
+        raise Unsupported("no elements to add up")
+    top = reduce_max(x, axes=axes)
+    top = where(isfinite(top), top, 0.0)
+    return add(log(reduce_sum(exp(sub(x, keep(top, x.shape, axes))), axes=axes)), top)
 
 
 def _softmax(x: Array, out: Array, axes: Axes) -> Array:
@@ -487,4 +596,5 @@ reduce_logsumexp = Op(
     samples=AXES_SAMPLES,
     rejects=AXES_REJECTS,
     note="where every element is -inf, so is the result, and its derivative is 0",
+    lower=Via(_logsumexp),
 )

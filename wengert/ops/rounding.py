@@ -7,13 +7,16 @@ its operand. The integer quotient in the slope of a remainder is exact.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from wengert.core.aval import BOOL, FLOAT, INT
+from wengert.core.form import Map, Unsupported
 from wengert.core.op import Constant, Op, Sample
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
+from wengert.ops import scalars
 from wengert.ops.basis import batch_elementwise, fit, neg
 from wengert.ops.elementwise import mul, sign
 from wengert.ops.family import SHAPES_1, SHAPES_2, binary, elementwise_shape, piecewise_constant, unary
@@ -24,23 +27,101 @@ _JUMPS = "it is constant between integers, where it jumps"
 _BINADE = "it is constant between powers of two, where it jumps"
 _APART = ((0.1, 0.9), (1.1, 1.9))  # quotients far from integers
 
+
+def _rounded(method: str) -> Any:
+    def scalar(b: Any, x: Any) -> Any:
+        return getattr(b, method)(x) if scalars.is_float(x) else x
+
+    return scalar
+
+
+def _round_scalar(b: Any, x: Any, *, decimals: int) -> Any:
+    if not scalars.is_float(x):
+        if decimals < 0 or x.dtype.kind == "b":
+            raise Unsupported("rounding of integers to tens")
+        return x
+    if decimals == 0:
+        return b.rint(x)
+    unit = b.like(10.0 ** abs(decimals), x)
+    grow, shrink = (b.mul, b.div) if decimals > 0 else (b.div, b.mul)
+    return shrink(b.rint(grow(x, unit)), unit)
+
+
+def _fraction_scalar(b: Any, x: Any) -> Any:
+    scalars.floating(x)
+    return b.copysign(b.select(scalars.isinf(b, x), b.like(0, x), b.sub(x, b.trunc(x))), x)
+
+
+def _heaviside_scalar(b: Any, x: Any, y: Any) -> Any:
+    side = b.select(b.compare("lt", x, b.like(0, x)), b.like(0, x), b.like(1, x))
+    return b.select(b.isnan(x), x, b.select(scalars.is_zero(b, x), y, side))
+
+
+def _frexp(b: Any, x: Any) -> tuple[Any, Any]:
+    """Mantissa in [1/2, 1) and exponent, from the bits; zeros, infinities and NaN have exponent 0."""
+    scalars.floating(x)
+    info = np.finfo(x.dtype)
+    digits, bias = info.nmant, 1 - int(info.minexp) - 1  # of 1/2, whose exponent is 0
+    tiny = b.compare("lt", b.abs(x), b.like(info.tiny, x))
+    scaled = b.select(tiny, scalars.times(b, 2.0 ** (digits + 2), x), x)
+    bits = b.bits(scaled)
+    field = b.like((1 << (8 * x.dtype.itemsize - 1 - digits)) - 1, bits)
+    biased = b.and_(b.shr(bits, b.like(digits, bits)), field)
+    offset = b.select(tiny, b.like(bias + digits + 2, bits), b.like(bias, bits))
+    rest = b.and_(bits, b.not_(b.shl(field, b.like(digits, bits))))
+    part = b.from_bits(b.or_(rest, b.like(bias << digits, bits)), x.dtype)
+    special = b.or_(scalars.is_zero(b, x), b.not_(scalars.isfinite(b, x)))
+    return b.select(special, x, part), b.select(special, b.like(0, bits), b.sub(biased, offset))
+
+
 # ── to integers ───────────────────────────────────────────────────────────────
 
-floor = piecewise_constant("floor", np.floor, _JUMPS, accepts=_REAL)
-ceil = piecewise_constant("ceil", np.ceil, _JUMPS, accepts=_REAL)
-trunc = piecewise_constant("trunc", np.trunc, _JUMPS, accepts=_REAL)
-rint = piecewise_constant("rint", np.rint, _JUMPS)
+floor = piecewise_constant(
+    "floor",
+    np.floor,
+    _JUMPS,
+    accepts=_REAL,
+    lower=Map(_rounded("floor")),
+)
+ceil = piecewise_constant(
+    "ceil",
+    np.ceil,
+    _JUMPS,
+    accepts=_REAL,
+    lower=Map(_rounded("ceil")),
+)
+trunc = piecewise_constant(
+    "trunc",
+    np.trunc,
+    _JUMPS,
+    accepts=_REAL,
+    lower=Map(_rounded("trunc")),
+)
+rint = piecewise_constant(
+    "rint",
+    np.rint,
+    _JUMPS,
+    lower=Map(_rounded("rint")),
+)
 round_ = piecewise_constant(
     "round",
     lambda x, *, decimals: np.round(x, decimals),
     "it is constant between the halves at which it jumps",
     shape=lambda x, *, decimals: x,
     samples=[Sample(s, decimals=d) for s in SHAPES_1 for d in (0, 2, -1)],
+    lower=Map(_round_scalar, cost=20),
 )
 
 # ── quotients and remainders ──────────────────────────────────────────────────
 
-floor_divide = piecewise_constant("floor_divide", np.floor_divide, _JUMPS, arity=2, accepts=INT | FLOAT)
+floor_divide = piecewise_constant(
+    "floor_divide",
+    np.floor_divide,
+    _JUMPS,
+    arity=2,
+    accepts=INT | FLOAT,
+    lower=Map(scalars.integer_floor_divide, cost=40),
+)
 trunc_divide = piecewise_constant(
     "trunc_divide",
     lambda x, y: np.rint(np.true_divide(x - np.fmod(x, y), y)),
@@ -63,6 +144,7 @@ remainder = binary(
     accepts=FLOAT,
     samples=_REMAINDER_SAMPLES,
     note="x - y·floor(x / y): slopes 1 and -floor(x / y), also where it jumps",
+    lower=Map(scalars.integer_remainder, cost=40),
 )
 fmod = binary(
     "fmod",
@@ -86,12 +168,25 @@ fraction = unary(
     accepts=FLOAT,
     domain=(0.1, 0.9),
     note="modf's first result: slope 1, also where it jumps",
+    lower=Map(_fraction_scalar, cost=5),
 )
-integral = piecewise_constant("integral", lambda x: np.modf(x)[1], _JUMPS, accepts=_REAL)
+integral = piecewise_constant(
+    "integral",
+    lambda x: np.modf(x)[1],
+    _JUMPS,
+    accepts=_REAL,
+    lower=Map(_rounded("trunc")),
+)
 
 # ── mantissa and exponent ─────────────────────────────────────────────────────
 
-exponent = piecewise_constant("exponent", lambda x: np.frexp(x)[1], _BINADE, accepts=FLOAT)
+exponent = piecewise_constant(
+    "exponent",
+    lambda x: np.frexp(x)[1],
+    _BINADE,
+    accepts=FLOAT,
+    lower=scalars.tested(lambda b, x: _frexp(b, x)[1], 12),
+)
 spacing = piecewise_constant("spacing", np.spacing, _BINADE, accepts=FLOAT)
 
 _POWERS = np.array([[3, -2, 0, 1]] * 3)
@@ -134,6 +229,7 @@ mantissa = Op(
     batch=batch_elementwise(lambda: mantissa),
     samples=tuple(Sample(s, domain=(1.1, 1.9)) for s in SHAPES_1),
     note="frexp's first result: slope 2**-exponent, also where it jumps",
+    lower=Map(lambda b, x: _frexp(b, x)[0], cost=12),
 )
 
 # ── signs and neighbours ──────────────────────────────────────────────────────
@@ -148,9 +244,14 @@ copysign = binary(
     accepts=FLOAT,
     domain=(0.3, 2.0),
     note="at x = 0 the subgradient 0 is taken",
+    lower=scalars.lifted("copysign"),
 )
 sign_of = piecewise_constant(
-    "sign_of", lambda y: np.copysign(np.ones_like(y), y), "constant on each side of zero", accepts=FLOAT
+    "sign_of",
+    lambda y: np.copysign(np.ones_like(y), y),
+    "constant on each side of zero",
+    accepts=FLOAT,
+    lower=Map(lambda b, y: b.copysign(b.like(1, y), y)),
 )
 nextafter = binary(
     "nextafter",
@@ -171,4 +272,5 @@ heaviside = binary(
     ("x",),
     accepts=FLOAT,
     note="its value at 0 is the second operand",
+    lower=Map(_heaviside_scalar, cost=5),
 )

@@ -16,15 +16,18 @@ import numpy as np
 
 from wengert.core.aval import ANY, INEXACT, Aval, promote
 from wengert.core.errors import ShapeError
+from wengert.core.form import Scan, Via
 from wengert.core.op import Constant, Op, Rule, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
 from wengert.ops.basis import add, all_batched, cast, fit, fit_tangent, linear, scale, strong_zero
-from wengert.ops.elementwise import div
+from wengert.ops.dtype import truncate
+from wengert.ops.elementwise import div, sub
 from wengert.ops.index import index
-from wengert.ops.select import where
-from wengert.ops.shape import concatenate
+from wengert.ops.logic import equal, logical_and, logical_or, not_equal
+from wengert.ops.select import maximum, where
+from wengert.ops.shape import concatenate, flip, pad_constant
 
 # ── helpers ───────────────────────────────────────────────────────────────────
 
@@ -57,6 +60,18 @@ def _scan_eval(ufunc: np.ufunc) -> Rule:
 
 def _scan_batch(op: Callable[[], Op]) -> Rule:
     return lambda xs, batched, size, *, axis, reverse=False: op()(xs[0], axis=axis + 1, reverse=reverse)
+
+
+def _running(kind: str, op: Callable[[], Op]) -> Any:
+    """The form of a scan; one that runs backwards is one of the reversed operand."""
+
+    def reversed_scan(x: Array, *, axis: int, reverse: bool) -> Array:
+        return flip(op()(flip(x, axes=(axis,)), axis=axis), axes=(axis,))
+
+    def form(ins: Sequence[Aval], params: dict[str, Any]) -> Any:
+        return Via(reversed_scan) if params.get("reverse") else Scan(kind)
+
+    return form
 
 
 def shifted(x: Array, axis: int, reverse: bool, fill: float) -> Array:
@@ -96,6 +111,7 @@ cumsum = linear(
     batch=_scan_batch(lambda: cumsum),
     samples=_SCAN_SAMPLES,
     rejects=_SCAN_REJECTS,
+    lower=_running("add", lambda: cumsum),
 )
 
 # ── recurrence ────────────────────────────────────────────────────────────────
@@ -217,6 +233,7 @@ cumprod = Op(
     batch=_scan_batch(lambda: cumprod),
     samples=(*_SCAN_SAMPLES, Sample(np.array([1.5, 0.0, -2.0, 0.0, 0.5]), axis=0, diff=(0,), real_only=True)),
     rejects=_SCAN_REJECTS,
+    lower=_running("mul", lambda: cumprod),
 )
 
 # ── cummax, cummin ────────────────────────────────────────────────────────────
@@ -234,6 +251,24 @@ def _runs_eval(x: Array, out: Array, *, axis: int, reverse: bool = False) -> tup
     total = np.cumsum(attained, axis)
     at_start = np.maximum.accumulate(np.where(continues, 0, total - attained), axis)
     return attained, continues, np.maximum(total - at_start, 1)
+
+
+def _runs(x: Array, out: Array, *, axis: int, reverse: bool = False) -> tuple[Array, ...]:
+    if reverse:
+        return tuple([flip(r, axes=(axis,)) for r in _runs(flip(x, axes=(axis,)), flip(out, axes=(axis,)), axis=axis)])
+    integer = np.dtype(np.intp)
+    attained = logical_or(equal(x, out), logical_and(not_equal(x, x), not_equal(out, out)))
+    lead = (slice(None),) * axis
+    now, before = index(out, spec=(*lead, slice(1, None))), index(out, spec=(*lead, slice(None, -1)))
+    same = logical_or(equal(now, before), logical_and(not_equal(now, now), not_equal(before, before)))
+    continues = same
+    if x.shape[axis]:
+        continues = pad_constant(same, widths=tuple((int(i == axis), 0) for i in range(len(x.shape))), value=False)
+    hits = truncate(attained, dtype=integer)
+    total = cumsum(hits, axis=axis)
+    at_start = cummax(where(continues, np.zeros((), integer), sub(total, hits)), axis=axis)
+    since = sub(total, at_start)
+    return attained, continues, maximum(since, np.ones((), integer))
 
 
 runs = Op(
@@ -257,10 +292,11 @@ runs = Op(
         Sample(np.zeros((2, 3)), np.zeros((2, 3)), axis=1, reverse=True),
     ),
     note="for a running extremum: where x attains it, where it goes on unchanged, how often it was attained so far",
+    lower=Via(_runs),
 )
 
 
-def _running_extremum(name: str, ufunc: np.ufunc) -> Op:
+def _running_extremum(name: str, ufunc: np.ufunc, kind: str) -> Op:
     op: Op
 
     def jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array, *, axis: int, reverse: bool = False) -> Array:
@@ -288,11 +324,12 @@ def _running_extremum(name: str, ufunc: np.ufunc) -> Op:
         samples=_SCAN_SAMPLES,
         rejects=_SCAN_REJECTS,
         note="elements that tie so far share equally",
+        lower=_running(kind, lambda: op),
     )
     return op
 
 
-cummax = _running_extremum("cummax", np.maximum)
-cummin = _running_extremum("cummin", np.minimum)
+cummax = _running_extremum("cummax", np.maximum, "max")
+cummin = _running_extremum("cummin", np.minimum, "min")
 
 __all__: list[Any] = ["cummax", "cummin", "cumprod", "cumsum", "exclusive_product", "recurrence", "runs", "shifted"]

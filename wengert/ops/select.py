@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from wengert.core.aval import ANY, INEXACT, Aval, promote
+from wengert.core.form import Map
 from wengert.core.op import Op, Sample
 from wengert.core.tensor import Array, Tensor
 from wengert.graph.program import Vars
+from wengert.ops import scalars
 from wengert.ops.basis import (
     add,
     batch_elementwise,
@@ -43,6 +45,16 @@ def _where_vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array) -> tuple[A
 
 _MASK = np.array([[True, False, True, True], [False] * 4, [True] * 4])
 
+
+def _where_form(ins: Sequence[Aval], params: dict[str, Any]) -> Map:
+    dtype = promote(*ins[1:])
+
+    def scalar(b: Any, c: Any, x: Any, y: Any) -> Any:
+        return b.select(b.cast(c, bool), b.cast(x, dtype), b.cast(y, dtype))
+
+    return Map(scalar, "none")
+
+
 where = Op(
     name="where",
     accepts=ANY,
@@ -58,6 +70,7 @@ where = Op(
         Sample(np.array(True), (2,), (2,)),
         Sample(_MASK[0], (3, 1), (4,)),
     ),
+    lower=_where_form,
 )
 
 # ── maximum, minimum, fmax, fmin ──────────────────────────────────────────────
@@ -83,19 +96,39 @@ def _number_share(share: Array, x: Array, y: Array) -> Array:
     return share
 
 
-larger_share = piecewise_constant("larger_share", _share, "it jumps at ties only", arity=2)
+larger_share = piecewise_constant(
+    "larger_share",
+    _share,
+    "it jumps at ties only",
+    arity=2,
+    lower=Map(scalars.share, "joint", 4),
+)
 larger_number_share = piecewise_constant(
-    "larger_number_share", lambda x, y: _number_share(_share(x, y), x, y), "it jumps at ties only", arity=2
+    "larger_number_share",
+    lambda x, y: _number_share(_share(x, y), x, y),
+    "it jumps at ties only",
+    arity=2,
+    lower=Map(lambda b, x, y: scalars.number_share(b, scalars.share(b, x, y), x, y), "joint", 8),
 )
 smaller_number_share = piecewise_constant(
-    "smaller_number_share", lambda x, y: _number_share(_share(y, x), x, y), "it jumps at ties only", arity=2
+    "smaller_number_share",
+    lambda x, y: _number_share(_share(y, x), x, y),
+    "it jumps at ties only",
+    arity=2,
+    lower=Map(lambda b, x, y: scalars.number_share(b, scalars.share(b, y, x), x, y), "joint", 8),
 )
-smaller_share = piecewise_constant("smaller_share", lambda x, y: _share(y, x), "it jumps at ties only", arity=2)
+smaller_share = piecewise_constant(
+    "smaller_share",
+    lambda x, y: _share(y, x),
+    "it jumps at ties only",
+    arity=2,
+    lower=Map(lambda b, x, y: scalars.share(b, y, x), "joint", 4),
+)
 
 _TIES = "ties share the derivative equally"
 
 
-def _extremum(name: str, fn: np.ufunc, share: Op, note: str) -> Op:
+def _extremum(name: str, fn: np.ufunc, share: Op, note: str, lower: Map) -> Op:
     op: Op
 
     def jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array) -> Array:
@@ -140,15 +173,40 @@ def _extremum(name: str, fn: np.ufunc, share: Op, note: str) -> Op:
         batch=batch_elementwise(lambda: op),
         samples=tuple(Sample(*s) for s in SHAPES_2),
         note=note,
+        lower=lower,
     )
     return op
 
 
-maximum = _extremum("maximum", np.maximum, larger_share, f"{_TIES}, and so do operands of which one is NaN")
-minimum = _extremum("minimum", np.minimum, smaller_share, f"{_TIES}, and so do operands of which one is NaN")
-fmax = _extremum("fmax", np.fmax, larger_number_share, _TIES)
+maximum = _extremum(
+    "maximum",
+    np.maximum,
+    larger_share,
+    f"{_TIES}, and so do operands of which one is NaN",
+    lower=scalars.lifted("maximum"),
+)
+minimum = _extremum(
+    "minimum",
+    np.minimum,
+    smaller_share,
+    f"{_TIES}, and so do operands of which one is NaN",
+    lower=scalars.lifted("minimum"),
+)
+fmax = _extremum(
+    "fmax",
+    np.fmax,
+    larger_number_share,
+    _TIES,
+    lower=Map(scalars.number_extremum("maximum"), cost=3),
+)
 
-fmin = _extremum("fmin", np.fmin, smaller_number_share, _TIES)
+fmin = _extremum(
+    "fmin",
+    np.fmin,
+    smaller_number_share,
+    _TIES,
+    lower=Map(scalars.number_extremum("minimum"), cost=3),
+)
 
 # ── clip ──────────────────────────────────────────────────────────────────────
 
@@ -157,15 +215,43 @@ def _clip_eval(x: Array, low: Array, high: Array) -> Array:
     return np.minimum(np.maximum(x, low), high)
 
 
-def _clip_share(name: str, fn: Any) -> Op:
+def _clip_share(name: str, fn: Any, lower: Map) -> Op:
     return piecewise_constant(
-        name, fn, "it jumps at the bounds only", samples=[Sample((3, 4), (3, 1), (4,)), Sample((), (2,), ())]
+        name,
+        fn,
+        "it jumps at the bounds only",
+        samples=[Sample((3, 4), (3, 1), (4,)), Sample((), (2,), ())],
+        lower=lower,
     )
 
 
-inside_share = _clip_share("inside_share", lambda x, low, high: _share(x, low) * _share(high, np.maximum(x, low)))
-low_share = _clip_share("low_share", lambda x, low, high: _share(low, x) * _share(high, np.maximum(x, low)))
-high_share = _clip_share("high_share", lambda x, low, high: _share(np.maximum(x, low), high))
+def _inside_scalar(b: Any, x: Any, low: Any, high: Any) -> Any:
+    return b.mul(scalars.share(b, x, low), scalars.share(b, high, b.maximum(x, low)))
+
+
+def _low_scalar(b: Any, x: Any, low: Any, high: Any) -> Any:
+    return b.mul(scalars.share(b, low, x), scalars.share(b, high, b.maximum(x, low)))
+
+
+def _high_scalar(b: Any, x: Any, low: Any, high: Any) -> Any:
+    return scalars.share(b, b.maximum(x, low), high)
+
+
+inside_share = _clip_share(
+    "inside_share",
+    lambda x, low, high: _share(x, low) * _share(high, np.maximum(x, low)),
+    lower=Map(_inside_scalar, "joint", 9),
+)
+low_share = _clip_share(
+    "low_share",
+    lambda x, low, high: _share(low, x) * _share(high, np.maximum(x, low)),
+    lower=Map(_low_scalar, "joint", 9),
+)
+high_share = _clip_share(
+    "high_share",
+    lambda x, low, high: _share(np.maximum(x, low), high),
+    lower=Map(_high_scalar, "joint", 5),
+)
 
 clip = elementwise(
     "clip",
@@ -184,4 +270,5 @@ clip = elementwise(
         Sample((3, 4), (), (), domain=((-2.0, 2.0), (0.5, 1.0), (-1.0, -0.5))),
     ],
     note="minimum(maximum(x, low), high): a value at a bound and that bound share the derivative equally",
+    lower=Map(lambda b, x, low, high: b.minimum(b.maximum(x, low), high), cost=2),
 )

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from wengert.core.abstract import is_array
 from wengert.core.aval import ANY, Aval
 from wengert.core.errors import ShapeError
+from wengert.core.form import Assemble, Move, Region, Unsupported, Via
 from wengert.core.op import Op, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array, raw
 from wengert.graph.program import Vars
-from wengert.ops.basis import all_batched, check_axes, fit, linear, reduce_sum, reshape, transpose
-from wengert.ops.index import index
+from wengert.ops.basis import add, all_batched, broadcast_to, check_axes, fit, linear, reduce_sum, reshape, transpose
+from wengert.ops.index import index, scatter_add
 
 # ── flip ──────────────────────────────────────────────────────────────────────
+
+
+def _flip_index(at: Sequence[Any], shape: Sequence[int], *, axes: tuple[int, ...]) -> list[Any]:
+    return [i * -1 + (n - 1) if a in axes else i for a, (i, n) in enumerate(zip(at, shape, strict=True))]
+
 
 flip = linear(
     "flip",
@@ -27,6 +35,7 @@ flip = linear(
     batch=lambda xs, batched, size, *, axes: flip(xs[0], axes=tuple(a + 1 for a in axes)),
     put=lambda x, y, *, axes: flip(y, axes=axes),
     samples=(Sample((3, 4), axes=(0,)), Sample((2, 3), axes=(0, 1)), Sample((0,), axes=(0,)), Sample((), axes=())),
+    lower=Move(_flip_index),
 )
 
 # ── concatenate, stack ────────────────────────────────────────────────────────
@@ -76,6 +85,16 @@ def _concatenate_vjp(
     )
 
 
+def _concatenate_regions(
+    shapes: Sequence[tuple[int, ...]], out_shape: tuple[int, ...], *, axis: int, sizes: tuple[int, ...]
+) -> list[Region]:
+    ones, regions = (1,) * len(out_shape), []
+    for i, (shape, piece) in enumerate(zip(shapes, _pieces(sizes), strict=True)):
+        start = tuple(piece.start if a == axis else 0 for a in range(len(out_shape)))
+        regions.append(Region(i, start, ones, tuple(shape)))
+    return regions
+
+
 concatenate = Op(
     name="concatenate",
     accepts=ANY,
@@ -93,6 +112,7 @@ concatenate = Op(
         Sample((4,), axis=0, sizes=(4,)),
     ),
     rejects=(Sample((2, 3), (2, 2), axis=0, sizes=(2, 2), raises=ShapeError),),
+    lower=Assemble(_concatenate_regions),
 )
 
 
@@ -119,6 +139,13 @@ def _stack_eval(*xs: Array, axis: int) -> np.ndarray:
     return np.stack(xs, axis)
 
 
+def _stacked(*xs: Array, axis: int) -> Array:
+    shape = tuple(getattr(xs[0], "shape", ()))
+    each = (*shape[:axis], 1, *shape[axis:])
+    parts = [reshape(x, shape=each) if getattr(x, "shape", ()) else broadcast_to(x, shape=(1,)) for x in xs]
+    return concatenate(*parts, axis=axis, sizes=(1,) * len(xs))
+
+
 stack = Op(
     name="stack",
     accepts=ANY,
@@ -134,6 +161,7 @@ stack = Op(
     batch=lambda xs, batched, size, *, axis: stack(*all_batched(xs, batched, size), axis=axis + 1),
     samples=(Sample((2, 3), (2, 3), axis=1), Sample((), (), (), axis=0), Sample((3,), axis=0)),
     rejects=(Sample((2,), (3,), axis=0, raises=ShapeError),),
+    lower=Via(_stacked),
 )
 
 
@@ -168,6 +196,16 @@ def _split_vjp(
     return (concatenate(*parts, axis=axis, sizes=sizes),)
 
 
+def _split_form(ins: Sequence[Aval], params: dict[str, Any]) -> tuple[Move, ...]:
+    def piece(start: int) -> Move:
+        def moved(at: Sequence[Any], shape: Sequence[int], *, axis: int, sizes: tuple[int, ...]) -> list[Any]:
+            return [i + start if a == axis else i for a, i in enumerate(at)]
+
+        return Move(moved)
+
+    return tuple(piece(p.start) for p in _pieces(params["sizes"]))
+
+
 split = Op(
     name="split",
     accepts=ANY,
@@ -184,6 +222,7 @@ split = Op(
         Sample((0,), axis=0, sizes=(0,)),
     ),
     rejects=(Sample((5,), axis=0, sizes=(2, 2), raises=ShapeError), Sample((), axis=0, sizes=(1,), raises=ShapeError)),
+    lower=_split_form,
 )
 
 # ── contiguous ────────────────────────────────────────────────────────────────
@@ -197,6 +236,7 @@ contiguous = linear(
     batch=lambda xs, batched, size: contiguous(xs[0]),
     samples=(Sample((3, 4)), Sample(()), Sample((0, 2))),
     note="the same array in C order in memory, which decides where NumPy makes views of it",
+    lower=Via(lambda x: x),
 )
 
 
@@ -212,7 +252,7 @@ def in_order(x: Array, axes: Sequence[int]) -> Array:
 def is_compact(x: Array, axes: Sequence[int]) -> bool:
     """Whether `x` (under vmap, each example) already is as `in_order(x, axes)` would make it."""
     bottom = raw(x)
-    if not isinstance(bottom, np.ndarray):
+    if not is_array(bottom):
         return True
     lead = bottom.ndim - x.ndim  # batch axes
     dims, strides = bottom.shape[lead:], bottom.strides[lead:]
@@ -226,7 +266,7 @@ def is_compact(x: Array, axes: Sequence[int]) -> bool:
 
 def laid_out(x: Array, like: np.ndarray) -> Array:
     """`x` in the memory layout of `like`, an ndarray of x's shape behind any batch axes."""
-    if not isinstance(raw(x), np.ndarray):
+    if not is_array(raw(x)):
         x = contiguous(x)  # a scalar becomes an array without axes
     axes = memory_order(like.strides[like.ndim - x.ndim :])
     return x if is_compact(x, axes) else in_order(x, axes)
@@ -265,6 +305,14 @@ def _pad_eval(x: Array, *, widths: Widths, value: Any = 0) -> np.ndarray:
     return out
 
 
+def _pad_regions(
+    shapes: Sequence[tuple[int, ...]], out_shape: tuple[int, ...], *, widths: Widths, value: Any = 0
+) -> list[Region]:
+    ones = (1,) * len(out_shape)
+    whole = Region(None, (0,) * len(out_shape), ones, tuple(out_shape), value)
+    return [whole, Region(0, tuple(lo for lo, _ in widths), ones, tuple(shapes[0]))]
+
+
 pad_constant = Op(
     name="pad_constant",
     accepts=ANY,
@@ -284,6 +332,7 @@ pad_constant = Op(
         Sample((3,), widths=((1, -1),), raises=ShapeError),
         Sample((3, 2), widths=((1, 1),), raises=ShapeError),
     ),
+    lower=Assemble(_pad_regions),
 )
 
 # ── repeat ────────────────────────────────────────────────────────────────────
@@ -300,6 +349,12 @@ def _repeat_transpose(ct: Array, var: Any, *, count: int, axis: int) -> Array:
     return reduce_sum(grouped, axes=(axis + 1,))
 
 
+def _repeated(x: Array, *, count: int, axis: int) -> Array:
+    before, n, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
+    apart = broadcast_to(reshape(x, shape=(*before, n, 1, *after)), shape=(*before, n, count, *after))
+    return reshape(apart, shape=(*before, n * count, *after))
+
+
 repeat = linear(
     "repeat",
     shape=_repeat_shape,
@@ -314,6 +369,7 @@ repeat = linear(
         Sample((0, 3), count=2, axis=0),
     ),
     rejects=(Sample((3,), count=2, axis=1, raises=ShapeError),),
+    lower=Via(_repeated),
 )
 
 # ── roll ──────────────────────────────────────────────────────────────────────
@@ -321,6 +377,17 @@ repeat = linear(
 
 def _roll_shape(x: Aval, *, shifts: tuple[int, ...], axes: tuple[int, ...]) -> Aval:
     check_axes("roll", tuple(dict.fromkeys(axes)), x)
+    return x
+
+
+def _rolled(x: Array, *, shifts: tuple[int, ...], axes: tuple[int, ...]) -> Array:
+    for axis in dict.fromkeys(axes):
+        n = x.shape[axis]
+        shift = sum(s for s, a in zip(shifts, axes, strict=True) if a == axis) % max(n, 1)
+        if shift:
+            lead = (slice(None),) * axis
+            tail, head = index(x, spec=(*lead, slice(n - shift, None))), index(x, spec=(*lead, slice(None, n - shift)))
+            x = concatenate(tail, head, axis=axis, sizes=(shift, n - shift))
     return x
 
 
@@ -338,6 +405,7 @@ roll = linear(
         Sample((0,), shifts=(1,), axes=(0,)),
     ),
     rejects=(Sample((3,), shifts=(1,), axes=(1,), raises=ShapeError),),
+    lower=Via(_rolled),
 )
 
 # ── diagonal, diagonal_embed ──────────────────────────────────────────────────
@@ -352,6 +420,12 @@ def _diagonal_shape(x: Aval, *, offset: int, axis1: int, axis2: int) -> Aval:
     check_axes("diagonal", (axis1, axis2), x)
     n = diagonal_length(x.shape[axis1], x.shape[axis2], offset)
     return x.with_shape((*x.without((axis1, axis2)).shape, n))
+
+
+def _diagonal_index(at: Sequence[Any], shape: Sequence[int], *, offset: int, axis1: int, axis2: int) -> list[Any]:
+    along, others = at[-1], iter(at[:-1])
+    own = {axis1: along + max(-offset, 0), axis2: along + max(offset, 0)}
+    return [own[a] if a in own else next(others) for a in range(len(shape))]
 
 
 diagonal = linear(
@@ -376,6 +450,7 @@ diagonal = linear(
         Sample((3, 3), offset=0, axis1=1, axis2=1, raises=ShapeError),
         Sample((3,), offset=0, axis1=0, axis2=1, raises=ShapeError),
     ),
+    lower=Move(_diagonal_index),
 )
 
 
@@ -400,6 +475,20 @@ def _embed_eval(y: Array, *, offset: int, axis1: int, axis2: int, shape: tuple[i
     return out
 
 
+def _embedded(y: Array, *, offset: int, axis1: int, axis2: int, shape: tuple[int, ...]) -> Array:
+    """The diagonal of each matrix, in a row of its elements: every (columns + 1)-th."""
+    rest = [a for a in range(len(shape)) if a not in (axis1, axis2)]
+    rows, columns, n = shape[axis1], shape[axis2], y.shape[-1]
+    lead = tuple(shape[a] for a in rest)
+    first = offset if offset >= 0 else -offset * columns
+    places = slice(first, first + (n - 1) * (columns + 1) + 1, columns + 1) if n else slice(0, 0)
+    flat = scatter_add(y, spec=(*(slice(None),) * len(lead), places), shape=(*lead, rows * columns))
+    order = (*rest, axis1, axis2)
+    back = tuple(order.index(a) for a in range(len(shape)))
+    out = reshape(flat, shape=(*lead, rows, columns))
+    return out if back == tuple(range(len(shape))) else transpose(out, axes=back)
+
+
 diagonal_embed = linear(
     "diagonal_embed",
     accepts=ANY,
@@ -417,6 +506,7 @@ diagonal_embed = linear(
     ),
     rejects=(Sample((2,), offset=0, axis1=0, axis2=1, shape=(3, 3), raises=ShapeError),),
     note="zeros with y on a diagonal: the transpose of `diagonal`",
+    lower=Via(_embedded),
 )
 
 # ── windows, overlap_add ──────────────────────────────────────────────────────
@@ -443,6 +533,15 @@ def _windows_shape(x: Aval, *, sizes: tuple[int, ...], axes: tuple[int, ...]) ->
     return x.with_shape(shape)
 
 
+def _windows_index(
+    at: Sequence[Any], shape: Sequence[int], *, sizes: tuple[int, ...], axes: tuple[int, ...]
+) -> list[Any]:
+    index = list(at[: len(shape)])
+    for axis, within in zip(axes, at[len(shape) :], strict=True):
+        index[axis] = index[axis] + within
+    return index
+
+
 windows = linear(
     "windows",
     accepts=ANY,
@@ -458,7 +557,11 @@ windows = linear(
     ),
     rejects=(Sample((3,), sizes=(4,), axes=(0,), raises=ShapeError),),
     note="every window of the given sizes; the windows' own axes come last",
+    lower=Move(_windows_index),
 )
+
+
+FEW = 16  # terms that a sum may be written out in
 
 
 def _overlapped(shape: Sequence[int], sizes: Sequence[int], axes: Sequence[int]) -> tuple[int, ...]:
@@ -493,6 +596,21 @@ def _overlap_eval(y: Array, *, sizes: tuple[int, ...], axes: tuple[int, ...]) ->
     return out
 
 
+def _overlapping_sum(y: Array, *, sizes: tuple[int, ...], axes: tuple[int, ...]) -> Array:
+    whole, lengths = _overlapped(y.shape, sizes, axes), y.shape[: len(y.shape) - len(sizes)]
+    if math.prod(sizes) > FEW:
+        raise Unsupported(f"windows of more than {FEW} elements")
+    total = None
+    for offset in np.ndindex(*sizes):
+        start = [0] * len(lengths)
+        for axis, shift in zip(axes, offset, strict=True):
+            start[axis] += shift
+        part = index(y, spec=(*(slice(None),) * len(lengths), *offset))
+        spread = pad_constant(part, widths=tuple((s, w - s - n) for s, w, n in zip(start, whole, lengths, strict=True)))
+        total = spread if total is None else add(total, spread)
+    return np.zeros(whole, y.dtype) if total is None else total
+
+
 overlap_add = linear(
     "overlap_add",
     shape=_overlap_shape,
@@ -505,4 +623,5 @@ overlap_add = linear(
         Sample((3, 3, 2), sizes=(3, 2), axes=(0, 0)),
     ),
     note="the sum of windows put back where they came from: the transpose of `windows`",
+    lower=Via(_overlapping_sum),
 )
