@@ -130,6 +130,8 @@ class Builder:
         self.entry: list[str] = []  # allocations, which belong to the first block
         self.count = 0
         self.block = "entry"
+        self.inline = True  # whether calls of vector math are inlined
+        self.math_calls = 0
 
     # ── writing ───────────────────────────────────────────────────────────────
 
@@ -414,7 +416,9 @@ class Builder:
     def math(self, name: str, *xs: Value) -> Value:
         """A function of vector math (`lowering/vecmath`) on floats of one dtype."""
         symbol = self.module.require(name, xs[0].dtype)
-        return self.emit(f"call {xs[0].type} @{symbol}({', '.join(map(str, xs))})", xs[0].dtype)
+        self.math_calls += 1
+        how = "alwaysinline" if self.inline else "noinline"
+        return self.emit(f"call {xs[0].type} @{symbol}({', '.join(map(str, xs))}) {how}", xs[0].dtype)
 
     # ── the function ──────────────────────────────────────────────────────────
 

@@ -1,0 +1,431 @@
+"""One cluster as a loop nest: the order of its loops, its chunks, and its text.
+
+Order    Rows outermost. Innermost the axis along which most arrays are read with unit stride. Neighbouring loops over
+         which every address is linear in one variable become one loop.
+Chunks   The outermost loop is cut into a number of chunks that follows from the shape alone; what reductions
+         over it find per chunk is combined in order afterwards. So results do not depend on who runs which chunk.
+Sums     Accumulators live in registers over the reduced loops that are innermost, and are added up in double
+         precision, block by block; over outer loops the result's memory accumulates.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from wengert.graph.program import Literal, Var
+from wengert.lowering.affine import Expression
+from wengert.lowering.clusters import Cluster, Member
+from wengert.lowering.statements import Item
+from wengert.lowering.text import BOOL, F32, F64, I64, Builder, Module, Value
+from wengert.lowering.values import contents
+
+BLOCK = 4096  # elements that one accumulator takes before it is added to the total
+WORK = 250_000  # additions' worth of work that a chunk should have
+CHUNKS = 32
+PARTIALS = 1 << 20  # bytes of partial results at most
+LINE = 8  # elements of a cache line
+
+
+@dataclass(slots=True)
+class Loop:
+    """One loop over neighbouring axes; addresses move by the stride of the last of them."""
+
+    axes: tuple[int, ...]
+    extent: int
+
+
+@dataclass(slots=True)
+class Nest:
+    cluster: Cluster
+    loops: list[Loop]
+    rows: int  # loops that are outer
+    chunks: int
+    number: int
+    partial: dict[Var, int] = field(default_factory=dict)  # elements per chunk
+    scratch: dict[Var, int] = field(default_factory=dict)  # elements per chunk: rows that later phases read
+    where: dict[Var, int] = field(default_factory=dict)  # offsets of both in the workspace
+
+
+def addresses(cluster: Cluster) -> list[Expression]:
+    """Every address that the nest reads or writes, once."""
+    found = {key[1] for m in cluster.members for item in m.body if item.point is None for key in (item.key,)}
+    return [*found, *(m.address for m in cluster.members)]
+
+
+def plan(cluster: Cluster, memory: set[Var], number: int) -> Nest:
+    """Loops and chunks. `memory` has the values that others than this cluster read."""
+    used = addresses(cluster)
+    n = len(cluster.extents)
+    order = [*_order(cluster, used, range(cluster.rows)), *_order(cluster, used, range(cluster.rows, n))]
+    loops: list[Loop] = []
+    for place, axis in enumerate(order):
+        extent = cluster.extents[axis]
+        if loops and place != cluster.rows and _mergeable(cluster, used, loops[-1], axis):
+            loops[-1] = Loop((*loops[-1].axes, axis), loops[-1].extent * extent)
+        else:
+            loops.append(Loop((axis,), extent))
+    rows = sum(1 for loop in loops if loop.axes[0] < cluster.rows)
+    nest = Nest(cluster, loops, rows, 1, number)
+    if loops:
+        nest.chunks = _chunks(nest)
+    for m in cluster.members:
+        if nest.chunks > 1 and m.reduced and set(loops[0].axes) <= m.reduced:
+            nest.partial[m.statement.target] = _kept_size(cluster, m)
+        if m.statement.target not in memory and not m.row and not m.reduced and rows and _read_later(cluster, m):
+            nest.scratch[m.statement.target] = math.prod(loop.extent for loop in loops[rows:])
+    return nest
+
+
+def _kept_size(cluster: Cluster, m: Member) -> int:
+    return math.prod(e for i, e in enumerate(cluster.extents) if i not in m.reduced)
+
+
+def _read_later(cluster: Cluster, m: Member) -> bool:
+    target = m.statement.target
+    return any(
+        other.phase > m.phase and any(i.point is None and i.key[0] is target for i in other.body)
+        for other in cluster.members
+    )
+
+
+def _order(cluster: Cluster, used: Sequence[Expression], axes: Sequence[int]) -> list[int]:
+    """Axes as they are, but with the one innermost that most arrays are contiguous along."""
+    axes = list(axes)
+    if len(axes) < 2:
+        return axes
+
+    def cost(axis: int) -> tuple[float, int]:
+        strides = [abs(e[axis + 1]) for e in used]
+        total = sum(0.1 if s == 0 else min(s, LINE) for s in strides)
+        extent = cluster.extents[axis]
+        return total * (1 + 8 / max(extent, 1)), -axis
+
+    last = min(axes, key=cost)
+    rest = [a for a in axes if a != last]
+    if any(abs(e[rest[-1] + 1]) > abs(e[rest[0] + 1]) for e in used) and len(rest) > 1:
+        big = max(used, key=lambda e: sum(map(abs, e[1:])))
+        rest.sort(key=lambda a: -abs(big[a + 1]))
+    return [*rest, last]
+
+
+def _mergeable(cluster: Cluster, used: Sequence[Expression], loop: Loop, axis: int) -> bool:
+    extent, last = cluster.extents[axis], loop.axes[-1]
+    if any(e[last + 1] != e[axis + 1] * extent for e in used):
+        return False
+    return all((last in m.reduced) == (axis in m.reduced) for m in cluster.members)
+
+
+def _chunks(nest: Nest) -> int:
+    cluster = nest.cluster
+    cost = sum(m.statement.cost for m in cluster.members)
+    chunks = min(CHUNKS, int(cluster.size * max(cost, 1) // WORK), nest.loops[0].extent)
+    for m in cluster.members:
+        if set(nest.loops[0].axes) <= m.reduced:
+            bytes_ = _kept_size(cluster, m) * m.statement.target.dtype.itemsize
+            chunks = min(chunks, max(1, PARTIALS // max(bytes_, 1)))
+    return max(chunks, 1)
+
+
+# ── text ──────────────────────────────────────────────────────────────────────
+
+IDENTITY = {"add": 0, "mul": 1, "any": False, "all": True}
+
+
+def identity_of(kind: str, dtype: np.dtype) -> Any:
+    """What a reduction starts from."""
+    if kind in IDENTITY:
+        return IDENTITY[kind]
+    if dtype.kind == "f":
+        return {"max": -math.inf, "min": math.inf, "fmax": math.nan, "fmin": math.nan}[kind]
+    if dtype.kind == "b":
+        return kind in ("min", "fmin")
+    info = np.iinfo(dtype)
+    return info.min if kind in ("max", "fmax") else info.max
+
+
+def combine(b: Builder, kind: str, total: Value, x: Value) -> Value:
+    """One step of a reduction."""
+    if kind == "add":
+        return b.accumulate(total, x)
+    if kind == "mul":
+        return b._binary("fmul", "mul", total, x, "reassoc contract ") if total.dtype.kind == "f" else b.mul(total, x)
+    if kind in ("any", "all"):
+        return b.or_(total, x) if kind == "any" else b.and_(total, x)
+    if total.dtype.kind == "b":
+        return b.or_(total, x) if kind in ("max", "fmax") else b.and_(total, x)
+    if total.dtype.kind != "f":
+        return b.maximum(total, x) if kind in ("max", "fmax") else b.minimum(total, x)
+    name = {"max": "maximum", "min": "minimum", "fmax": "maxnum", "fmin": "minnum"}[kind]
+    return b.intrinsic(name, total, x, flags="reassoc nsz ")
+
+
+class Emitted:
+    """Writes one nest. `pointers` gives the name of each value's memory among the function's parameters."""
+
+    def __init__(self, nest: Nest, b: Builder, pointers: dict[Any, Value], memory: set[Var], chunk: Value) -> None:
+        self.nest, self.b, self.pointers, self.memory, self.chunk = nest, b, pointers, memory, chunk
+        self.loops = nest.loops
+        self.at: dict[int, Value] = {}  # loop → its variable
+        self.bounds: dict[int, tuple[Any, Any]] = {}
+        self.row_memo: dict[Any, Value] = {}
+        self.accumulators: dict[Var, tuple[Value, Value | None]] = {}
+
+    # ── the nest ──────────────────────────────────────────────────────────────
+
+    def write(self) -> None:
+        nest = self.nest
+        if self.loops:
+            extent = self.loops[0].extent
+            self.bounds[0] = (0, extent) if nest.chunks == 1 else self._chunk_bounds(extent, nest.chunks)
+        for m in nest.cluster.members:
+            if m.reduced and self._in_memory(m):
+                self._initialise(m)
+        self._rows(0)
+
+    def _chunk_bounds(self, extent: int, chunks: int) -> tuple[Value, Value]:
+        b = self.b
+        following = b.add(self.chunk, b.const(1, I64))
+        n, k = b.const(extent, I64), b.const(chunks, I64)
+        return b.quotient(b.mul(self.chunk, n), k), b.quotient(b.mul(following, n), k)
+
+    def _rows(self, depth: int) -> None:
+        if depth < self.nest.rows:
+            low, high = self.bounds.get(depth, (0, self.loops[depth].extent))
+            with self.b.loop(low, high) as i:
+                self.at[depth] = i
+                self._rows(depth + 1)
+            return
+        self.row_memo = {}
+        for phase in range(self.nest.cluster.phases):
+            inner = [m for m in self.nest.cluster.members if not m.row and m.phase == phase]
+            if inner:
+                self._inner(inner, depth)
+            memo = self.row_memo
+            for m in self.nest.cluster.members:
+                if m.row and m.phase == phase:
+                    self._statement(m, memo, self.nest.rows)
+
+    def _inner(self, members: list[Member], depth: int) -> None:
+        """Loops from `depth` on, with accumulators begun and ended around those that each member reduces over."""
+        b = self.b
+        if depth == len(self.loops):
+            memo = dict(self.row_memo)
+            for m in members:
+                self._statement(m, memo, depth)
+            return
+        begun = [m for m in members if m.reduced and self._start(m) == depth]
+        for m in begun:
+            self._begin(m)
+        low, high = self.bounds.get(depth, (0, self.loops[depth].extent))
+        last = depth == len(self.loops) - 1
+        sums = [
+            m for m in members if m.reduced and self._start(m) <= depth and self.accumulators[m.statement.target][1]
+        ]
+        if last and sums:
+            self._blocked(members, sums, depth, low, high)
+        else:
+            with b.loop(low, high) as i:
+                self.at[depth] = i
+                self._inner(members, depth + 1)
+        for m in begun:
+            self._end(m)
+
+    def _blocked(self, members: list[Member], sums: list[Member], depth: int, low: Any, high: Any) -> None:
+        """The innermost loop, in blocks whose sums are added to a total."""
+        b = self.b
+        if isinstance(high, int) and high - low <= BLOCK:
+            self._block(members, sums, depth, low, high)
+            return
+        first = low if isinstance(low, Value) else b.const(low, I64)
+        end = high if isinstance(high, Value) else b.const(high, I64)
+        with b.loop(first, end, BLOCK) as start:
+            stop = b.add(start, b.const(BLOCK, I64))
+            self._block(members, sums, depth, start, b.select(b.compare("lt", stop, end), stop, end))
+
+    def _block(self, members: list[Member], sums: list[Member], depth: int, low: Any, high: Any) -> None:
+        b = self.b
+        for m in sums:
+            acc, _ = self.accumulators[m.statement.target]
+            b.store(b.const(0, m.statement.target.dtype), acc)
+        with b.loop(low, high) as i:
+            self.at[depth] = i
+            self._inner(members, depth + 1)
+        for m in sums:
+            acc, total = self.accumulators[m.statement.target]
+            assert total is not None
+            found = b.cast(b.load(acc, m.statement.target.dtype), F64)
+            b.store(b.add(b.load(total, F64), found), total)
+
+    # ── reductions ────────────────────────────────────────────────────────────
+
+    def _start(self, m: Member) -> int:
+        """The loop from which on all loops are reduced over."""
+        depth = len(self.loops)
+        first = self.nest.rows
+        while depth > first and set(self.loops[depth - 1].axes) <= m.reduced:
+            depth -= 1
+        return depth
+
+    def _in_memory(self, m: Member) -> bool:
+        """Whether the result's memory accumulates, since an outer loop is reduced over."""
+        if m.row:
+            return True
+        start = self._start(m)
+        return start == len(self.loops) or any(set(loop.axes) <= m.reduced for loop in self.loops[:start])
+
+    def _begin(self, m: Member) -> None:
+        target = m.statement.target
+        b, dtype = self.b, target.dtype
+        if target not in self.accumulators:
+            trailing = self.loops[self._start(m) :]
+            blocks = m.statement.kind == "add" and dtype.kind == "f"
+            blocks = blocks and (len(trailing) > 1 or trailing[0].extent > BLOCK)
+            self.accumulators[target] = b.allocate(dtype), b.allocate(F64) if blocks else None
+        acc, total = self.accumulators[target]
+        if total is not None:
+            b.store(b.const(0, F64), total)
+        else:
+            b.store(b.const(identity_of(m.statement.kind, dtype), dtype), acc)
+
+    def _end(self, m: Member) -> None:
+        target = m.statement.target
+        b, (acc, total) = self.b, self.accumulators[target]
+        value = b.load(acc, target.dtype) if total is None else b.cast(b.load(total, F64), target.dtype)
+        if self._in_memory(m):
+            self._combine(m, value)
+            return
+        if target in self.memory or target in self.nest.partial:
+            b.store(value, self._result(m))
+        self.row_memo[target, m.address] = value
+
+    def _initialise(self, m: Member, depth: int = 0) -> None:
+        b, target = self.b, m.statement.target
+        while depth < len(self.loops) and set(self.loops[depth].axes) <= m.reduced:
+            depth += 1
+        if depth == len(self.loops):
+            b.store(b.const(identity_of(m.statement.kind, target.dtype), target.dtype), self._result(m))
+            return
+        low, high = self.bounds.get(depth, (0, self.loops[depth].extent))
+        with b.loop(low, high) as i:
+            self.at[depth] = i
+            self._initialise(m, depth + 1)
+
+    def _combine(self, m: Member, value: Value) -> None:
+        b, place = self.b, self._result(m)
+        old = b.load(place, m.statement.target.dtype)
+        b.store(combine(b, m.statement.kind, old, value), place)
+
+    def _result(self, m: Member) -> Value:
+        """Where the result goes: its memory, or this chunk's part of the partial results."""
+        target = m.statement.target
+        size = self.nest.partial.get(target)
+        if size is None:
+            return self._element(self.pointers[target], m.address, target.dtype)
+        offset = self.b.mul(self.chunk, self.b.const(size, I64))
+        base = self.b.at(self.pointers["partial", target], offset, target.dtype)
+        return self._element(base, m.address, target.dtype)
+
+    # ── statements ────────────────────────────────────────────────────────────
+
+    def _statement(self, m: Member, memo: dict[Any, Value], depth: int) -> None:
+        b, s = self.b, m.statement
+        target = s.target
+        for item in m.body:
+            if item.key not in memo:
+                memo[item.key] = self._load(item) if item.point is None else self._point(item, memo)
+        value = b.const(contents(m.result), target.dtype) if isinstance(m.result, Literal) else memo[m.result]
+        if s.kind in ("any", "all") or target.dtype.kind == "b":
+            value = b.cast(value, BOOL)
+        value = b.cast(value, target.dtype)
+        if m.reduced:
+            if m.row or self._start(m) == len(self.loops):
+                self._combine(m, value)
+            else:
+                acc, _ = self.accumulators[target]
+                b.store(combine(b, s.kind, b.load(acc, target.dtype), value), acc)
+            return
+        memo[target, m.address] = value
+        if target in self.memory:
+            b.store(value, self._element(self.pointers[target], m.address, target.dtype))
+        elif target in self.nest.scratch:
+            b.store(value, self._scratch(target))
+
+    def _load(self, item: Item) -> Value:
+        base, address = item.key
+        if base in self.nest.scratch:
+            return self.b.load(self._scratch(base), base.dtype)
+        return self.b.load(self._element(self.pointers[base], address, base.dtype), base.dtype)
+
+    def _scratch(self, target: Var) -> Value:
+        """The element of this row: the inner loops in row-major order."""
+        b, size = self.b, self.nest.scratch[target]
+        index = b.mul(self.chunk, b.const(size, I64))
+        stride = 1
+        for depth in range(len(self.loops) - 1, self.nest.rows - 1, -1):
+            step = self.at[depth] if stride == 1 else b.mul(self.at[depth], b.const(stride, I64))
+            index = b.add(index, step)
+            stride *= self.loops[depth].extent
+        return b.at(self.pointers["scratch", target], index, target.dtype)
+
+    def _point(self, item: Item, memo: dict[Any, Value]) -> Value:
+        b, point = self.b, item.point
+        assert point is not None
+        xs = []
+        for operand in item.operands:
+            if isinstance(operand, Literal):
+                x = contents(operand)
+                xs.append(b.const(x, point.compute or np.asarray(x).dtype))
+            else:
+                x = memo[operand]
+                xs.append(x if point.compute is None else b.cast(x, point.compute))
+        return b.cast(point.form.scalar(b, *xs, **point.params), item.dtype)
+
+    def _element(self, base: Value, address: Expression, dtype: Any) -> Value:
+        b = self.b
+        index: Value | None = None
+        for depth, loop in enumerate(self.loops):
+            c = address[loop.axes[-1] + 1]
+            if c:
+                i = self.at[depth]
+                term = i if c == 1 else b.mul(i, b.const(c, I64))
+                index = term if index is None else b.add(index, term)
+        if index is None:
+            return base if address[0] == 0 else b.at(base, address[0], dtype)
+        if address[0]:
+            index = b.add(index, b.const(address[0], I64))
+        return b.at(base, index, dtype)
+
+
+def join(nest: Nest, b: Builder, pointers: dict[Any, Value]) -> None:
+    """Combine what chunks have found, in order."""
+    for m in nest.cluster.members:
+        target = m.statement.target
+        size = nest.partial.get(target)
+        if size is None:
+            continue
+        kind, dtype = m.statement.kind, target.dtype
+        wide = F64 if kind == "add" and dtype == F32 else dtype
+        acc = b.allocate(wide)
+        with b.loop(0, size) as j:
+            source = pointers["partial", target]
+            b.store(b.cast(b.load(b.at(source, j, dtype), dtype), wide), acc)
+            with b.loop(1, nest.chunks) as c:
+                at = b.add(b.mul(c, b.const(size, I64)), j)
+                x = b.cast(b.load(b.at(source, at, dtype), dtype), wide)
+                old = b.load(acc, wide)
+                b.store(b.add(old, x) if kind == "add" else combine(b, kind, old, x), acc)
+            b.store(b.cast(b.load(acc, wide), dtype), b.at(pointers[target], j, dtype))
+
+
+def module_text(module: Module) -> str:
+    """The finished text, with its attributes."""
+    return (
+        module.text()
+        + 'attributes #kernel = { nounwind "prefer-vector-width"="512" }\n'
+        + 'attributes #math = { nounwind willreturn memory(none) "prefer-vector-width"="512" }\n'
+    )

@@ -1,0 +1,199 @@
+"""Statements: what has to be computed into memory, each with its own loop variables and a straight-line body.
+
+A body is a list of items in order of evaluation. An item is named by its key: `(var, index)` for a scalar
+function of other items, `(base, address)` for an element of memory, both over the statement's loop variables.
+Two statements whose variables have been made the same share every item of equal key.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wengert.graph.program import Literal, Var
+from wengert.lowering.affine import Expression, Index, broadcast, compose, constant, weighted
+from wengert.lowering.emission import row_major
+from wengert.lowering.values import Assembly, Point, Reduction, Values, View
+
+Key = tuple[Var, Any]  # (var, index) of a point; (base, address) of an element in memory
+
+
+@dataclass(slots=True)
+class Item:
+    """`point` with the keys of its operands (Literals stand for themselves), or a load where it is None."""
+
+    key: Key
+    point: Point | None
+    operands: Sequence[Any]
+    dtype: Any
+
+
+@dataclass(slots=True)
+class Statement:
+    """`target[address] = result`, or combined into it over the loop variables in `reduced`."""
+
+    target: Var  #: the value in whose memory the result lies
+    extents: tuple[int, ...]
+    body: list[Item]
+    result: Any  #: a key, or a Literal
+    address: Expression  #: where in the target, in elements
+    kind: str  #: "point", or the kind of reduction
+    reduced: frozenset[int]
+    name: str
+    cost: float
+    alone: bool = False  #: writes over what earlier statements wrote: must not share their loop
+    literal_dtype: Any = None
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.extents)
+
+    def loads(self) -> list[Key]:
+        return [item.key for item in self.body if item.point is None]
+
+
+def axes_index(shape: Sequence[int]) -> tuple[tuple[int, ...], Index]:
+    """Loop variables for the axes with more than one element (or none), and the index they make."""
+    kept = [i for i, d in enumerate(shape) if d != 1]
+    n = len(kept)
+    place = {axis: j for j, axis in enumerate(kept)}
+    zero = constant(0, n)
+    index = tuple(zero if i not in place else (0, *(int(j == place[i]) for j in range(n))) for i in range(len(shape)))
+    return tuple(shape[i] for i in kept), index
+
+
+def body_of(values: Values, root: Var, index: Index, n: int, *, through: bool) -> tuple[list[Item], Key]:
+    """The items that give `root[index]`, and the key of the last. `through`: `root` is what is being stored, so it is
+    computed although it has memory."""
+    items: list[Item] = []
+    done: set[Key] = set()
+    names: dict[tuple[Var, Index], Key] = {}
+    definitions, stored = values.definitions, values.stored
+
+    def name(var: Var, idx: Index) -> Key:
+        """Follow views down to something computed or in memory."""
+        known = names.get((var, idx))
+        if known is not None:
+            return known
+        at, where = var, idx
+        while True:
+            if at in stored and not (through and at is root):
+                key = (values.base(at), weighted(where, row_major(at.shape), n))
+                break
+            d = definitions[at]
+            if isinstance(d, View):
+                at, where = d.operand, compose(d.index, where, n)
+                continue
+            key = (at, where)
+            break
+        names[var, idx] = key
+        return key
+
+    def operands_of(key: Key) -> list[Any]:
+        var, idx = key
+        point = definitions[var]
+        assert isinstance(point, Point)
+        return [a if isinstance(a, Literal) else name(a, broadcast(idx, a.shape, n)) for a in point.operands]
+
+    result = name(root, index)
+    stack: list[tuple[Key, list[Any] | None]] = [(result, None)]
+    while stack:
+        key, operands = stack.pop()
+        if key in done:
+            continue
+        var, where = key
+        if where and isinstance(where[0], int):
+            done.add(key)
+            items.append(Item(key, None, (), var.dtype))
+            continue
+        if operands is None:
+            operands = operands_of(key)
+            stack.append((key, operands))
+            stack.extend((o, None) for o in operands if not isinstance(o, Literal) and o not in done)
+            continue
+        done.add(key)
+        point = definitions[var]
+        assert isinstance(point, Point)
+        items.append(Item(key, point, operands, var.dtype))
+    return items, result
+
+
+def statements_of(values: Values, var: Var) -> list[Statement]:
+    """The statements that compute a stored value."""
+    d = values.definitions[var]
+    base = values.base(var)
+    if isinstance(d, (Point, View)):
+        extents, index = axes_index(var.shape)
+        n = len(extents)
+        items, result = body_of(values, var, index, n, through=True)
+        return [_statement(base, extents, items, result, weighted(index, row_major(var.shape), n), "point", (), var)]
+    if isinstance(d, Reduction):
+        extents, index = axes_index(d.operand.shape)
+        n = len(extents)
+        items, result = body_of(values, d.operand, index, n, through=False)
+        kept = tuple(e for i, e in enumerate(index) if i not in d.axes)
+        shape = tuple(s for i, s in enumerate(d.operand.shape) if i not in d.axes)
+        reduced = frozenset(e.index(1) - 1 for i, e in enumerate(index) if i in d.axes and 1 in e)
+        return [
+            _statement(
+                base, extents, items, result, weighted(kept, row_major(shape), n), d.kind, reduced, var, d.op.name
+            )
+        ]
+    if isinstance(d, Assembly):
+        return _assembly(values, var, base, d)
+    raise TypeError(f"{type(d).__name__} is no statement")
+
+
+def _assembly(values: Values, var: Var, base: Var, d: Assembly) -> list[Statement]:
+    steps = row_major(var.shape)
+    made = []
+    for number, region in enumerate(d.regions):
+        if 0 in region.shape:
+            continue
+        extents, index = axes_index(region.shape)
+        n = len(extents)
+        placed = [
+            tuple(s * c + (a if i == 0 else 0) for i, c in enumerate(e))
+            for e, a, s in zip(index, region.start, region.step, strict=True)
+        ]
+        address = weighted(tuple(placed), steps, n)
+        operand = None if region.operand is None else d.operands[region.operand]
+        if isinstance(operand, Var):
+            take = getattr(region, "take", None) or (0,) * len(index)
+            shifted = tuple((e[0] + t, *e[1:]) for e, t in zip(index, take, strict=True))
+            items, result = body_of(values, operand, broadcast(shifted, operand.shape, n), n, through=False)
+        else:
+            items, result = [], Literal(region.fill) if operand is None else operand
+        one = _statement(base, extents, items, result, address, "point", (), var, d.op.name)
+        one.alone = any(_meet(region, other) for other in d.regions[:number])
+        made.append(one)
+    return made
+
+
+def _meet(x: Any, y: Any) -> bool:
+    """Whether two regions may have an element in common."""
+    for a, s, m, b, t, n in zip(x.start, x.step, x.shape, y.start, y.step, y.shape, strict=True):
+        if m == 0 or n == 0:
+            return False
+        x_low, x_high = min(a, a + s * (m - 1)), max(a, a + s * (m - 1))
+        y_low, y_high = min(b, b + t * (n - 1)), max(b, b + t * (n - 1))
+        if x_high < y_low or y_high < x_low:
+            return False
+    return True
+
+
+def _statement(
+    base: Var,
+    extents: tuple[int, ...],
+    items: list[Item],
+    result: Any,
+    address: Expression,
+    kind: str,
+    reduced: Any,
+    var: Var,
+    name: str = "",
+) -> Statement:
+    cost = sum(1 if item.point is None else item.point.form.cost for item in items)
+    return Statement(base, extents, items, result, address, kind, frozenset(reduced), name, cost, False, var.dtype)

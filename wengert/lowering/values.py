@@ -1,0 +1,347 @@
+"""What each value of a Program is to the lowering, and which values get memory of their own.
+
+    Place       it lies in memory when compiled code begins: an operand, a constant
+    Point       a scalar function of its operands' elements
+    View        elements of another value, elsewhere: an index expression per axis
+    Alias       a reshape that no index expression tells: the same memory in another shape
+    Reduction   a sum, an extremum, … over some axes
+    Assembly    put together from regions
+    Opaque      made by a library kernel or by the op's own `eval`
+
+Points and views are recomputed where they are read, unless that would cost more than memory does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from wengert.core.aval import Aval, aval_of, promote
+from wengert.core.form import Assemble, HostCall, Library, Map, Move, Reduce, Region, Reshape, Scan
+from wengert.core.op import OPS, Op
+from wengert.core.source import Source
+from wengert.core.tensor import raw
+from wengert.graph.program import Eqn, Literal, Program, Var
+from wengert.lowering.affine import Index, compose, identity, reshaped, view_of, weighted
+from wengert.lowering.emission import Emitter, row_major
+from wengert.lowering.library import EMITTERS
+from wengert.lowering.text import NATIVE
+from wengert.ops import basis  # noqa: F401 - registers `cast`
+
+CHEAP = 2  # additions that cost no more than a round trip to memory
+REDUCTIONS = frozenset({"add", "mul", "max", "min", "fmax", "fmin", "any", "all"})
+
+Atom = Any  # a Var, or a Literal of one element
+
+
+@dataclass(slots=True)
+class Place:
+    kind: str  # "input", "constant"
+    index: int
+
+
+@dataclass(slots=True)
+class Point:
+    op: Op
+    form: Map
+    params: dict[str, Any]
+    operands: Sequence[Atom]
+    compute: np.dtype | None  # what operands are converted to
+    source: Source | None
+
+
+@dataclass(slots=True)
+class View:
+    operand: Var
+    index: Index
+
+
+@dataclass(slots=True)
+class Alias:
+    operand: Var
+
+
+@dataclass(slots=True)
+class Reduction:
+    op: Op
+    kind: str
+    operand: Atom
+    axes: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Assembly:
+    op: Op
+    regions: Sequence[Region]
+    operands: Sequence[Atom]
+
+
+@dataclass(slots=True)
+class Opaque:
+    eqn: Eqn
+    outs: Sequence[Var]
+    operands: Sequence[Var | Literal]
+    emitter: Emitter | None
+    params: dict[str, Any]
+    reason: str = ""
+    strided: dict[int, tuple[Var, int, tuple[int, ...]]] = field(default_factory=dict)
+    # operand read in place: base, offset, strides
+
+
+Definition = Place | Point | View | Alias | Reduction | Assembly | Opaque
+
+
+class Values:
+    """The definitions of all values, in order, and the set of those that are `stored`."""
+
+    def __init__(self, program: Program, refused: frozenset[int]) -> None:
+        self.program = program
+        self.refused = refused  # equations whose form has declined: run by eval
+        self.definitions: dict[Var, Definition] = {}
+        self.order: list[Var] = []
+        self.opaque_first: dict[Var, Opaque] = {}
+        self.constants: list[np.ndarray] = []
+        self.by_content: dict[Any, Var] = {}
+        self.stored: set[Var] = set()
+        self.readers: dict[Var, int] = {}
+        self.weights: dict[Var, float] = {}
+        for i, var in enumerate(program.ins):
+            self._define(var, Place("input", i))
+            self.stored.add(var)
+        for number, eqn in enumerate(program.equations()):
+            self._classify(number, eqn)
+        for out in program.outs:
+            if isinstance(out, Var):
+                self.store(out)
+
+    # ── reading ───────────────────────────────────────────────────────────────
+
+    def base(self, var: Var) -> Var:
+        """The value whose memory `var` lies in."""
+        while isinstance(d := self.definitions[var], Alias):
+            var = d.operand
+        return var
+
+    def store(self, atom: Any) -> None:
+        """Give a value memory of its own."""
+        if isinstance(atom, Var):
+            self.stored.add(atom)
+            self.stored.add(self.base(atom))
+
+    def copy(self, atom: Atom) -> Var:
+        """A new value with memory of its own, equal to `atom`."""
+        value = atom if isinstance(atom, Var) else self._atom(atom)
+        aval = atom.aval if isinstance(atom, Var) else aval_of(raw(atom.value))
+        out = Var(aval.shape, aval.dtype)
+        if aval.dtype.char not in NATIVE:
+            eqn = Eqn(COPY, (value,), out, {"dtype": aval.dtype}, (), None, None, 0)
+            self._opaque(eqn, (out,), HostCall("complex, half or object dtype"), [aval])
+            return out
+        self._define(out, Point(COPY, IDENTITY, {}, [value], out.dtype, None))
+        self.weights[out] = 0
+        self.store(out)
+        return out
+
+    def scalar(self, atom: Literal) -> Var:
+        """A Literal of one element, in memory."""
+        return self._array(np.asarray(raw(atom.value)))
+
+    # ── classifying ───────────────────────────────────────────────────────────
+
+    def _define(self, var: Var, definition: Definition) -> None:
+        self.definitions[var] = definition
+        self.order.append(var)
+
+    def _atom(self, atom: Any) -> Atom:
+        """A Literal array becomes a constant in memory."""
+        if isinstance(atom, Literal) and np.ndim(raw(atom.value)):
+            value = np.ascontiguousarray(raw(atom.value))
+            if value.size == 1:
+                return Literal(value.reshape(())[()])  # broadcasts to the same
+            key = (value.shape, value.dtype.str, value.tobytes())
+            var = self.by_content.get(key)
+            if var is None:
+                var = self.by_content[key] = Var(value.shape, value.dtype)
+                self._define(var, Place("constant", len(self.constants)))
+                self.stored.add(var)
+                self.constants.append(value)
+            return var
+        return atom
+
+    def _read(self, atom: Any) -> None:
+        if isinstance(atom, Var):
+            readers = self.readers[atom] = self.readers.get(atom, 0) + 1
+            if readers > 1 and isinstance(self.definitions[atom], Point) and self.weights[atom] > CHEAP:
+                self.store(atom)
+
+    def _classify(self, number: int, eqn: Eqn) -> None:
+        outs = eqn.outs if eqn.op.multi else (eqn.outs,)
+        avals = [a.aval if isinstance(a, Var) else aval_of(raw(a.value)) for a in eqn.ins]
+        native = all(a.dtype.char in NATIVE for a in avals) and all(v.dtype.char in NATIVE for v in outs)
+        form: Any = HostCall("complex, half or object dtype")
+        if number in self.refused:
+            form = HostCall("its form declined these operands")
+        elif native:
+            form = eqn.op.lower
+            if callable(form):
+                form = form(tuple(avals), eqn.params)
+        forms = form if isinstance(form, tuple) else (form,)
+        if len(forms) != len(outs) and not isinstance(form, (HostCall, Library)):
+            form, forms = HostCall("its form has another number of results"), (HostCall(),)
+        if isinstance(form, (HostCall, Library, Scan)) or any(isinstance(f, HostCall) for f in forms):
+            self._opaque(eqn, outs, form, avals)
+            return
+        for out, one in zip(outs, forms, strict=True):
+            if not self._define_one(eqn, out, one, avals):
+                self._opaque(eqn, outs, HostCall(f"its {type(one).__name__} form does not serve this call"), avals)
+                return
+
+    def _define_one(self, eqn: Eqn, out: Var, form: Any, avals: Sequence[Aval]) -> bool:
+        if isinstance(form, Map):
+            self._point(eqn, out, form, avals)
+        elif isinstance(form, (Move, Reshape)):
+            operand = self._atom(eqn.ins[0])
+            if isinstance(operand, Literal):  # one element, wherever it is read
+                self._point(eqn, out, IDENTITY, avals)
+                return True
+            index = (
+                reshaped(operand.shape, out.shape)
+                if isinstance(form, Reshape)
+                else view_of(form.index, operand.shape, out.shape, eqn.params)
+            )
+            self._view(out, operand, index)
+        elif isinstance(form, Reduce):
+            axes = eqn.params.get("axes", eqn.params.get("axis"))
+            if form.kind not in REDUCTIONS or axes is None:
+                return False
+            axes = (axes,) if isinstance(axes, int) else tuple(axes)
+            operand = self._atom(eqn.ins[0])
+            if not axes and form.kind not in ("any", "all"):
+                self._point(eqn, out, IDENTITY, avals)
+                return True
+            if isinstance(operand, Literal):
+                return False
+            self._define(out, Reduction(eqn.op, form.kind, operand, axes))
+            self.weights[out] = 0
+            self._read(operand)
+            self.store(out)
+        elif isinstance(form, Assemble):
+            operands = [self._atom(a) for a in eqn.ins]
+            regions = form.regions([a.shape for a in avals], out.shape, **eqn.params)
+            self._define(out, Assembly(eqn.op, regions, operands))
+            self.weights[out] = 0
+            for region in regions:
+                if region.operand is not None:
+                    self._read(operands[region.operand])
+            self.store(out)
+        else:
+            return False
+        return True
+
+    def _point(self, eqn: Eqn, out: Var, form: Map, avals: Sequence[Aval]) -> None:
+        operands = [self._atom(a) for a in eqn.ins]
+        compute = {"out": lambda: out.dtype, "joint": lambda: promote(*avals), "none": lambda: None}[form.compute]()
+        if compute is not None and compute.char not in NATIVE:
+            compute = None
+        self._define(out, Point(eqn.op, form, eqn.params, operands, compute, eqn.source))
+        weight: float = form.cost
+        for operand in operands:
+            if isinstance(operand, Var):
+                self._read(operand)
+                if operand not in self.stored:
+                    if form.cost >= 0 and operand.aval.size < out.aval.size:
+                        self._spread(operand)
+                    weight += self.weights.get(operand, 0)
+                else:
+                    weight += 0.5
+        self.weights[out] = weight
+
+    def _view(self, out: Var, operand: Var, index: Index | None) -> None:
+        if index is None:
+            if isinstance(self.definitions[operand], View):
+                self.store(operand)
+            self._define(out, Alias(operand))
+            self.store(operand)
+            self.stored.add(out)
+            self.weights[out] = 0
+        else:
+            if operand not in self.stored and operand.aval.size < out.aval.size:
+                self._spread(operand)
+            self._define(out, View(operand, index))
+            self.weights[out] = self.weights.get(operand, 0) if operand not in self.stored else 0
+        self._read(operand)
+
+    def _spread(self, var: Var) -> None:
+        """`var` is read at more points than it has elements: it is made once, unless it costs next to nothing."""
+        if self.weights.get(var, 0) > CHEAP:
+            while isinstance(d := self.definitions[var], View):
+                var = d.operand
+            self.store(var)
+
+    def _opaque(self, eqn: Eqn, outs: Sequence[Var], form: Any, avals: Sequence[Aval]) -> None:
+        emitter, reason = None, getattr(form, "reason", "no native lowering")
+        params = eqn.params
+        if isinstance(form, (Library, Scan)):
+            name = form.name if isinstance(form, Library) else f"scan_{form.kind}"
+            found = EMITTERS.get(name)
+            if found is not None and found.supports(avals, [v.aval for v in outs], params):
+                emitter, reason = found, ""
+            else:
+                reason = f"the library kernel {name!r} does not serve this call" if found else f"no kernel {name!r}"
+        operands: list[Any] = []
+        made = Opaque(eqn, outs, operands, emitter, params, reason)
+        for i, atom in enumerate(eqn.ins):
+            if isinstance(atom, Literal) and not (emitter is None and np.ndim(raw(atom.value)) == 0):
+                value = raw(atom.value)
+                if np.ndim(value) == 0:
+                    value = np.asarray(value, None)
+                atom = self._array(np.ascontiguousarray(value))
+            operands.append(atom)
+            if isinstance(atom, Var):
+                self._read(atom)
+                if not self._in_place(made, i, atom, avals):
+                    self.store(atom)
+        for out in outs:
+            self._define(out, made)
+            self.weights[out] = 0
+            self.store(out)
+
+    def _array(self, value: np.ndarray) -> Var:
+        key = (value.shape, value.dtype.str, value.tobytes() if value.dtype.kind != "O" else id(value))
+        var = self.by_content.get(key)
+        if var is None:
+            var = self.by_content[key] = Var(value.shape, value.dtype)
+            self._define(var, Place("constant", len(self.constants)))
+            self.stored.add(var)
+            self.constants.append(value)
+        return var
+
+    def _in_place(self, made: Opaque, i: int, var: Var, avals: Sequence[Aval]) -> bool:
+        """Whether a library kernel can read a view where it lies, by strides."""
+        if made.emitter is None or var in self.stored or not isinstance(self.definitions[var], View):
+            return False
+        n = len(var.shape)
+        index, at = identity(n), var
+        while at not in self.stored and isinstance(d := self.definitions[at], View):
+            index, at = compose(d.index, index, n), d.operand
+        if at not in self.stored and not (isinstance(self.definitions[at], Point) and self.readers.get(at, 0) >= 1):
+            return False
+        address = weighted(index, row_major(at.shape), n)
+        strides = address[1:]
+        if any(s < 0 for s in strides) or not made.emitter.takes(i, strides, avals, made.params):
+            return False
+        self.store(at)
+        made.strided[i] = (at, address[0], strides)
+        return True
+
+
+COPY = OPS["cast"]
+IDENTITY = Map(lambda b, x, **params: x, cost=0)
+
+
+def contents(atom: Atom) -> Any:
+    """The Python or NumPy scalar of a Literal."""
+    return raw(atom.value)
