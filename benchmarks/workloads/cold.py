@@ -1,0 +1,67 @@
+"""Compile times: the first call of value-and-gradient on each of the programs, in a process of its own.
+
+    python -m workloads.cold ours|jax [FOLDER]    → JSON on stdout
+
+The library is loaded and has compiled one trivial function before the clock starts; its caches are cleared before
+each program. FOLDER: the disk cache to use (a second process then finds what the first has left); none without.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from typing import Any
+
+from workloads import environment
+from workloads.programs import PROGRAMS, argument
+
+
+def our_compiler(folder: str | None) -> tuple[Any, Any, Any]:
+    # Read when wengert is imported.
+    os.environ["WENGERT_CACHE_DIR"] = folder or ""
+    import wengert as wg
+
+    compiler = getattr(wg, "jit", lambda f: f)
+    clear = getattr(getattr(wg, "jit", None), "clear_caches", lambda: None)
+    return lambda f: compiler(wg.value_and_grad(f)), clear, __import__("numpy")
+
+
+def jax_compiler(folder: str | None) -> tuple[Any, Any, Any]:
+    from workloads.libraries import import_jax
+
+    jax = import_jax()
+    if folder:
+        jax.config.update("jax_compilation_cache_dir", folder)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+    def compiler(f):
+        step = jax.jit(jax.value_and_grad(f))
+        return lambda x: jax.block_until_ready(step(x))
+
+    return compiler, jax.clear_caches, jax.numpy
+
+
+def main() -> None:
+    environment.pin(1)
+    library, folder = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None
+    compiler, clear, namespace = (our_compiler if library == "ours" else jax_compiler)(folder)
+    start = time.perf_counter()
+    compiler(lambda x: namespace.sum(x * x))(namespace.ones(3))
+    seconds = {"first function of the process": time.perf_counter() - start}
+    for name, (make, _) in PROGRAMS.items():
+        clear()
+        x = namespace.asarray(argument(name))
+        step = compiler(make(namespace))
+        start = time.perf_counter()
+        value, gradient = step(x)
+        seconds[name] = time.perf_counter() - start
+        seconds[f"{name}: value"] = float(value)
+        seconds[f"{name}: gradient"] = float(namespace.sum(gradient * namespace.cos(namespace.arange(len(x)))))
+    print(json.dumps(seconds))
+
+
+if __name__ == "__main__":
+    main()
