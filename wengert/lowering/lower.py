@@ -173,11 +173,11 @@ class _Lowering:
             raise Declined(self._culprit(cluster)) from error
         self.math_calls += body.math_calls
         params = "".join(f", ptr noalias %p{i}" for i in range(len(needed)))
-        self.module.functions.append(body.function(f"define internal void @k{number}.body(i64 %chunk{params}) #kernel"))
+        self.module.functions.append(body.function(f"define internal void @k{number}.body(i64 %chunk{params}) #0"))
         outer = Builder(self.module)
         frame = Value("%frame", None)
         self._call_body(outer, frame, needed, nest, f"@k{number}.body", "i64 %chunk")
-        self.module.functions.append(outer.function(f"define internal void @k{number}(ptr %frame, i64 %chunk) #kernel"))
+        self.module.functions.append(outer.function(f"define internal void @k{number}(ptr %frame, i64 %chunk) #0"))
         self._describe(nest)
         lines = [f"k{number}", str(nest.chunks)]
         if nest.partial:
@@ -186,11 +186,11 @@ class _Lowering:
             keys = list(dict.fromkeys([*keys, *nest.partial]))
             join(nest, joiner, {key: Value(f"%p{i}", None) for i, key in enumerate(keys)})
             params = ", ".join(f"ptr noalias %p{i}" for i in range(len(keys)))
-            self.module.functions.append(joiner.function(f"define internal void @k{number}.join({params}) #kernel"))
+            self.module.functions.append(joiner.function(f"define internal void @k{number}.join({params}) #0"))
             outer = Builder(self.module)
             self._call_body(outer, frame, keys, nest, f"@k{number}.join", "")
             self.module.functions.append(
-                outer.function(f"define internal void @k{number}.joined(ptr %frame, i64 %chunk) #kernel")
+                outer.function(f"define internal void @k{number}.joined(ptr %frame, i64 %chunk) #0")
             )
             lines += [f"k{number}.joined", "1"]
         return lines
@@ -294,7 +294,7 @@ class _Lowering:
         results = [Operand(self._pointer(b, frame, ws, v), v.shape, row_major(v.shape), v.dtype) for v in step.outs]
         assert step.emitter is not None
         work = step.emitter.emit(e, operands, results, step.params)
-        self.module.functions.append(b.function(f"define internal void @k{number}(ptr %frame, i64 %chunk) #kernel"))
+        self.module.functions.append(b.function(f"define internal void @k{number}(ptr %frame, i64 %chunk) #0"))
         traffic = sum(o.size * o.dtype.itemsize for o in (*operands, *results))
         self.kernels.append(
             Kernel(f"k{number}", [step.eqn.op.name], step.outs[0].shape, traffic, work.flops, 1, work.note or "library")
@@ -326,7 +326,7 @@ class _Lowering:
         host = b.load(context, None)
         own = b.load(b.emit(f"getelementptr i8, ptr {context.ref}, i64 16", None), None)
         code = b.emit(f"call i32 {host.ref}(ptr {own.ref}, i64 {index}, ptr {table.ref})", I32)
-        text = b.function(f"define internal i32 @k{number}(ptr %frame) #kernel", f"ret i32 {code.ref}")
+        text = b.function(f"define internal i32 @k{number}(ptr %frame) #0", f"ret i32 {code.ref}")
         self.module.functions.append(text)
         traffic = sum(v.aval.size * v.dtype.itemsize for v in arrays if isinstance(v, Var))
         self.kernels.append(
@@ -372,5 +372,5 @@ class _Lowering:
                     b.branch(done)
                     b.start(done)
         code = b.load(ws, I32) if self.failures else b.const(0, I32)
-        self.module.functions.append(b.function("define i32 @run(ptr %frame) #kernel", f"ret {code}"))
+        self.module.functions.append(b.function("define i32 @run(ptr %frame) #0", f"ret {code}"))
         return module_text(self.module)

@@ -17,6 +17,8 @@ from wengert.lowering.affine import Expression, Index, broadcast, compose, const
 from wengert.lowering.emission import row_major
 from wengert.lowering.values import Assembly, Point, Reduction, Values, View
 
+TOUCH = 8  # what a read or a write of an element costs, in additions
+
 Key = tuple[Var, Any]  # (var, index) of a point; (base, address) of an element in memory
 
 
@@ -195,5 +197,5 @@ def _statement(
     var: Var,
     name: str = "",
 ) -> Statement:
-    cost = sum(1 if item.point is None else item.point.form.cost for item in items)
+    cost = TOUCH + sum(TOUCH if item.point is None else item.point.form.cost for item in items)
     return Statement(base, extents, items, result, address, kind, frozenset(reduced), name, cost, False, var.dtype)

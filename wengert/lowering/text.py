@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.form import Unsupported
+
 BOOL, I8, I32, I64 = np.dtype(bool), np.dtype(np.int8), np.dtype(np.int32), np.dtype(np.int64)
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 NATIVE = frozenset("?bhilqBHILQfd")  # dtype.char of what compiled code computes with
@@ -87,7 +89,10 @@ class Module:
         """The symbol of a function of vector math, which is put into the module on first use."""
         symbol = f"wg.{name}.{dtype.char}"
         if symbol not in self.definitions:
-            text, needs = self._math(name, dtype)
+            try:
+                text, needs = self._math(name, dtype)
+            except KeyError:
+                raise Unsupported(f"vector math has no {name} of {dtype}") from None
             self.definitions[symbol] = text
             for needed, kind in needs:
                 self.require(needed, kind)
