@@ -1,7 +1,7 @@
 """Derives the tables of `wengert/lowering/vecmath/coefficients.py`: python benchmarks/coefficients.py > that file.
 
 Every table is the polynomial through a smooth function's values at the Chebyshev nodes of an interval, which is
-within a small factor of the best one, worked out in 120 digits and rounded once, coefficient by coefficient, to the dtype.
+within a small factor of the best one, worked out in 450 digits and rounded once, coefficient by coefficient, to the dtype.
 Each is written in a variable in which the function's leading terms have been taken out and are exact in the code.
 The comment on a table is the largest error, as a part of the function, that the exact polynomial leaves.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import mpmath as mp
 import numpy as np
 
-mp.mp.dps = 120
+mp.mp.dps = 450
 ONE = mp.mpf(1)
 
 
@@ -154,6 +154,14 @@ def main():
         ("HALF_PI_PARTS_F", (13, 13, 13, 24), True),
     ):
         print(f"{name} = ({', '.join(repr(rounded(p, single)) for p in pieces(mp.pi / 2, widths))})")
+    bits = 1408  # as many as the largest double needs, and 256 for the product
+    print("\n# ⌊2/π · 2^bits⌋")
+    print(f"TWO_OVER_PI_BITS = {bits}")
+    digits = f"{int(mp.floor(mp.ldexp(2 / mp.pi, bits))):x}"
+    print("TWO_OVER_PI_DIGITS = int(")
+    for i in range(0, len(digits), 88):
+        print(f'    "{digits[i : i + 88]}"')
+    print("    , 16)")
     print()
     for name, (what, f, low, high, double, single) in TABLES.items():
         if double is not None:

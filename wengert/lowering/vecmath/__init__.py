@@ -10,14 +10,17 @@ NumPy have them; `docs/vecmath.md` has the measured errors.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
-from wengert.lowering.vecmath import exponential, logarithm, power
+from wengert.lowering.vecmath import exponential, far, logarithm, power, trigonometric
 from wengert.lowering.vecmath.writer import Writer
 
 FUNCTIONS = {
+    "sin": (trigonometric.sin, 1),
+    "cos": (trigonometric.cos, 1),
+    "tan": (trigonometric.tan, 1),
     "exp": (exponential.exp, 1),
     "exp2": (exponential.exp2, 1),
     "expm1": (exponential.expm1, 1),
@@ -36,10 +39,13 @@ FUNCTIONS = {
 NAMES = frozenset(FUNCTIONS)
 
 
-@lru_cache(maxsize=None)
+@cache
 def definition(name: str, dtype: np.dtype) -> tuple[str, Sequence[tuple[str, np.dtype]]]:
     """The text of `@wg.<name>.<dtype.char>` for float64 or float32, and which others it calls."""
+    if name in far.NAMES:
+        return far.definition(name, dtype)
     body, count = FUNCTIONS[name]
     w = Writer(dtype)
     arguments = w.arguments(count)
-    return w.function(f"wg.{name}.{dtype.char}", arguments, body(w, *arguments)), ()
+    result = body(w, *arguments)
+    return w.function(f"wg.{name}.{dtype.char}", arguments, result), tuple(w.needs)

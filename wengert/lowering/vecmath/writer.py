@@ -16,6 +16,7 @@ import numpy as np
 from wengert.lowering.text import F64, hexadecimal
 from wengert.lowering.vecmath import coefficients
 
+ATTRIBUTES = "alwaysinline nounwind willreturn memory(none)"
 OPERATIONS = {
     "+": ("fadd", "add"),
     "-": ("fsub", "sub"),
@@ -123,6 +124,7 @@ class Writer:
         self.suffix = "f64" if self.double else "f32"
         self.lines: list[str] = []
         self.declarations: dict[str, None] = {}
+        self.needs: list[tuple[str, np.dtype]] = []  # other definitions that this one calls
         self.count = 0
 
     # ── instructions ──────────────────────────────────────────────────────────
@@ -282,5 +284,5 @@ class Writer:
         return [Term(self, f"%{name}", "f") for name in "xyz"[:count]]
 
     def function(self, symbol: str, arguments: Sequence[Term], result: Term) -> str:
-        head = f"define internal {self.types['f']} @{symbol}({', '.join(map(str, arguments))}) alwaysinline nounwind willreturn memory(none) {{"
+        head = f"define internal {self.types['f']} @{symbol}({', '.join(map(str, arguments))}) {ATTRIBUTES} {{"
         return "\n".join([*self.declarations, head, *self.lines, f"  ret {result}", "}"])
