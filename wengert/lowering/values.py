@@ -294,11 +294,10 @@ class Values:
         operands: list[Any] = []
         made = Opaque(eqn, outs, operands, emitter, params, reason)
         for i, atom in enumerate(eqn.ins):
-            if isinstance(atom, Literal) and not (emitter is None and np.ndim(raw(atom.value)) == 0):
-                value = raw(atom.value)
-                if np.ndim(value) == 0:
-                    value = np.asarray(value, None)
-                atom = self._array(np.ascontiguousarray(value))
+            if isinstance(atom, Literal):
+                var = self._array(np.ascontiguousarray(raw(atom.value)).reshape(np.shape(raw(atom.value))))
+                if emitter is not None or var.shape:  # `eval` tells Python scalars from arrays: they stay Literals
+                    atom = var
             operands.append(atom)
             if isinstance(atom, Var):
                 self._read(atom)
