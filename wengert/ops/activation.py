@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from wengert.core.aval import FLOAT, INEXACT
+from wengert.core.form import Map, Via
 from wengert.core.op import Op, Sample
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
+from wengert.ops import scalars
 from wengert.ops.basis import add, arithmetic_shape, batch_elementwise, fit, fit_tangent, neg, scale, strong_zero
 from wengert.ops.elementwise import abs_, exp, mul, reciprocal, square, sub, tanh
 from wengert.ops.family import SHAPES_1, elementwise, piecewise_constant, unary
@@ -38,6 +40,10 @@ def _gate_eval(v: Array, s: Array) -> Array:
     return strong_zero(v * mask, mask)  # a tenth of the time of np.where, whose branches are mispredicted
 
 
+def _gate_scalar(b: Any, v: Any, s: Any) -> Any:
+    return b.select(b.compare("gt", s, b.like(0, s)), v, b.like(0, v))
+
+
 gate = Op(
     name="gate",
     accepts=INEXACT,
@@ -53,6 +59,7 @@ gate = Op(
         Sample(*s, diff=(0,), real_only=True) for s in (((3, 4), (3, 4)), ((3, 1), (4,)), ((), (2,)), ((0, 2), (2,)))
     ),
     note="the first operand where the second is positive, and a strong zero elsewhere; constant in the second",
+    lower=scalars.tested(_gate_scalar),
 )
 
 relu = Op(
@@ -66,6 +73,7 @@ relu = Op(
     batch=lambda xs, batched, size: relu(xs[0]),
     samples=tuple(Sample(s) for s in SHAPES_1),
     note="at 0 the subgradient 0 is taken",
+    lower=Map(lambda b, x: b.maximum(x, b.like(0, x))),
 )
 
 is_positive = piecewise_constant(
@@ -74,18 +82,41 @@ is_positive = piecewise_constant(
     "a boolean",
     accepts=FLOAT,
     shape=lambda x: x.with_dtype(bool),
+    lower=scalars.against("gt", 0),
 )
 
 # ── linear by parts ───────────────────────────────────────────────────────────
 
 
 def linear_by_parts(
-    name: str, fn: Callable[..., Array], slope: Callable[..., Array], params: Sequence[dict[str, Any]], note: str
+    name: str,
+    fn: Callable[..., Array],
+    slope: Callable[..., Array],
+    params: Sequence[dict[str, Any]],
+    note: str,
+    lower: Map,
+    lower_slope: Map,
 ) -> Op:
-    """An activation of straight pieces: values `fn(x, **params)`, slopes `slope(x, **params)`."""
+    """An activation of straight pieces: values `fn(x, **params)`, slopes `slope(x, **params)`, and the forms of both."""
     samples = [Sample(s, domain=(-4.0, 4.0), **p) for p in params for s in SHAPES_1]
-    steps = piecewise_constant(f"{name}_slope", slope, "constant on each piece", accepts=FLOAT, samples=samples)
-    return elementwise(name, fn, [lambda r, **p: steps(r.x, **p)], [("x",)], accepts=FLOAT, samples=samples, note=note)
+    steps = piecewise_constant(
+        f"{name}_slope",
+        slope,
+        "constant on each piece",
+        accepts=FLOAT,
+        samples=samples,
+        lower=scalars.for_floats(lower_slope),
+    )
+    return elementwise(
+        name,
+        fn,
+        [lambda r, **p: steps(r.x, **p)],
+        [("x",)],
+        accepts=FLOAT,
+        samples=samples,
+        note=note,
+        lower=scalars.for_floats(lower),
+    )
 
 
 def _flag(mask: Array, x: Array, value: float = 1.0) -> Array:
@@ -98,12 +129,46 @@ def _leaky_eval(x: Array, *, slope: float) -> Array:
     return (np.maximum if slope <= 1 else np.minimum)(x, x * slope)  # several times faster than np.where
 
 
+def _flag_scalar(b: Any, mask: Any, x: Any, value: float = 1.0) -> Any:
+    return b.select(mask, b.like(value, x), b.like(0, x))
+
+
+def _clip_scalar(b: Any, x: Any, *, low: float, high: float) -> Any:
+    return b.minimum(b.maximum(x, b.like(low, x)), b.like(high, x))
+
+
+def _between_scalar(b: Any, x: Any, low: float, high: float, value: float = 1.0) -> Any:
+    inside = b.and_(b.compare("gt", x, b.like(low, x)), b.compare("lt", x, b.like(high, x)))
+    return _flag_scalar(b, inside, x, value)
+
+
+def _beyond_scalar(b: Any, x: Any, width: float) -> Any:
+    return b.compare("gt", b.abs(x), b.like(width, x))
+
+
+def _leaky_scalar(b: Any, x: Any, *, slope: float) -> Any:
+    if slope == 0:
+        return b.maximum(x, b.like(0, x))
+    return (b.maximum if slope <= 1 else b.minimum)(x, scalars.times(b, slope, x))
+
+
+def _leaky_slope_scalar(b: Any, x: Any, *, slope: float) -> Any:
+    kind = x.dtype.type
+    return b.select(b.compare("gt", x, b.like(0, x)), b.like(kind(1 - slope) + kind(slope), x), b.like(slope, x))
+
+
+def _hard_sigmoid_scalar(b: Any, x: Any) -> Any:
+    return _clip_scalar(b, scalars.plus(b, 0.5, b.div(x, b.like(6, x))), low=0, high=1)
+
+
 leaky_relu = linear_by_parts(
     "leaky_relu",
     _leaky_eval,
     lambda x, *, slope: _flag(x > 0, x, 1 - slope) + x.dtype.type(slope),
     ({"slope": 0.01}, {"slope": -0.5}, {"slope": 2.0}, {"slope": 0.0}),
     "at 0 the slope of the negative side is taken",
+    lower_slope=Map(_leaky_slope_scalar, cost=2),
+    lower=Map(_leaky_scalar, cost=2),
 )
 hard_tanh = linear_by_parts(
     "hard_tanh",
@@ -111,6 +176,8 @@ hard_tanh = linear_by_parts(
     lambda x, *, low, high: _flag((x > low) & (x < high), x),
     ({"low": -1.0, "high": 1.0}, {"low": 0.0, "high": 3.0}),
     "at both bounds the subgradient 0 is taken",
+    lower_slope=Map(lambda b, x, *, low, high: _between_scalar(b, x, low, high), cost=3),
+    lower=Map(_clip_scalar, cost=2),
 )
 hard_sigmoid = linear_by_parts(
     "hard_sigmoid",
@@ -118,6 +185,8 @@ hard_sigmoid = linear_by_parts(
     lambda x: _flag((x > -3) & (x < 3), x, 1 / 6),
     ({},),
     "at ±3 the subgradient 0 is taken",
+    lower_slope=Map(lambda b, x: _between_scalar(b, x, -3, 3, 1 / 6), cost=3),
+    lower=Map(_hard_sigmoid_scalar, cost=14),
 )
 hard_shrink = linear_by_parts(
     "hard_shrink",
@@ -125,6 +194,8 @@ hard_shrink = linear_by_parts(
     lambda x, *, width: _flag(np.abs(x) > width, x),
     ({"width": 0.5},),
     "discontinuous at ±width, where the slope 0 is taken",
+    lower_slope=Map(lambda b, x, *, width: _flag_scalar(b, _beyond_scalar(b, x, width), x), cost=3),
+    lower=Map(lambda b, x, *, width: b.mul(_flag_scalar(b, _beyond_scalar(b, x, width), x), x), cost=4),
 )
 soft_shrink = linear_by_parts(
     "soft_shrink",
@@ -132,6 +203,8 @@ soft_shrink = linear_by_parts(
     lambda x, *, width: _flag(np.abs(x) > width, x),
     ({"width": 0.5},),
     "at ±width the subgradient 0 is taken",
+    lower_slope=Map(lambda b, x, *, width: _flag_scalar(b, _beyond_scalar(b, x, width), x), cost=3),
+    lower=Map(lambda b, x, *, width: b.sub(x, _clip_scalar(b, x, low=-width, high=width)), cost=3),
 )
 threshold = linear_by_parts(
     "threshold",
@@ -139,6 +212,8 @@ threshold = linear_by_parts(
     lambda x, *, at, value: _flag(x > at, x),
     ({"at": 0.5, "value": 2.0},),
     "discontinuous at `at`, where the slope 0 is taken",
+    lower_slope=Map(lambda b, x, *, at, value: _flag_scalar(b, b.compare("gt", x, b.like(at, x)), x), cost=2),
+    lower=Map(lambda b, x, *, at, value: b.select(b.compare("gt", x, b.like(at, x)), x, b.like(value, x)), cost=2),
 )
 
 # ── sigmoid and its relatives ─────────────────────────────────────────────────
@@ -171,6 +246,11 @@ def _sigmoid_slope_eval(x: Array) -> Array:
     return _scalar(y)
 
 
+def _sigmoid_slope_scalar(b: Any, x: Any) -> Any:
+    y = scalars.exp(b, b.neg(b.abs(x)))
+    return b.div(y, scalars.square(b, scalars.plus(b, 1, y)))
+
+
 sigmoid_slope = unary(
     "sigmoid_slope",
     _sigmoid_slope_eval,
@@ -178,6 +258,7 @@ sigmoid_slope = unary(
     ("x", "out"),
     accepts=FLOAT,
     note="s(x) s(-x) of the sigmoid s; s (1 - s) rounds to 0 where s does to 1",
+    lower=Map(_sigmoid_slope_scalar, cost=40),
 )
 
 
@@ -187,6 +268,7 @@ sigmoid = unary(
     lambda r: mul(r.out, sub(1, r.out)),
     ("out",),
     note="1 / (1 + exp(-x)): full relative accuracy for negative x; the derivative is read off the output",
+    lower=scalars.mathematical("sigmoid", 35),
 )
 soft_plus = unary(
     "soft_plus",
@@ -195,6 +277,7 @@ soft_plus = unary(
     ("x",),
     accepts=FLOAT,
     note="log(1 + exp(x)) without overflow or cancellation",
+    lower=scalars.mathematical("softplus", 50),
 )
 log_sigmoid = unary(
     "log_sigmoid",
@@ -202,6 +285,7 @@ log_sigmoid = unary(
     lambda r: sigmoid(neg(r.x)),
     ("x",),
     accepts=FLOAT,
+    lower=Map(lambda b, x: b.neg(b.math("softplus", b.neg(x))), cost=50),
 )
 
 
@@ -209,7 +293,14 @@ def _silu_slope(x: Array) -> Array:
     return add(sigmoid(x), mul(x, sigmoid_slope(x)))
 
 
-silu = unary("silu", lambda x: x * _sigmoid_eval(x), lambda r: _silu_slope(r.x), ("x",), accepts=FLOAT)
+silu = unary(
+    "silu",
+    lambda x: x * _sigmoid_eval(x),
+    lambda r: _silu_slope(r.x),
+    ("x",),
+    accepts=FLOAT,
+    lower=Map(lambda b, x: b.mul(x, b.math("sigmoid", x)), cost=36),
+)
 
 # ── softsign, tanhshrink ──────────────────────────────────────────────────────
 
@@ -219,6 +310,7 @@ softsign = unary(
     lambda r: reciprocal(square(add(abs_(r.x), 1))),  # the quotient's rule is a difference that cancels for large x
     ("x",),
     accepts=FLOAT,
+    lower=scalars.for_floats(Map(lambda b, x: b.div(x, scalars.plus(b, 1, b.abs(x))), cost=12)),
 )
 
 
@@ -239,6 +331,13 @@ _SHRINK = (
     *(-6404582 / 10854718875, 443861162 / 1856156927625, -18888466084 / 194896477400625),
 )
 
+
+def _tanhshrink_scalar(b: Any, x: Any) -> Any:
+    z2 = b.mul(x, x)
+    series = b.mul(b.mul(z2, x), scalars.horner(b, _SHRINK, z2))
+    return b.select(b.compare("lt", b.abs(x), b.like(0.25, x)), series, b.sub(x, b.math("tanh", x)))
+
+
 tanhshrink = unary(
     "tanhshrink",
     _tanhshrink_eval,
@@ -246,6 +345,7 @@ tanhshrink = unary(
     ("x",),
     accepts=FLOAT,
     note="x - tanh(x), without cancellation near 0",
+    lower=Map(_tanhshrink_scalar, cost=60),
 )
 
 # ── elu ───────────────────────────────────────────────────────────────────────
@@ -256,6 +356,11 @@ def _elu_slope(x: Array, alpha: float) -> Array:
     return slope if alpha == 1 else where(is_positive(x), 1.0, mul(alpha, slope))
 
 
+def _elu_scalar(b: Any, x: Any, *, alpha: float) -> Any:
+    zero = b.like(0, x)
+    return b.add(b.maximum(x, zero), scalars.times(b, alpha, b.math("expm1", b.minimum(x, zero))))
+
+
 elu = elementwise(
     "elu",
     lambda x, *, alpha: np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0)),
@@ -264,6 +369,7 @@ elu = elementwise(
     accepts=FLOAT,
     samples=[Sample(s, alpha=a) for a in (1.0, 0.5) for s in SHAPES_1],
     note="at 0 the slope alpha of the negative side is taken",
+    lower=Map(_elu_scalar, cost=35),
 )
 
 # ── gelu ──────────────────────────────────────────────────────────────────────
@@ -275,12 +381,17 @@ def _normal_cdf(x: Array) -> Array:
     return ndtr(x)
 
 
+def _density_scalar(b: Any, x: Any) -> Any:
+    return scalars.times(b, RSQRT_2PI, scalars.exp(b, b.mul(scalars.times(b, -0.5, x), x)))
+
+
 normal_density = unary(
     "normal_density",
     lambda x: np.exp(-0.5 * x * x) * x.dtype.type(RSQRT_2PI),
     lambda r: neg(mul(r.x, r.out)),
     ("x", "out"),
     accepts=FLOAT,
+    lower=scalars.for_floats(Map(_density_scalar, cost=30)),
 )
 
 
@@ -304,6 +415,13 @@ def _gelu_vjp(ct: Any, ins: Vars, xs: Sequence[Array], out: Any) -> tuple[Array]
     return (parts[0] if len(parts) == 1 else add(*parts),)
 
 
+def _gelu(x: Array) -> tuple[Array, Array]:
+    from wengert.ops.special_error import ndtr
+
+    cdf = ndtr(x)
+    return mul(x, cdf), cdf
+
+
 gelu = Op(
     name="gelu",
     accepts=FLOAT,
@@ -316,6 +434,7 @@ gelu = Op(
     batch=lambda xs, batched, size: gelu(xs[0]),
     samples=tuple(Sample(s) for s in SHAPES_1),
     note="(x·Φ(x), Φ(x)): the normal distribution function, by far the most expensive part, is kept for the pullback",
+    lower=Via(_gelu),
 )
 
 CUBIC = 0.044715
@@ -345,7 +464,26 @@ def _gelu_tanh_curve(x: Array) -> Array:
     return mul(sub(1, square(t)), add(first, bend))
 
 
-gelu_tanh_slope = unary("gelu_tanh_slope", _gelu_tanh_slope, lambda r: _gelu_tanh_curve(r.x), ("x",), accepts=FLOAT)
+def _gelu_share_scalar(b: Any, x: Any) -> Any:
+    inner = b.mul(scalars.plus(b, 1, scalars.times(b, CUBIC, b.mul(x, x))), x)
+    return b.math("sigmoid", scalars.times(b, 2 * SQRT_2_PI, inner))
+
+
+def _gelu_tanh_slope_scalar(b: Any, x: Any) -> Any:
+    share = _gelu_share_scalar(b, x)
+    bend = scalars.plus(b, 1, b.mul(scalars.times(b, 3 * CUBIC, x), x))
+    both = b.mul(b.mul(scalars.times(b, 2 * SQRT_2_PI, x), share), _gelu_share_scalar(b, b.neg(x)))
+    return b.add(share, b.mul(both, bend))
+
+
+gelu_tanh_slope = unary(
+    "gelu_tanh_slope",
+    _gelu_tanh_slope,
+    lambda r: _gelu_tanh_curve(r.x),
+    ("x",),
+    accepts=FLOAT,
+    lower=Map(_gelu_tanh_slope_scalar, cost=90),
+)
 gelu_tanh = unary(
     "gelu_tanh",
     lambda x: x * _gelu_share(x),
@@ -353,4 +491,5 @@ gelu_tanh = unary(
     ("x",),
     accepts=FLOAT,
     note="gelu's approximation by tanh, within 5e-4 of it",
+    lower=Map(lambda b, x: b.mul(x, _gelu_share_scalar(b, x)), cost=42),
 )

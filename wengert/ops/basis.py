@@ -292,7 +292,7 @@ def inexact_dtype(dtype: np.dtype) -> np.dtype:
 cast = linear(
     "cast",
     shape=lambda x, *, dtype: x.with_dtype(dtype),
-    eval=lambda x, *, dtype: x.astype(dtype),
+    eval=lambda x, *, dtype: (x if hasattr(x, "astype") else np.asarray(x)[()]).astype(dtype),
     transpose=lambda ct, var, *, dtype: cast_ct(ct, var.dtype),
     batch=lambda xs, batched, size, *, dtype: cast(xs[0], dtype=dtype),
     samples=(

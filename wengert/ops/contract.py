@@ -20,6 +20,7 @@ import numpy as np
 
 from wengert.core.aval import INEXACT, Aval, promote
 from wengert.core.errors import ShapeError
+from wengert.core.form import Library
 from wengert.core.op import Op, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array
@@ -238,6 +239,7 @@ contract = Op(
         Sample((3, 4), (4,), subscripts="ij,jk->ik", raises=ShapeError),
     ),
     note="`strong` operands are cotangents or tangents: their zeros annihilate infinities and NaNs of the other",
+    lower=Library("contract"),
 )
 
 
@@ -389,6 +391,7 @@ matmul = Op(
         Sample((2, 3, 4), (3, 4, 2), raises=ShapeError),
     ),
     note="`strong` as in `contract`",
+    lower=Library("matmul"),
 )
 
 __all__ = ["LABELS", "contract", "matmul", "places", "strong_product"]

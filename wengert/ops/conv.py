@@ -25,6 +25,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from wengert.core.aval import INEXACT, Aval, promote
 from wengert.core.errors import ShapeError
+from wengert.core.form import Library
 from wengert.core.op import Op, Rule, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array
@@ -328,6 +329,7 @@ conv = Op(
         Sample((2, 1, 3, 5), (1, 2, 2, 2), **_parameters(), raises=ShapeError),
         Sample((2, 1, 3, 1), (1, 2, 3, 2), **_parameters(), raises=ShapeError),
     ),
+    lower=Library("conv"),
 )
 
 # ── conv_input ────────────────────────────────────────────────────────────────
@@ -354,6 +356,7 @@ conv_input = Op(
     ),
     rejects=(Sample((2, 1, 2, 4), (1, 2, 3, 2), extent=(7,), **_parameters(), raises=ShapeError),),
     note="the transpose of conv in its first operand: PyTorch's transposed convolution",
+    lower=Library("conv_input"),
 )
 
 # ── conv_kernel ───────────────────────────────────────────────────────────────
@@ -377,4 +380,5 @@ conv_kernel = Op(
     ),
     rejects=(Sample((2, 1, 3, 5), (2, 1, 2, 4), kernel=(3,), **_parameters(), raises=ShapeError),),
     note="the transpose of conv in its kernel",
+    lower=Library("conv_kernel"),
 )

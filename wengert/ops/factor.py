@@ -8,6 +8,7 @@ import numpy as np
 
 from wengert.core.aval import INEXACT, Aval
 from wengert.core.errors import ShapeError
+from wengert.core.form import Library
 from wengert.core.op import Op, Sample
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
@@ -71,6 +72,7 @@ cholesky = Op(
     rejects=(Sample((3, 2), raises=ShapeError),),
     note="a function of the Hermitian part, so that gradients are Hermitian",
     source="Murray (2016), Differentiation of the Cholesky decomposition, arXiv:1602.07527",
+    lower=Library("cholesky"),
 )
 
 # ── qr ────────────────────────────────────────────────────────────────────────
@@ -194,6 +196,7 @@ qr = Op(
     " The `complete` basis moves orthogonally to itself",
     source="Walter & Lehmann (2018), Algorithmic differentiation of linear algebra functions; Seeger et al. (2017),"
     " Auto-differentiating linear algebra, arXiv:1710.08717",
+    lower=Library("qr"),
 )
 
 # ── lu ────────────────────────────────────────────────────────────────────────
@@ -290,6 +293,7 @@ lu = Op(
     note="(packed L and U, LAPACK's pivots, the order of the rows); the pivots are constant."
     " A regular matrix (otherwise LinAlgError)",
     source="de Hoog, Anderssen & Lukas (2011), Differentiation of matrix functionals using triangular factorization",
+    lower=Library("lu"),
 )
 
 __all__ = ["cholesky", "lu", "permutation_matrix", "qr", "row_order"]

@@ -9,11 +9,13 @@ import numpy as np
 
 from wengert.core.aval import FLOAT, INEXACT, Aval
 from wengert.core.errors import ShapeError
+from wengert.core.form import Map, Via
 from wengert.core.op import Op, Sample
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
+from wengert.ops import scalars
 from wengert.ops.basis import check_axes, fit, fit_tangent, real, reduce_sum, reshape, scale
-from wengert.ops.elementwise import abs_, mul, phase
+from wengert.ops.elementwise import abs_, mul, phase, pow_, sqrt, square
 from wengert.ops.family import elementwise
 from wengert.ops.matrix import c, real_of
 from wengert.ops.spectrum import inverse_or_zero
@@ -25,6 +27,10 @@ def _power_eval(x: Array, *, p: float) -> Array:
     return np.power(x, p, out=np.zeros_like(x), where=x != 0)[()]
 
 
+def _power_scalar(b: Any, x: Any, *, p: float) -> Any:
+    return b.select(scalars.is_zero(b, x), b.like(0, x), b.math("pow", x, b.like(p, x)))
+
+
 power_or_zero = elementwise(
     "power_or_zero",
     np.positive,
@@ -34,6 +40,7 @@ power_or_zero = elementwise(
     accepts=FLOAT,
     samples=[Sample(s, p=p, domain=(0.3, 2.0)) for s, p in (((3, 4), 1.5), ((), -0.5), ((0,), 2.0))],
     note="xᵖ for x > 0, and 0 with all derivatives at 0",
+    lower=Map(_power_scalar, cost=60),
 )
 
 # ── norms ─────────────────────────────────────────────────────────────────────
@@ -65,6 +72,10 @@ def _norm2_eval(x: Array, *, axes: tuple[int, ...]) -> Array:
     return np.sqrt(np.add.reduce((x.conj() * x).real, axis=axes))
 
 
+def _norm2(x: Array, *, axes: tuple[int, ...]) -> Array:
+    return sqrt(reduce_sum(square(x), axes=axes))
+
+
 norm2 = Op(
     name="norm2",
     accepts=INEXACT,
@@ -85,6 +96,7 @@ norm2 = Op(
     ),
     rejects=(Sample((3,), axes=(1,), raises=ShapeError),),
     note="the Euclidean norm; at 0 the subgradient 0 is taken",
+    lower=Via(_norm2),
 )
 
 
@@ -101,6 +113,10 @@ def _norm_p_vjp(
     ct: Array, ins: Vars, xs: Sequence[Array], out: Array, *, axes: tuple[int, ...], p: float
 ) -> tuple[Array]:
     return (fit(scale(_over(ct, xs[0], axes), _slope_p(xs[0], out, axes, p)), ins[0]),)
+
+
+def _norm_p(x: Array, *, axes: tuple[int, ...], p: float) -> Array:
+    return pow_(reduce_sum(pow_(abs_(x), p), axes=axes), 1 / p)
 
 
 norm_p = Op(
@@ -121,6 +137,7 @@ norm_p = Op(
     ),
     rejects=(Sample((3,), axes=(1,), p=3.0, raises=ShapeError),),
     note="(Σ|x|ᵖ)^(1/p); where an element is 0 its subgradient 0 is taken",
+    lower=Via(_norm_p),
 )
 
 __all__ = ["norm2", "norm_p", "power_or_zero"]

@@ -8,12 +8,13 @@ Zeros  Where an op's `eval` makes a strong zero, its sign tells nothing: eager e
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from wengert.core.form import Map, Unsupported
+from wengert.core.aval import Aval
+from wengert.core.form import HostCall, Map, Unsupported
 
 Scalar = Callable[..., Any]
 
@@ -50,6 +51,15 @@ def compared(which: str) -> Map:
 def tested(scalar: Scalar, cost: int = 2) -> Map:
     """A property of each element, as it is."""
     return Map(scalar, "none", cost)
+
+
+def for_floats(form: Map) -> Callable[..., Any]:
+    """`form` for float operands; integers, which `eval` computes with as such, are left to it."""
+
+    def chosen(ins: Sequence[Aval], params: dict[str, Any]) -> Any:
+        return form if all(a.dtype.kind == "f" for a in ins) else HostCall("operands that are not floats")
+
+    return chosen
 
 
 # ── guards ────────────────────────────────────────────────────────────────────

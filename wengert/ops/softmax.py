@@ -14,6 +14,7 @@ import numpy as np
 
 from wengert.core.aval import ANY, FLOAT, Aval
 from wengert.core.errors import ShapeError
+from wengert.core.form import Unsupported, Via
 from wengert.core.op import Op, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array
@@ -30,9 +31,13 @@ from wengert.ops.basis import (
     scale,
     strong_zero,
 )
-from wengert.ops.elementwise import exp, sub
+from wengert.ops.dtype import truncate
+from wengert.ops.elementwise import div, exp, log, sub
 from wengert.ops.family import piecewise_constant
 from wengert.ops.index import ARRAY, index, scatter_add
+from wengert.ops.logic import equal, isneginf, less
+from wengert.ops.reduce import reduce_max
+from wengert.ops.select import where
 
 Axes = tuple[int, ...]
 
@@ -81,6 +86,17 @@ def _exponentials(x: np.ndarray, axes: Axes) -> tuple[np.ndarray, np.ndarray, np
     return shifted, np.where(masked, x.dtype.type(0), p), np.where(masked, x.dtype.type(1), total)
 
 
+def _parts(x: Array, axes: Axes) -> tuple[Array, Array, Array, Array]:
+    """`_exponentials` in ops, and what was subtracted."""
+    kept = tuple(1 if i in axes else d for i, d in enumerate(x.shape))
+    top = reshape(reduce_max(x, axes=axes), shape=kept)
+    masked = isneginf(top)
+    top = where(masked, 0.0, top)
+    shifted = sub(x, top)
+    p = exp(shifted)
+    return shifted, p, where(masked, 1.0, _total(p, axes)), top
+
+
 # ── softmax ───────────────────────────────────────────────────────────────────
 
 
@@ -88,6 +104,13 @@ def _softmax_eval(x: Array, *, axes: Axes) -> Array:
     _, p, total = _exponentials(x, axes)
     p = p / total if p is x else np.divide(p, total, out=p)
     return p if p.ndim else p[()]
+
+
+def _softmax(x: Array, *, axes: Axes) -> Array:
+    if 0 in x.shape:
+        return x
+    _, p, total, _ = _parts(x, axes)
+    return div(p, total)
 
 
 def softmax_slope(v: Array, p: Array, axes: Axes) -> Array:
@@ -107,6 +130,7 @@ softmax = Op(
     samples=_SAMPLES,
     rejects=(Sample((3,), axes=(1,), raises=ShapeError),),
     note="a row of -inf gives zeros, with zero derivative",
+    lower=Via(_softmax),
 )
 
 # ── log_softmax ───────────────────────────────────────────────────────────────
@@ -116,6 +140,13 @@ def _log_softmax_eval(x: Array, *, axes: Axes) -> Array:
     shifted, _, total = _exponentials(x, axes)
     out = shifted - np.log(total)
     return out if out.ndim else out[()]
+
+
+def _log_softmax(x: Array, *, axes: Axes) -> Array:
+    if 0 in x.shape:
+        return x
+    shifted, _, total, _ = _parts(x, axes)
+    return sub(shifted, log(total))
 
 
 log_softmax = Op(
@@ -130,6 +161,7 @@ log_softmax = Op(
     samples=_SAMPLES,
     rejects=(Sample((3,), axes=(1,), raises=ShapeError),),
     note="a row of -inf stays so",
+    lower=Via(_log_softmax),
 )
 
 # ── pick: one element of each row ─────────────────────────────────────────────
@@ -211,6 +243,15 @@ def _last_axis_batch(op: Any) -> Any:
 _LABELS = np.array([2, 0, 3])
 _GRID = np.array([[1, 0], [2, 2]])
 
+
+def _cross_entropy(x: Array, labels: Array) -> tuple[Array, Array]:
+    if 0 in x.shape:
+        raise Unsupported("no logits")
+    _, p, total, top = _parts(x, (len(x.shape) - 1,))
+    chosen = sub(pick(x, labels), reshape(top, shape=labels.shape))
+    return sub(log(reshape(total, shape=labels.shape)), chosen), div(p, total)
+
+
 cross_entropy = Op(
     name="cross_entropy",
     accepts=FLOAT,
@@ -229,6 +270,7 @@ cross_entropy = Op(
     ),
     rejects=(Sample((3, 4), np.array([0, 1]), raises=ShapeError),),
     note="(-log softmax(x)[label], softmax(x)) along the last axis; the second result is the residual",
+    lower=Via(_cross_entropy),
 )
 
 
@@ -277,6 +319,19 @@ def _column(ct: Array) -> Array:
     return reshape(ct, shape=(*ct.shape, 1))
 
 
+def _indicators(labels: Array, classes: int) -> Array:
+    """Whether a column is that of the label, which counts from the end where it is negative."""
+    labels = truncate(_column(labels), dtype=np.dtype(np.intp))
+    found = where(less(labels, 0), add(labels, classes), labels)
+    return equal(found, np.arange(classes))
+
+
+def _entropy_adjoint(ct: Array, p: Array, labels: Array) -> Array:
+    column = _column(ct)
+    chosen = where(_indicators(labels, p.shape[-1]), column, np.zeros((), ct.dtype))
+    return sub(scale(column, p), chosen)
+
+
 entropy_adjoint = Op(
     name="entropy_adjoint",
     accepts=FLOAT,
@@ -293,6 +348,7 @@ entropy_adjoint = Op(
         Sample((0,), (0, 3), np.zeros(0, int), diff=(0, 1)),
     ),
     note="(p - onehot(label))·ct, row by row; a row whose ct is zero is zero, whatever its p",
+    lower=Via(_entropy_adjoint),
 )
 
 # ── one_hot ───────────────────────────────────────────────────────────────────
@@ -300,6 +356,10 @@ entropy_adjoint = Op(
 
 def _one_hot_eval(labels: Array, *, classes: int, dtype: np.dtype) -> np.ndarray:
     return (np.asarray(labels)[..., None] == np.arange(classes)).astype(dtype)
+
+
+def _one_hot(labels: Array, *, classes: int, dtype: np.dtype) -> Array:
+    return truncate(equal(_column(labels), np.arange(classes)), dtype=np.dtype(dtype))
 
 
 one_hot = piecewise_constant(
@@ -314,4 +374,5 @@ one_hot = piecewise_constant(
         Sample(_GRID, classes=3, dtype=np.dtype(int)),
         Sample(np.array(1), classes=2, dtype=np.dtype(float)),
     ),
+    lower=Via(_one_hot),
 )

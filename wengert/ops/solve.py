@@ -16,6 +16,7 @@ import numpy as np
 
 from wengert.core.aval import INEXACT, Aval
 from wengert.core.errors import ShapeError
+from wengert.core.form import Library
 from wengert.core.op import Op, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array
@@ -99,6 +100,7 @@ solve = Op(
         Sample((3,), (3, 1), raises=ShapeError),
     ),
     source=GILES,
+    lower=Library("solve"),
 )
 
 # ── solve_triangular ──────────────────────────────────────────────────────────
@@ -166,6 +168,7 @@ solve_triangular = Op(
     ),
     rejects=(Sample((3, 2), (3, 1), lower=True, raises=ShapeError),),
     note="only the triangle is read; the other one has derivative zero",
+    lower=Library("solve_triangular"),
 )
 
 # ── inv ───────────────────────────────────────────────────────────────────────
@@ -210,6 +213,7 @@ inv = Op(
     rejects=(Sample((3, 2), raises=ShapeError), Sample((3,), raises=ShapeError)),
     note="`singular`, for rules: 'infinite' where it may not be needed, 'refuse' where rounding would pass for it",
     source=GILES,
+    lower=Library("inv"),
 )
 
 # ── det and its derivatives, which exist for singular matrices too ────────────
@@ -302,6 +306,7 @@ det = Op(
     rejects=(Sample((3, 2), raises=ShapeError),),
     note="first and second derivatives are exact for singular matrices too; the third needs a regular one",
     source=f"Jacobi's formula with the adjugate; {GILES}",
+    lower=Library("det"),
 )
 
 det_cofactor = Op(
@@ -386,6 +391,7 @@ slogdet = Op(
     rejects=(Sample((3, 2), raises=ShapeError),),
     note="the sign of a real determinant is constant; a singular matrix has an infinite derivative",
     source=GILES,
+    lower=Library("slogdet"),
 )
 
 # ── pinv ──────────────────────────────────────────────────────────────────────

@@ -13,6 +13,7 @@ import numpy as np
 
 from wengert.core.aval import FLOAT, Aval, is_inexact
 from wengert.core.errors import ShapeError
+from wengert.core.form import Library
 from wengert.core.op import Constant, Op, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array
@@ -67,6 +68,7 @@ argsort = piecewise_constant(
         Sample((3, 4), axis=1, kind="stable", descending=True),
         Sample((2, 0), axis=1),
     ),
+    lower=Library("argsort"),
 )
 
 argpartition = piecewise_constant(
@@ -157,6 +159,7 @@ searchsorted = piecewise_constant(
         Sample((5,), (3,), side="left", domain=(lambda rng, s: np.sort(rng.uniform(-2, 2, s)), (-2.0, 2.0))),
         Sample((5,), (), side="right", domain=(lambda rng, s: np.sort(rng.uniform(-2, 2, s)), (-2.0, 2.0))),
     ),
+    lower=Library("searchsorted"),
 )
 
 # ── bin_index ─────────────────────────────────────────────────────────────────

@@ -11,15 +11,18 @@ Degenerate values  Eigenvalues have a derivative where eigenvectors are not used
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from wengert.core.aval import INEXACT, Aval
 from wengert.core.errors import ShapeError
+from wengert.core.form import Library, Map
 from wengert.core.op import Op, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
+from wengert.ops import scalars
 from wengert.ops.basis import (
     add,
     all_batched,
@@ -64,6 +67,11 @@ from wengert.ops.solve import inv
 
 # ── reciprocals that stay finite ──────────────────────────────────────────────
 
+
+def _inverse_scalar(b: Any, x: Any) -> Any:
+    return b.select(scalars.is_zero(b, x), b.like(0, x), scalars.reciprocal(b, x))
+
+
 inverse_or_zero = elementwise(
     "inverse_or_zero",
     np.reciprocal,
@@ -72,6 +80,7 @@ inverse_or_zero = elementwise(
     eval=lambda x: np.divide(1, x, out=np.zeros_like(x), where=x != 0)[()],
     samples=[Sample(s, domain=(0.3, 2.0)) for s in ((3, 4), (), (0,))],
     note="1/x, and 0 with all derivatives at 0",
+    lower=Map(_inverse_scalar, cost=12),
 )
 
 
@@ -198,6 +207,7 @@ eigh = Op(
     " A complex eigenvector's tangent is orthogonal to it (its phase stands still); those of equal"
     " eigenvalues have no derivative (NaN)",
     source="Giles (2008), section 3.1",
+    lower=Library("eigh"),
 )
 
 # ── eig ───────────────────────────────────────────────────────────────────────
@@ -438,6 +448,7 @@ svd = Op(
     note="pairs of complex singular vectors move without turning their common phase; `full` bases of the complements"
     " move orthogonally to themselves; vectors of equal values, or of the value zero, have no derivative (NaN)",
     source="Townsend (2016), Differentiating the singular value decomposition; Wan & Zhang (2019), arXiv:1909.02659",
+    lower=Library("svd"),
 )
 
 __all__ = ["eig", "eigh", "inverse_gaps", "inverse_or_zero", "svd"]

@@ -14,6 +14,7 @@ import numpy as np
 
 from wengert.core.aval import FLOAT, Aval
 from wengert.core.errors import ShapeError
+from wengert.core.form import Via
 from wengert.core.op import Op, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array
@@ -32,7 +33,7 @@ from wengert.ops.basis import (
     scale,
     strong_zero,
 )
-from wengert.ops.elementwise import div, mul, reciprocal, sqrt
+from wengert.ops.elementwise import div, mul, reciprocal, sqrt, sub
 
 Axes = tuple[int, ...]
 
@@ -109,6 +110,14 @@ def _standardize_vjp(ct: Any, ins: Vars, xs: Sequence[Array], out: Any, *, axes:
     return (fit(total, ins[0]),)  # type: ignore[arg-type]
 
 
+def _standardized(x: Array, *, axes: Axes, eps: float) -> tuple[Array, Array, Array]:
+    mean = _mean(x, axes)
+    z = sub(x, mean)
+    var = _mean(mul(z, z), axes)
+    rest = tuple(d for i, d in enumerate(x.shape) if i not in axes)
+    return mul(z, reciprocal(sqrt(add(var, eps)))), reshape(mean, shape=rest), reshape(var, shape=rest)
+
+
 standardize = Op(
     name="standardize",
     accepts=FLOAT,
@@ -128,6 +137,7 @@ standardize = Op(
     ),
     rejects=(Sample((3,), axes=(1,), eps=0.0, raises=ShapeError),),
     note="(z, mean, variance) with z = (x - mean) / √(variance + eps); constant rows need eps > 0",
+    lower=Via(_standardized),
 )
 
 # ── standardize_adjoint ───────────────────────────────────────────────────────
@@ -198,6 +208,11 @@ def _ones(r: Array) -> np.ndarray:
     return np.ones(r.shape, r.dtype)
 
 
+def _adjoint(v: Array, z: Array, r: Array, *, axes: Axes) -> Array:
+    t = sub(v, scale(_mean(scale(v, z), axes), z))
+    return scale(sub(t, _mean(v, axes)), r)
+
+
 standardize_adjoint = Op(
     name="standardize_adjoint",
     accepts=FLOAT,
@@ -215,4 +230,5 @@ standardize_adjoint = Op(
         Sample((0, 3), (0, 3), (0, 1), axes=(1,)),
     ),
     note="r·(v - mean(v) - z·mean(v·z)): the derivative of standardising, its own transpose in v",
+    lower=Via(_adjoint),
 )
