@@ -16,6 +16,8 @@ ROOT = Path(__file__).parent.parent
 
 PUBLIC = [
     "GradientTape",
+    "Program",
+    "ShapeDtype",
     "Tensor",
     "__version__",
     "adopt",
@@ -31,16 +33,19 @@ PUBLIC = [
     "jacfwd",
     "jacobian",
     "jacrev",
+    "jit",
     "jvp",
     "linearize",
     "no_grad",
     "per_example_grad",
     "stop_gradient",
+    "trace",
     "value_and_grad",
     "vjp",
     "vmap",
 ]
 ERRORS = [
+    "CompileError",
     "ConcretizationError",
     "DTypeError",
     "MissingExtra",

@@ -10,12 +10,15 @@ from wengert.core import errors
 from wengert.core.config import config
 from wengert.core.tensor import Tensor
 from wengert.numpy.registry import EXTENSIONS, ON_FIRST_USE
+from wengert.graph.program import Program
+from wengert.runtime.jit import jit
 from wengert.trace.adopt import adopt, bind_later
 from wengert.transforms.checkpoint import checkpoint
 from wengert.transforms.custom import custom_jvp, custom_vjp
 from wengert.transforms.gradient_tape import GradientTape
 from wengert.transforms.gradients import grad, hvp, jvp, value_and_grad, vjp
 from wengert.transforms.jacobians import hessian, jacfwd, jacobian, jacrev, linearize
+from wengert.transforms.staging import ShapeDtype, trace
 from wengert.transforms.switches import enable_grad, no_grad, stop_gradient
 from wengert.transforms.vmap import per_example_grad, vmap
 
@@ -26,6 +29,8 @@ bind_later("scipy", lambda module: importlib.import_module("wengert.scipy.bindin
 
 __all__ = [
     "GradientTape",
+    "Program",
+    "ShapeDtype",
     "Tensor",
     "adopt",
     "checkpoint",
@@ -40,11 +45,13 @@ __all__ = [
     "jacfwd",
     "jacobian",
     "jacrev",
+    "jit",
     "jvp",
     "linearize",
     "no_grad",
     "per_example_grad",
     "stop_gradient",
+    "trace",
     "value_and_grad",
     "vjp",
     "vmap",

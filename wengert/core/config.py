@@ -20,11 +20,20 @@ class Config:
         Raise `NonFinite` at the first op, forward or backward, that makes a NaN.
     full_traceback
         Show this library's frames in tracebacks.
+    compile
+        Run jitted functions as machine code. Without it, their programs are run op by op with NumPy.
+    debug_passes
+        Check every program before and after each pass of the compiler.
+    log_compiles
+        Log each compilation of a jitted function, and the argument that caused it, as a warning of the logger "wengert".
     """
 
     complex_convention: Literal["steepest", "jax"] = "steepest"
     debug_nans: bool = False
     full_traceback: bool = False
+    compile: bool = True
+    debug_passes: bool = False
+    log_compiles: bool = False
 
     @contextlib.contextmanager
     def override(self, **settings: Any) -> Iterator[None]:

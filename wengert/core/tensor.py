@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wengert.core.abstract import Abstract, is_array, share_memory
 from wengert.core.aval import is_inexact
 from wengert.core.errors import ConcretizationError, ShapeError, TracerLeak
 from wengert.core.source import describe, here
@@ -62,7 +63,7 @@ class Trace:
     def view(self, op: Op, x: Tensor, params: dict[str, Any]) -> Array:
         """See the function `view`."""
         out = op(x, **params)
-        if type(out) is Tensor and np.may_share_memory(raw(out), raw(x)) and not is_scalar(x):
+        if type(out) is Tensor and share_memory(raw(out), raw(x)) and not is_scalar(x):
             out._view = View(x, op, params)
         return out
 
@@ -303,7 +304,7 @@ class Tensor:
 
 def same_layout(x: Any, y: Any) -> bool:
     """Whether two arrays of one shape lie alike in memory, which decides where NumPy makes views of them."""
-    return isinstance(x, np.ndarray) is isinstance(y, np.ndarray) and x.strides == y.strides
+    return is_array(x) is is_array(y) and x.strides == y.strides
 
 
 def constant(value: Any) -> Any:
@@ -328,7 +329,7 @@ def is_scalar(x: Tensor) -> bool:
     if x.ndim:
         return False
     bottom = raw(x)
-    return not isinstance(bottom, np.ndarray) or (bottom.ndim > 0 and x._view is None)
+    return not is_array(bottom) or (bottom.ndim > 0 and x._view is None)
 
 
 def held(x: Array) -> Array:
@@ -354,6 +355,11 @@ def raw(x: Array) -> Any:
             x._sync()
         x = x._value
     return x
+
+
+def staged(x: Array) -> bool:
+    """Whether `x` is, or stands for, a Tensor of a program that is being staged: it has no value yet."""
+    return type(x) is Tensor and type(raw(x)) is Abstract
 
 
 def protect(x: Tensor) -> None:

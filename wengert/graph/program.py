@@ -7,102 +7,111 @@ again, keeps every operand as a `Var` or a `Literal`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from types import CodeType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from wengert.core.aval import Aval
-from wengert.core.op import Op
-from wengert.core.source import Source, describe
+from wengert.core.source import describe
 from wengert.core.tensor import Array
+from wengert.graph.atoms import Eqn, Literal, Var, Vars, WeakVar
+from wengert.graph.identity import digest
+from wengert.graph.serialisation import dump, load
+
+__all__ = ["DERIVATIONS", "Eqn", "Literal", "Program", "Var", "Vars", "WeakVar"]
+
+DERIVATIONS: dict[str, Callable[..., Any]] = {}  # what `Program.gradient` and its kin call; filled by higher rooms
 
 
-class Var:
-    """One SSA value: what a Tensor's cell held at one time."""
-
-    __slots__ = ("dtype", "shape")
-
-    weak = False  # whether it stands for a Python scalar, which adapts to its partners' dtype
-
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        self.shape = shape
-        self.dtype = dtype
-
-    @property
-    def aval(self) -> Aval:
-        return Aval(self.shape, self.dtype, self.weak)
-
-
-class WeakVar(Var):
-    """The value of a Python scalar in a staged program."""
-
-    __slots__ = ()
-
-    weak = True
-
-
-Vars = Sequence[Any]  # per operand a Var, or None for a constant, whose cotangent nobody wants
-
-
-class Literal:
-    """A constant operand, kept so that the program can be run again."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Array) -> None:
-        self.value = value
-
-
-class Eqn(NamedTuple):
-    """`outs = op(*ins, **params)`, with the residuals its pullback needs.
-
-    The tape's hot path appends plain tuples in this order, at a third of the cost:
-    unpack equations, or read a program through `Program.equations`.
-    """
-
-    op: Op
-    ins: Sequence[Var | Literal | None]  #: None: a constant operand that was not kept
-    outs: Any  #: Var; with `op.multi` a tuple of Var, or None for an integer or boolean output
-    params: dict[str, Any]
-    xs: Sequence[Array]  #: saved operands, None where not declared in `op.saves`
-    out: Array  #: the saved output, a tuple with `op.multi`, or None
-    code: CodeType | None  #: the user's line: code object and
-    lasti: int  #: instruction offset
-
-    @property
-    def source(self) -> Source | None:
-        return None if self.code is None else (self.code, self.lasti)
-
-
-@dataclass
+@dataclass(eq=False)
 class Program:
-    """Inputs, equations in execution order, outputs. An output is a Var, or a Literal that depends on no input."""
+    """Inputs, equations in execution order, outputs. An output is a Var, or a Literal that depends on no input.
+
+    A staged Program is a value: nobody changes it, and two are equal if they do the same operations.
+    """
 
     ins: list[Var] = field(default_factory=list)
     eqns: list[Any] = field(default_factory=list)  # rows of Eqn's fields
     outs: list[Any] = field(default_factory=list)
+    derived: dict[Any, Any] = field(default_factory=dict, repr=False)  # what was made of this program, by what it is
 
     def equations(self) -> Iterator[Eqn]:
         """The equations in execution order, with named fields."""
         return map(Eqn._make, self.eqns)
 
-    def run(self, *args: Array) -> list[Array]:
-        """Execute a full record on new inputs; through ops, so it can itself be traced."""
+    def run(self, *args: Array, at: Callable[[Any], None] | None = None) -> list[Array]:
+        """Execute a full record on new inputs; through ops, so it can itself be traced.
+
+        `at(source)` is told of each equation's line before it runs.
+        """
         env: dict[Var, Array] = dict(zip(self.ins, args, strict=True))
 
         def read(atom: Any) -> Array:
             return atom.value if type(atom) is Literal else env[atom]
 
         for eqn in self.equations():
+            if at is not None:
+                at(eqn.source)
             out = eqn.op(*map(read, eqn.ins), **eqn.params)
             if eqn.op.multi:
                 env.update((var, value) for var, value in zip(eqn.outs, out, strict=True) if var is not None)
             else:
                 env[eqn.outs] = out
         return [read(atom) for atom in self.outs]
+
+    # ── what a staged program is ──────────────────────────────────────────────
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Program) and self._digest()[0] == other._digest()[0])
+
+    def __hash__(self) -> int:
+        return int(self._digest()[0][:15], 16)
+
+    def fingerprint(self) -> str | None:
+        """A name for what the program computes, the same in every process: sha256 of its ops, parameters, literals and
+        avals in hexadecimal. None if a parameter is a Python function, or another object without stable content."""
+        name, stable = self._digest()
+        return name if stable else None
+
+    def _digest(self) -> tuple[str, bool]:
+        known = self.derived.get("digest")
+        if known is None:
+            known = self.derived["digest"] = digest(self)
+        return known
+
+    def to_bytes(self) -> bytes:
+        """The program as JSON and npy. Raises WengertError if a parameter is a function."""
+        return dump(self)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Program:
+        """What `to_bytes` wrote. Nothing in `data` is executed."""
+        return load(data, cls)
+
+    def __reduce__(self) -> Any:
+        return Program.from_bytes, (self.to_bytes(),)
+
+    def pruned(self) -> Program:
+        """Without equations that no output needs; every input stays."""
+        needed = {atom for atom in self.outs if type(atom) is not Literal}
+        kept = []
+        for eqn in reversed(self.eqns):
+            outs = eqn[2] if eqn[0].multi else (eqn[2],)
+            if any(out in needed for out in outs):
+                kept.append(eqn)
+                needed.update(atom for atom in eqn[1] if isinstance(atom, Var))
+        return Program(self.ins, kept[::-1], self.outs)
+
+    # ── derivatives, as programs ──────────────────────────────────────────────
+
+    def gradient(self, outputs: Any = None, inputs: Any = None) -> Program:
+        """The gradient as a Program; see `wengert.transforms.staging.gradient`."""
+        return DERIVATIONS["gradient"](self, outputs, inputs)
+
+    def pushforward(self, inputs: Any = None) -> Program:
+        """The tangents as a Program; see `wengert.transforms.staging.pushforward`."""
+        return DERIVATIONS["pushforward"](self, inputs)
 
     def residual_bytes(self) -> int:
         """Bytes of the ndarrays held for the backward pass; each buffer counted once, whatever views there are."""

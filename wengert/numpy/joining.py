@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.abstract import share_memory
 from wengert.core.tensor import Array, Tensor, View, raw
 from wengert.numpy.arrays import astype, axis_of, lift, promoted, result_type, takes, writes_out
 from wengert.numpy.layout import arranged, copied, gathered, own
@@ -157,7 +158,7 @@ def pieces(x: Array, axis: int, sizes: Sequence[int]) -> list[Array]:
     parts = ops.split(x, axis=axis, sizes=tuple(sizes))
     lead = (slice(None),) * axis
     for part, end, size in zip(parts, accumulate(sizes), sizes, strict=True):
-        if type(part) is Tensor and np.may_share_memory(raw(part), raw(x)):
+        if type(part) is Tensor and share_memory(raw(part), raw(x)):
             part._view = View(x, index, {"spec": (*lead, slice(end - size, end))})
     return list(parts)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.abstract import Abstract
 from wengert.core.tensor import CONSTANTS, Array, Tensor, held, is_scalar, raw, view
 from wengert.ops.basis import reshape
 from wengert.ops.index import ARRAY, index
@@ -19,7 +20,8 @@ from wengert.ops.shape import contiguous, in_order, is_compact, laid_out, memory
 
 def example(x: Array) -> np.ndarray:
     """The ndarray that `x` is; under vmap, one example. For its flags and as a prototype, not for its values."""
-    bottom = np.asarray(raw(x))
+    bottom = raw(x)
+    bottom = bottom.prototype() if type(bottom) is Abstract else np.asarray(bottom)
     lead = bottom.ndim - x.ndim
     return bottom[(0,) * lead + (...,)] if 0 not in bottom.shape[:lead] else np.empty(bottom.shape[lead:], bottom.dtype)
 

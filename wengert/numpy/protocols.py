@@ -12,15 +12,23 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.abstract import no_value
 from wengert.core.errors import NotDifferentiable
 from wengert.core.source import describe, here
-from wengert.core.tensor import Tensor, carries, constant, protect, raw
+from wengert.core.tensor import Tensor, carries, constant, protect, raw, staged
 from wengert.numpy.registry import FUNCTIONS, ON_FIRST_USE, UFUNCS
 from wengert.numpy.values import concrete, lost
 
 
 def array(self: Tensor, dtype: Any = None, copy: Any = None) -> np.ndarray:
     """`__array__`: for constant cells, and integer or boolean results."""
+    if staged(self):
+        raise no_value(
+            "numpy.asarray of a staged Tensor",
+            f"{self.dtype}{list(self.shape)}",
+            3,
+            "use functions of NumPy that dispatch, or let wengert adopt the function that does this (wengert.adopt)",
+        )
     if carries(self):
         raise lost(
             "numpy.asarray of a Tensor",
@@ -42,6 +50,8 @@ def scalar(kind: type) -> Any:
     """`__float__` and `__complex__`."""
 
     def method(self: Tensor) -> Any:
+        if staged(self):
+            raise no_value(f"{kind.__name__}() of a staged Tensor", f"{self.dtype}{list(self.shape)}", 3)
         if carries(self):
             raise lost(
                 f"{kind.__name__}() of a Tensor",
@@ -52,6 +62,13 @@ def scalar(kind: type) -> Any:
         return kind(concrete(self))
 
     return method
+
+
+def plain(self: Tensor, what: str) -> Any:
+    """The value of `self`; `what` says what it is for, where a staged Tensor has none."""
+    if staged(self):
+        raise no_value(what, f"a staged {self.dtype}{list(self.shape)}", 4)
+    return concrete(self)
 
 
 def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -96,9 +113,9 @@ def attach() -> None:
     Tensor.__array__ = array  # type: ignore[attr-defined]
     Tensor.__float__ = scalar(float)  # type: ignore[attr-defined]
     Tensor.__complex__ = scalar(complex)  # type: ignore[attr-defined]
-    Tensor.__bool__ = lambda self: bool(concrete(self))  # type: ignore[attr-defined]
-    Tensor.__int__ = lambda self: int(concrete(self))  # type: ignore[attr-defined]
-    Tensor.__index__ = lambda self: concrete(self).__index__()  # type: ignore[attr-defined]
+    Tensor.__bool__ = lambda self: bool(plain(self, "bool() of a Tensor, as by `if`, `while`, `and`, `or`"))  # type: ignore[attr-defined]
+    Tensor.__int__ = lambda self: int(plain(self, "int() of a Tensor"))  # type: ignore[attr-defined]
+    Tensor.__index__ = lambda self: plain(self, "a Tensor as a size, a position or a count").__index__()  # type: ignore[attr-defined]
     Tensor.__array_ufunc__ = array_ufunc  # type: ignore[attr-defined]
     Tensor.__array_function__ = array_function  # type: ignore[attr-defined]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.abstract import share_memory
 from wengert.core.errors import NotDifferentiable
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor, raw, view
@@ -48,7 +49,7 @@ def reshape(a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = N
     if copy:
         x = copied(x, order)
     out = moved(basis.reshape, x, shape=shape) if order == "C" else _reshape_fortran(x, shape)
-    if copy is False and not np.may_share_memory(raw(out), raw(x)):
+    if copy is False and not share_memory(raw(out), raw(x)):
         raise ValueError("Unable to avoid creating a copy while reshaping.")
     return own(out) if copy else out
 

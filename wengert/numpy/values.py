@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from wengert.core.abstract import Abstract, no_value
 from wengert.core.errors import ConcretizationError
 from wengert.core.source import describe, here
 from wengert.core.tensor import CONSTANTS, Tensor, meet
@@ -21,6 +22,8 @@ def concrete(x: Tensor) -> Any:
     while type(x) is Tensor:
         if x._view is not None:
             x._sync()
+        if type(x._value) is Abstract:
+            raise no_value("value of a staged Tensor", f"{x.dtype}{list(x.shape)}", 3)
         if x._trace is not CONSTANTS and not x._trace.differentiates:
             raise ConcretizationError(
                 "value of a batched Tensor",

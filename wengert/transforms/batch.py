@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.abstract import is_array
 from wengert.core.errors import NotDifferentiable
 from wengert.core.op import Op
 from wengert.core.source import describe, here
@@ -72,7 +73,7 @@ def apart(x: Array) -> Array:
     Then each lies as NumPy would lay it out alone, which decides what `reshape` and its kin give a view of.
     """
     bottom = raw(x)
-    if type(bottom) is not np.ndarray or bottom.flags.c_contiguous or x.ndim < 2:
+    if not is_array(bottom) or bottom.flags.c_contiguous or x.ndim < 2:
         return x
     lead = bottom.ndim - x.ndim  # axes of outer batches
     steps = [abs(s) if d > 1 else 0 for s, d in zip(bottom.strides[lead:], bottom.shape[lead:])]
