@@ -2,47 +2,19 @@
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from wengert.core.aval import Aval
 from wengert.core.errors import CompileError, WengertError
-from wengert.core.source import describe
+from wengert.core.source import Source, describe
 from wengert.lowering.lowered import HostReference
 
 
-class HostCalls:
-    """The host calls of one program: `self(number, address)` runs one, on arrays whose pointers lie at `address`."""
-
-    def __init__(self, references: Sequence[HostReference]) -> None:
-        self._runs = [_runner(reference) for reference in references]
-        self._over = [[_viewer(a) for a in (*reference.ins, *reference.outs)] for reference in references]
-        self._counts = [len(reference.ins) for reference in references]
-
-    def __call__(self, number: int, address: int) -> None:
-        over = self._over[number]
-        pointers = (ctypes.c_void_p * len(over)).from_address(address)
-        arrays = [view(pointer) for view, pointer in zip(over, pointers, strict=True)]
-        for operand in arrays[: self._counts[number]]:
-            operand.flags.writeable = False
-        self._runs[number](*arrays)
-
-
-def _viewer(aval: Aval) -> Callable[[int | None], np.ndarray]:
-    """Makes an array of `aval` over memory at an address."""
-    shape, dtype = aval.shape, aval.dtype
-    nbytes = aval.size * dtype.itemsize
-    memory = ctypes.c_char * nbytes
-    if nbytes == 0:
-        return lambda address: np.empty(shape, dtype)
-    return lambda address: np.ndarray(shape, dtype, memory.from_address(address or 0))
-
-
-def _runner(reference: HostReference) -> Callable[..., None]:
-    """Runs `reference` on arrays over its operands and results."""
+def runner(reference: HostReference) -> Callable[..., None]:
+    """Runs `reference` on arrays over the memory of its operands (read-only) and of its results, which it fills."""
     op, params, ins, outs = reference.op, reference.params, reference.ins, reference.outs
     n = len(ins)
     scalars = [(i, a.weak) for i, a in enumerate(ins) if a.shape == ()]
@@ -54,17 +26,18 @@ def _runner(reference: HostReference) -> Callable[..., None]:
         try:
             results = op.eval(*operands, **params)
         except Exception as error:
-            raise _located(error, reference) from None
+            raise located(error, reference.source) from None
         for aval, result, memory in zip(outs, results if op.multi else (results,), arrays[n:], strict=True):
-            _check(reference, aval, result)
-            np.copyto(memory, result)
+            if type(result) is not np.ndarray or result.shape != aval.shape or result.dtype != aval.dtype:
+                _check(reference, aval, result)
+            memory[...] = result
 
     return run
 
 
-def _located(error: Exception, reference: HostReference) -> Exception:
+def located(error: Exception, source: Source | None) -> Exception:
     """`error`, with the user's line where it had none."""
-    where = describe(reference.source)
+    where = describe(source)
     if not where:
         return error
     if isinstance(error, WengertError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import os
 import re
 import threading
 import time
@@ -157,11 +158,19 @@ def require(names: Iterable[str]) -> None:
         if room in ("blas", "lapack") and function:
             address = _exported(room, function)
         else:
-            with LOCK:
-                address = llvm().address_of_symbol(name)
+            address = _in_process(name)
         if not address:
             raise CompileError(f"no function {name!r} in this process, which compiled code asks for")
         provide({name: address})
+
+
+def _in_process(name: str) -> int:
+    """The address of a function of the C library."""
+    library = ctypes.CDLL(None) if os.name == "posix" else ctypes.cdll.msvcrt
+    try:
+        return ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0
+    except AttributeError:
+        return 0
 
 
 def _exported(room: str, function: str) -> int:

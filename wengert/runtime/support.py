@@ -1,0 +1,93 @@
+"""The runtime's own machine code: entries from Python, blocks of memory, threads. Its text lies in `support/`."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import platform
+import re
+import signal
+import sys
+import time
+from importlib import resources
+from string import Template
+from typing import Any
+
+from wengert.runtime import native, objects
+
+STACK = 16384  # bytes of workspace up to which the stack serves
+_PAUSE = {
+    "x86_64": "@llvm.x86.sse2.pause()",
+    "amd64": "@llvm.x86.sse2.pause()",
+    "aarch64": "@llvm.aarch64.hint(i32 1)",
+    "arm64": "@llvm.aarch64.hint(i32 1)",
+}
+
+
+def _part(name: str) -> str:
+    return resources.files("wengert.runtime").joinpath("support", name).read_text()
+
+
+@functools.cache
+def text() -> str:
+    """The module for this machine."""
+    posix = os.name == "posix"
+    pause = _PAUSE.get(platform.machine().lower())
+    parts = [
+        _part("entry.ll"),
+        _part("blocks.ll"),
+        _part("advise_linux.ll" if sys.platform == "linux" else "advise_none.ll"),
+        _part("threads_posix.ll" if posix else "threads_none.ll"),
+    ]
+    if pause:
+        parts.append(f"declare void {re.sub(r'i32 1', 'i32', pause)}")
+    values = objects.offsets() | {
+        "stack": STACK,
+        "monotonic": getattr(time, "CLOCK_MONOTONIC", 1),
+        "setmask": int(getattr(signal, "SIG_SETMASK", 2)),
+        "pause": f"call void {pause}" if pause else "",
+        "spins": 1000,
+    }
+    return Template("\n".join(parts)).substitute(values)
+
+
+class Support:
+    """The loaded code; it is never taken out of memory, since arrays and threads may still need it."""
+
+    def __init__(self) -> None:
+        wanted = native.declared(text())
+        python = {name: objects.address(name) for name in wanted if name.startswith("Py")}
+        native.provide(python | objects.functions())
+        native.require(name for name in wanted if "." not in name)
+        code, self.seconds = native.assemble(text(), native.FULL)
+        start = time.perf_counter()
+        self._code = native.Code(code)
+        self.seconds["load"] = time.perf_counter() - start
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._code))
+        self.enter, self.host, self.parallel = map(self._code.address, ("enter", "host", "parallel"))
+        self.interrupted = self._code.address("interrupted")
+        self.invoke = ctypes.PYFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)(self._code.address("invoke"))
+        if hasattr(os, "register_at_fork"):
+            for name in ("threads_forked", "blocks_forked"):
+                os.register_at_fork(after_in_child=self.function(name, None))
+
+    def function(self, name: str, result: Any, *arguments: Any) -> Any:
+        """A function of the module, for Python; it must not touch Python's objects, and the GIL is held."""
+        return ctypes.PYFUNCTYPE(result, *arguments)(self._code.address(name))
+
+    def variable(self, name: str, kind: Any) -> Any:
+        """A variable of the module."""
+        return kind.from_address(self._code.address(name))
+
+
+@functools.cache
+def support() -> Support:
+    """The loaded code."""
+    with native.LOCK:
+        return _once()
+
+
+@functools.cache
+def _once() -> Support:
+    return Support()
