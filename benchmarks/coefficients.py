@@ -1,7 +1,7 @@
 """Derives the tables of `wengert/lowering/vecmath/coefficients.py`: python benchmarks/coefficients.py > that file.
 
 Every table is the polynomial through a smooth function's values at the Chebyshev nodes of an interval, which is
-within a small factor of the best one, worked out in 450 digits and rounded once, coefficient by coefficient, to the dtype.
+within a small factor of the best one, worked out in 60 digits and rounded once, coefficient by coefficient, to the dtype.
 Each is written in a variable in which the function's leading terms have been taken out and are exact in the code.
 The comment on a table is the largest error, as a part of the function, that the exact polynomial leaves.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import mpmath as mp
 import numpy as np
 
-mp.mp.dps = 450
+mp.mp.dps = 60
 ONE = mp.mpf(1)
 
 
@@ -75,6 +75,23 @@ def asin_rest(r):
     return (mp.asin(r) / r - 1) / r**2
 
 
+def erf_rest(x):
+    return mp.erf(x) / x - 1
+
+
+def erfcx_rest(center):
+    def f(t):
+        x = center * (1 + t) / (1 - t)
+        return mp.exp(x * x) * mp.erfc(x) * (1 + 2 * x)
+
+    return f
+
+
+def between(center, low, high):
+    """(x − center) / (x + center) at both ends."""
+    return ((mp.mpf(low) - center) / (mp.mpf(low) + center), (mp.mpf(high) - center) / (mp.mpf(high) + center))
+
+
 HALF_LOG_2 = mp.log(2) / 2 * mp.mpf("1.001")
 S_MAX = ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2 * mp.mpf("1.001")
 QUARTER_PI = (mp.pi / 4) ** 2 * mp.mpf("1.001")
@@ -88,8 +105,26 @@ TABLES = {
     "SIN": ("(sin(r)/r − 1) / z in z = r², |r| ≤ π/4", root(sin_rest), 0, QUARTER_PI, 5, 2),
     "COS": ("(cos r − 1 + z/2) / z² in z = r², |r| ≤ π/4", root(cos_rest), 0, QUARTER_PI, 5, 2),
     "ATAN": ("(atan(r)/r − 1) / z in z = r², |r| ≤ √2 − 1", root(atan_rest), 0, ATAN_MAX, 10, 4),
+    "ERF": ("erf(x)/x − 1 in z = x², |x| ≤ 1", root(erf_rest), 0, mp.mpf("1.001"), 12, 7),
+    "ERFCX_3": (
+        "(1 + 2x) e^x² erfc(x) in t = (x − 3) / (x + 3), 1/2 ≤ x ≤ 28",
+        erfcx_rest(3),
+        *between(3, 0.499, 28),
+        21,
+        None,
+    ),
+    "ERFCX_2": (
+        "(1 + 2x) e^x² erfc(x) in t = (x − 2) / (x + 2), 1/2 ≤ x ≤ 10.2",
+        erfcx_rest(2),
+        *between(2, 0.499, 10.2),
+        None,
+        9,
+    ),
     "ASIN": ("(asin(r)/r − 1) / z in z = r², |r| ≤ 1/2", root(asin_rest), 0, mp.mpf("0.2501"), 12, 5),
 }
+
+# degrees for what is computed in float64 and rounded to float32
+MEDIUM = {"EXP": 5, "LOG": 3}
 
 CONSTANTS = {
     "LN2": mp.log(2),
@@ -134,7 +169,7 @@ def main():
     print('"""Coefficients of vector math, as `benchmarks/coefficients.py` derives and prints them: change them there.')
     print()
     print(
-        "Names end in _D for float64, in _F for float32. A comment says what is approximated, and the relative error of"
+        "Names end in _D for float64, in _F for float32, in _M for float64 that is rounded to float32. A comment says what is approximated, and the relative error of"
     )
     print("the polynomial before its coefficients were rounded.")
     print('"""\n')
@@ -157,15 +192,19 @@ def main():
     bits = 1408  # as many as the largest double needs, and 256 for the product
     print("\n# ⌊2/π · 2^bits⌋")
     print(f"TWO_OVER_PI_BITS = {bits}")
+    mp.mp.dps = 450
     digits = f"{int(mp.floor(mp.ldexp(2 / mp.pi, bits))):x}"
     print("TWO_OVER_PI_DIGITS = int(")
     for i in range(0, len(digits), 88):
         print(f'    "{digits[i : i + 88]}"')
     print("    , 16)")
+    mp.mp.dps = 60
     print()
     for name, (what, f, low, high, double, single) in TABLES.items():
         if double is not None:
             table(f"{name}_D", what, f, low, high, double, False)
+        if name in MEDIUM:
+            table(f"{name}_M", what, f, low, high, MEDIUM[name], False)
         if single is not None:
             table(f"{name}_F", what, f, low, high, single, True)
 

@@ -14,7 +14,7 @@ from functools import cache
 
 import numpy as np
 
-from wengert.lowering.vecmath import exponential, far, logarithm, power, trigonometric
+from wengert.lowering.vecmath import error, exponential, far, logarithm, power, trigonometric
 from wengert.lowering.vecmath.writer import Writer
 
 FUNCTIONS = {
@@ -28,6 +28,9 @@ FUNCTIONS = {
     "log1p": (logarithm.log1p, 1),
     "log2": (logarithm.log2, 1),
     "log10": (logarithm.log10, 1),
+    "pow": (power.pow, 2),
+    "erf": (error.erf, 1),
+    "erfc": (error.erfc, 1),
     "rsqrt": (power.rsqrt, 1),
     "sqrt": (power.sqrt, 1),
     "softplus": (logarithm.softplus, 1),

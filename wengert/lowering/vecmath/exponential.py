@@ -26,7 +26,7 @@ def exponential_of_rest(w: Writer, r: Term, rest: Any) -> tuple[Term, Term]:
     square, q = r * r, w.horner(r, w.table("EXP"))
     t = w.fma(square, q, r)
     high, low = w.quick_sum(1.0, t)
-    return high, low + (w.fma(square, q, r - t) + rest)
+    return high, low + w.fma(high, rest, w.fma(square, q, r - t))
 
 
 def scaled(w: Writer, x: Term, k: Term, p: Term) -> Term:

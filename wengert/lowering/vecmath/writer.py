@@ -115,23 +115,25 @@ class Term:
 class Writer:
     """Collects the instructions of one function on `dtype`, float64 or float32."""
 
-    def __init__(self, dtype: np.dtype) -> None:
+    def __init__(self, dtype: np.dtype, host: Writer | None = None) -> None:
         self.dtype = dtype
+        self.medium = host is not None
         self.double = dtype == F64
         self.bits_of_mantissa = 52 if self.double else 23
         self.bias = 1023 if self.double else 127
         self.types = {"f": "double", "i": "i64", "b": "i1"} if self.double else {"f": "float", "i": "i32", "b": "i1"}
         self.suffix = "f64" if self.double else "f32"
-        self.lines: list[str] = []
-        self.declarations: dict[str, None] = {}
+        self.lines: list[str] = host.lines if host else []
+        self.declarations: dict[str, None] = host.declarations if host else {}
         self.needs: list[tuple[str, np.dtype]] = []  # other definitions that this one calls
+        self.prefix = "%w" if host else "%t"
         self.count = 0
 
     # ── instructions ──────────────────────────────────────────────────────────
 
     def emit(self, text: str, kind: str) -> Term:
         self.count += 1
-        ref = f"%t{self.count}"
+        ref = f"{self.prefix}{self.count}"
         self.lines.append(f"  {ref} = {text}")
         return Term(self, ref, kind)
 
@@ -147,6 +149,8 @@ class Writer:
 
     def table(self, name: str) -> tuple[float, ...]:
         """The table `name` of `coefficients` for the function's dtype."""
+        if self.medium and hasattr(coefficients, name + "_M"):
+            return getattr(coefficients, name + "_M")
         return getattr(coefficients, name + ("_D" if self.double else "_F"))
 
     def pick(self, double: float, single: float) -> float:
@@ -277,6 +281,16 @@ class Writer:
         if rest is not None:
             left = self.fma(-q, rest, left)
         return self.fma(left, inverse, q)
+
+    # ── float32 by way of float64 ─────────────────────────────────────────────
+
+    def widened(self, *xs: Term) -> tuple[Writer, list[Term]]:
+        """A writer of float64 into the same function, and its terms for these ones; its polynomials are shorter."""
+        wide = Writer(F64, self)
+        return wide, [wide.emit(f"fpext {x} to double", "f") for x in xs]
+
+    def narrowed(self, x: Term) -> Term:
+        return self.emit(f"fptrunc {x} to {self.types['f']}", "f")
 
     # ── the function ──────────────────────────────────────────────────────────
 
