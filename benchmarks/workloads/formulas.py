@@ -33,7 +33,7 @@ def formula_bar(dtype: str, n: int) -> Bar:
 
 
 @workload(
-    "sum(tanh(ax + b) exp(-x²) + log1p(exp x))",
+    "fused formula",
     group="formula",
     sizes=[(10_000,), (100_000,), (1_000_000,), (10_000_000,)],
     small=(17,),
@@ -61,7 +61,7 @@ def torch_tiny(x):
 
 
 @workload(
-    "tiny: the same of x alone,",
+    "tiny formula of x,",
     group="tiny",
     sizes=[(16,)],
     small=(16,),
@@ -73,7 +73,7 @@ def tiny_inputs(dtype: str, n: int) -> Problem:
 
 
 @workload(
-    "tiny: the same of x, a, b,", group="tiny", sizes=[(16,)], small=(5,), bar=Bar(jax=8.0), label=lambda n: f"n = {n}"
+    "tiny formula of x, a, b,", group="tiny", sizes=[(16,)], small=(5,), bar=Bar(jax=8.0), label=lambda n: f"n = {n}"
 )
 def tiny_three(dtype: str, n: int) -> Problem:
     return prototype(dtype, n)

@@ -100,16 +100,17 @@ def with_jax(problem: Problem) -> Call:
 def with_torch(problem: Problem) -> Call:
     import torch
 
-    assert problem.torch is not None
+    run = problem.torch
+    assert run is not None
     args = mapped(lambda a: torch.tensor(np.asarray(a)), problem.args)
     if not problem.wrt:
-        return lambda: problem.torch(*args)
+        return lambda: run(*args)
     wanted = [args[i] for i in problem.wrt]
     mapped(lambda a: a.requires_grad_(True), wanted)
     flat = [leaf for w in wanted for leaf in (w if isinstance(w, list) else [w])]
 
     def gradient():
-        value = problem.torch(*args)
+        value = run(*args)
         return value, torch.autograd.grad(value, flat)
 
     def step():

@@ -50,7 +50,7 @@ def raised_by(call: Callable[[], Any]) -> float:
     return after - before
 
 
-def our_call(problem: Any) -> tuple[Callable[[], Any], dict[str, float]]:
+def our_call(problem: Any) -> tuple[Callable[[], Any], dict[str, int]]:
     from workloads import libraries
 
     step = libraries.our_step(problem)
@@ -66,7 +66,7 @@ def our_call(problem: Any) -> tuple[Callable[[], Any], dict[str, float]]:
     return lambda: compiled(*problem.args), facts
 
 
-def jax_call(problem: Any) -> tuple[Callable[[], Any], dict[str, float]]:
+def jax_call(problem: Any) -> tuple[Callable[[], Any], dict[str, int]]:
     from workloads import libraries
 
     jax = libraries.import_jax()
