@@ -8,6 +8,7 @@ Parameters  window, strides, dilation: one integer per spatial axis; padding: a 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,12 +16,17 @@ import numpy as np
 
 from wengert.core.aval import FLOAT, INEXACT, Aval
 from wengert.core.errors import ShapeError
+from wengert.core.form import Unsupported, Via
 from wengert.core.op import Op, Rule, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
-from wengert.ops.basis import all_batched, linear
+from wengert.ops.basis import add, all_batched, linear
 from wengert.ops.conv import Dims, Padding, padded, positions, taps, unpadded
+from wengert.ops.index import index, scatter_add
+from wengert.ops.logic import equal, less_equal, logical_not
+from wengert.ops.select import maximum, where
+from wengert.ops.shape import pad_constant
 
 
 def _places(name: str, x: Aval, window: Dims, strides: Dims, padding: Padding, dilation: Dims) -> Dims:
@@ -100,6 +106,103 @@ _LINE = {"window": (2,), "strides": (2,), "padding": ((0, 0),), "dilation": (1,)
 _OVERLAP = {"window": (3,), "strides": (1,), "padding": ((1, 2),), "dilation": (2,)}
 _PLANE = {"window": (2, 3), "strides": (2, 1), "padding": ((0, 1), (1, 1)), "dilation": (1, 1)}
 
+# ── in ops ──
+
+FEW = 25  # positions in a window that a composition may be written out in
+
+
+def _resized(x: Array, padding: Padding, fill: float = 0.0) -> Array:
+    """`padded` in ops."""
+    lead = x.ndim - len(padding)
+    if any(lo < 0 or hi < 0 for lo, hi in padding):
+        inner = [slice(max(-lo, 0), n + min(hi, 0)) for n, (lo, hi) in zip(x.shape[lead:], padding, strict=True)]
+        x = index(x, spec=(*(slice(None),) * lead, *inner))
+    if any(lo > 0 or hi > 0 for lo, hi in padding):
+        widths = tuple((max(lo, 0), max(hi, 0)) for lo, hi in padding)
+        x = pad_constant(x, widths=(*((0, 0),) * lead, *widths), value=fill)
+    return x
+
+
+def _seen(x: Array, window: Dims, places: Dims, strides: Dims, dilation: Dims) -> list[Array]:
+    """For each position in the window, what is seen there of a padded operand at each place."""
+    if math.prod(window) > FEW:
+        raise Unsupported(f"windows of more than {FEW} elements")
+    lead = (slice(None),) * (x.ndim - len(window))
+    return [index(x, spec=(*lead, *at)) for _, at in taps(window, places, strides, dilation)]
+
+
+def _scattered(y: Array, extent: Dims, window: Dims, strides: Dims, padding: Padding, dilation: Dims) -> list[Array]:
+    """For each position in the window, `y` at the elements (of a padded array) that are seen there, zero elsewhere.
+
+    `y` is put once among zeros, `strides` apart; each position sees that from elsewhere."""
+    if math.prod(window) > FEW:
+        raise Unsupported(f"windows of more than {FEW} elements")
+    lead = y.ndim - len(window)
+    whole = [n + lo + hi for n, (lo, hi) in zip(extent, padding, strict=True)]
+    reach = [d * (k - 1) for k, d in zip(window, dilation, strict=True)]
+    apart = tuple(slice(r, r + s * (p - 1) + 1, s) for r, s, p in zip(reach, strides, y.shape[lead:], strict=True))
+    free = (slice(None),) * lead
+    room = (*y.shape[:lead], *(n + r for n, r in zip(whole, reach, strict=True)))
+    spread = scatter_add(y, spec=(*free, *apart), shape=room)
+    return [
+        index(
+            spread,
+            spec=(
+                *free,
+                *(slice(r - d * i, r - d * i + n) for r, d, i, n in zip(reach, dilation, at, whole, strict=True)),
+            ),
+        )
+        for at in np.ndindex(*window)
+    ]
+
+
+def _total(terms: Sequence[Array]) -> Array:
+    total = terms[0]
+    for term in terms[1:]:
+        total = add(total, term)
+    return total
+
+
+def _cropped(x: Array, padding: Padding) -> Array:
+    return _resized(x, tuple((-lo, -hi) for lo, hi in padding))
+
+
+def _sum_of_taps(x: Array, *, window: Dims, strides: Dims, padding: Padding, dilation: Dims) -> Array:
+    places = positions(x.shape[x.ndim - len(window) :], window, strides, padding, dilation)
+    return _total(_seen(_resized(x, padding), window, places, strides, dilation))
+
+
+def _spread_of_taps(y: Array, *, extent: Dims, window: Dims, strides: Dims, padding: Padding, dilation: Dims) -> Array:
+    return _cropped(_total(_scattered(y, extent, window, strides, padding, dilation)), padding)
+
+
+def _taken(x: Array, at: Array, *, window: Dims, strides: Dims, padding: Padding, dilation: Dims) -> Array:
+    places = at.shape[at.ndim - len(window) :]
+    out: Array = np.zeros((), x.dtype)
+    for k, seen in enumerate(_seen(_resized(x, padding), window, places, strides, dilation)):
+        out = where(equal(at, k), seen, out)
+    return out
+
+
+def _put(y: Array, at: Array, *, extent: Dims, window: Dims, strides: Dims, padding: Padding, dilation: Dims) -> Array:
+    values = _scattered(y, extent, window, strides, padding, dilation)
+    numbers = _scattered(add(at, 1), extent, window, strides, padding, dilation)  # 0 where there is no place
+    zero = np.zeros((), y.dtype)
+    hits = [where(equal(n, k + 1), v, zero) for k, (n, v) in enumerate(zip(numbers, values, strict=True))]
+    return _cropped(_total(hits), padding)
+
+
+def _maximum_of_taps(x: Array, *, window: Dims, strides: Dims, padding: Padding, dilation: Dims) -> tuple[Array, Array]:
+    places = positions(x.shape[x.ndim - len(window) :], window, strides, padding, dilation)
+    best: Array = np.full((), -np.inf, x.dtype)
+    at: Array = np.zeros((), np.int32)
+    for k, seen in enumerate(_seen(_resized(x, padding, -np.inf), window, places, strides, dilation)):
+        better = logical_not(less_equal(seen, best))
+        at = where(better, np.full((), k, np.int32), at)
+        best = maximum(best, seen)
+    return best, at
+
+
 # ── window_sum, window_spread ─────────────────────────────────────────────────
 
 
@@ -135,6 +238,7 @@ window_sum = linear(
         Sample((0, 4), **_LINE),
     ),
     rejects=(Sample((2, 1), **_LINE, raises=ShapeError), Sample((), **_LINE, raises=ShapeError)),
+    lower=Via(_sum_of_taps),
 )
 
 window_spread = linear(
@@ -149,6 +253,7 @@ window_spread = linear(
         Sample((2, 2, 4), extent=(4, 4), **_PLANE),
     ),
     note="the transpose of window_sum",
+    lower=Via(_spread_of_taps),
 )
 
 # ── window_take, window_put ───────────────────────────────────────────────────
@@ -183,7 +288,9 @@ def _put_eval(
     return unpadded(out, padding)
 
 
-def _selection(name: str, shape: Rule, evaluate: Rule, back: Callable[..., Array], samples: Sequence[Sample]) -> Op:
+def _selection(
+    name: str, shape: Rule, evaluate: Rule, back: Callable[..., Array], samples: Sequence[Sample], lower: Via
+) -> Op:
     """An op that is linear in its first operand, and constant in the window positions, its second."""
     op: Op
 
@@ -203,6 +310,7 @@ def _selection(name: str, shape: Rule, evaluate: Rule, back: Callable[..., Array
         saves={0: (1,), 1: ()},
         batch=lambda xs, batched, size, **params: op(*all_batched(xs, batched, size), **params),
         samples=tuple(samples),
+        lower=lower,
     )
     return op
 
@@ -221,6 +329,7 @@ window_take = _selection(
         Sample((6,), _AT_OVERLAP, **_OVERLAP),
         Sample((2, 4, 4), _AT_PLANE, **_PLANE),
     ),
+    lower=Via(_taken),
 )
 window_put = _selection(
     "window_put",
@@ -232,6 +341,7 @@ window_put = _selection(
         Sample((5,), _AT_OVERLAP, extent=(6,), **_OVERLAP),
         Sample((2, 2, 4), _AT_PLANE, extent=(4, 4), **_PLANE),
     ),
+    lower=Via(_put),
 )
 
 # ── window_max ────────────────────────────────────────────────────────────────
@@ -279,4 +389,5 @@ window_max = Op(
     ),
     rejects=(Sample((2, 1), **_LINE, raises=ShapeError),),
     note="(maximum, its position in the window); of equal elements the first is taken, as in PyTorch",
+    lower=Via(_maximum_of_taps),
 )

@@ -19,9 +19,11 @@ import scipy.special as sp
 
 from wengert.core.aval import ANY, FLOAT, INEXACT, INT, Aval, Kind
 from wengert.core.errors import NotDifferentiable
+from wengert.core.form import HostCall, Map
 from wengert.core.op import Constant, Op, Refuse, Rule, Sample
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
+from wengert.ops import scalars
 from wengert.ops.basis import add, batch_elementwise, broadcast_shapes, fit, fit_tangent, scale
 from wengert.ops.family import Point, Slope, elementwise, piecewise_constant
 
@@ -70,6 +72,7 @@ def special(
     complex: bool = True,
     note: str = "",
     source: str = "",
+    lower: Any = HostCall(),
 ) -> Any:
     """An elementwise op of n arguments from its n slopes; with several outputs, slopes return a tuple.
 
@@ -81,6 +84,7 @@ def special(
     order : highest order of derivatives to check on the samples
     broadcast : whether arguments may be combined freely in the samples
     complex : whether the slopes hold for complex values, where SciPy has them
+    lower : what it is to the compiler: a form of `core/form.py`
     """
     ufunc = fn or original(name)
     if ufunc is None:
@@ -92,7 +96,9 @@ def special(
     if getattr(ufunc, "nout", 1) > 1:
         op: Op = several(name, ufunc, partials, saves, samples=samples, accepts=kind, note=note, source=source)
     else:
-        op = elementwise(name, ufunc, partials, saves, samples=samples, accepts=kind, note=note, source=source)
+        op = elementwise(
+            name, ufunc, partials, saves, samples=samples, accepts=kind, note=note, source=source, lower=lower
+        )
     if fn is None:
         SPECIAL[name] = op
         ARGUMENTS[name] = {a: None if callable(s) else s for a, s in zip(arguments.split(), slopes, strict=True)}
@@ -239,10 +245,23 @@ def blocks(nodes: np.ndarray, points: np.ndarray) -> Iterator[np.ndarray]:
         yield nodes[start : start + length].reshape(-1, *(1,) * points.ndim)
 
 
-def predicate(name: str, fn: Callable[..., Any], *domain: Any, accepts: Kind = FLOAT | INT) -> Op:
+def predicate(
+    name: str, fn: Callable[..., Any], *domain: Any, accepts: Kind = FLOAT | INT, lower: Any = HostCall()
+) -> Op:
     """A mask op for `where` in slopes: it chooses between formulas for the same function."""
     samples = make_samples(domain or ((-2.0, 2.0),), {})
-    return piecewise_constant(name, fn, "a mask between formulas", accepts=accepts, samples=samples)
+    return piecewise_constant(name, fn, "a mask between formulas", accepts=accepts, samples=samples, lower=lower)
 
 
-is_zero = predicate("is_zero", lambda x: np.equal(x, 0), accepts=ANY)
+def widened(scalar: Callable[..., Any], cost: int = 80) -> Map:
+    """The form of a scalar function of floats that cancels or overflows in single precision: it runs in double."""
+
+    def wide(b: Any, *xs: Any, **params: Any) -> Any:
+        for x in xs:
+            scalars.floating(x)
+        return scalar(b, *[b.cast(x, np.dtype(float)) for x in xs], **params)
+
+    return Map(wide, "out", cost)
+
+
+is_zero = predicate("is_zero", lambda x: np.equal(x, 0), accepts=ANY, lower=scalars.tested(scalars.is_zero))

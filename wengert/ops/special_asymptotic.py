@@ -9,11 +9,14 @@ Source  DLMF 10.40, 9.7.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from wengert.core.aval import ANY
+from wengert.core.form import Map
 from wengert.core.tensor import Array
+from wengert.ops import scalars
 from wengert.ops.basis import scale
 from wengert.ops.select import where
 from wengert.ops.special import ORDER, in_double, predicate, special
@@ -53,12 +56,20 @@ cylinder_far = special(
     params={"second": True, "n": 1},
     note="the n-th derivative of exp(-x) I_v(x) or exp(x) K_v(x), for |x| > max(30, v²)",
 )
+
+
+def _far_scalar(b: Any, v: Any, x: Any) -> Any:
+    size = b.abs(x)
+    return b.and_(b.compare("gt", size, b.like(30, x)), b.compare("gt", size, b.mul(v, v)))
+
+
 is_far = predicate(
     "cylinder_is_far",
     lambda v, x: (np.abs(x) > 30) & (np.abs(x) > np.square(v)),
     [0.0, 1.0, 2.5],
     (25.0, 35.0),
     accepts=ANY,
+    lower=Map(_far_scalar, "joint", 4),
 )
 
 
@@ -106,4 +117,10 @@ airye_far = special(
     params={"which": 1, "n": 1},
     note="the n-th derivative of output `which` of airye, for z > 12",
 )
-airy_is_far = predicate("airy_is_far", lambda z: np.greater(np.real(z), 12), (10.0, 14.0), accepts=ANY)
+airy_is_far = predicate(
+    "airy_is_far",
+    lambda z: np.greater(np.real(z), 12),
+    (10.0, 14.0),
+    accepts=ANY,
+    lower=scalars.against("gt", 12),
+)

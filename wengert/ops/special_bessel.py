@@ -17,9 +17,11 @@ import numpy as np
 
 from wengert.core.aval import ANY, INEXACT
 from wengert.core.errors import NotDifferentiable
+from wengert.core.form import Map
 from wengert.core.op import Op
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
+from wengert.ops import scalars
 from wengert.ops.basis import add, batch_elementwise, fit, fit_tangent, imag, neg, real, scale
 from wengert.ops.elementwise import abs_, div, exp, mul, sign, sqrt, square, sub, unscale
 from wengert.ops.family import elementwise_shape
@@ -181,7 +183,11 @@ def _scaled(name: str, plus: float, part: Callable[[Array], Array]) -> Op:
     return op
 
 
-_negative = predicate("bessel_negative", lambda x: np.less(x, 0))
+_negative = predicate(
+    "bessel_negative",
+    lambda x: np.less(x, 0),
+    lower=scalars.against("lt", 0),
+)
 
 ive = _scaled("ive", 1, real)
 jve = _scaled("jve", -1, imag)
@@ -205,7 +211,12 @@ def _spherical(name: str, plus: float, sign_: float = 1.0) -> Any:
     return op
 
 
-_at_least_zero = predicate("at_least_zero", lambda n: np.maximum(n, 0), [-1.0, 0.0, 2.0])
+_at_least_zero = predicate(
+    "at_least_zero",
+    lambda n: np.maximum(n, 0),
+    [-1.0, 0.0, 2.0],
+    lower=Map(lambda b, n: b.maximum(n, b.like(0, n))),
+)
 
 spherical_jn = _spherical("spherical_jn", -1)
 spherical_yn = _spherical("spherical_yn", -1)
@@ -236,7 +247,12 @@ def _airye_slope(z: Array, out: Sequence[Array]) -> tuple[Array, ...]:
     return tuple(where(mask, airye_far(safe, which=i, n=1), slope) for i, slope in enumerate(near))
 
 
-_positive = predicate("has_positive_real_part", lambda x: np.greater(np.real(x), 0), accepts=ANY)
+_positive = predicate(
+    "has_positive_real_part",
+    lambda x: np.greater(np.real(x), 0),
+    accepts=ANY,
+    lower=scalars.against("gt", 0),
+)
 
 airye = special("airye", "z", _airye_slope, domain=(RIGHT,), complex=False)
 itairy = special(
@@ -245,7 +261,11 @@ itairy = special(
 
 # ── integrals of Bessel functions ─────────────────────────────────────────────
 
-_small = predicate("bessel_small", lambda x: np.less(np.abs(x), 1))
+_small = predicate(
+    "bessel_small",
+    lambda x: np.less(np.abs(x), 1),
+    lower=scalars.tested(lambda b, x: b.compare("lt", b.abs(x), b.like(1, x))),
+)
 
 
 def _one_minus_j0(x: Array) -> Array:
@@ -278,7 +298,18 @@ besselpoly = special(
 # ── Kelvin functions ──────────────────────────────────────────────────────────
 
 _B, _K = complex(np.exp(0.75j * PI)), complex(np.exp(0.25j * PI))
-_near = predicate("kelvin_near", lambda x: (np.abs(x) < 0.5) & (x != 0), (0.1, 0.9))
+
+
+def _near_scalar(b: Any, x: Any) -> Any:
+    return b.and_(b.compare("lt", b.abs(x), b.like(0.5, x)), b.compare("ne", x, b.like(0, x)))
+
+
+_near = predicate(
+    "kelvin_near",
+    lambda x: (np.abs(x) < 0.5) & (x != 0),
+    (0.1, 0.9),
+    lower=scalars.for_floats(scalars.tested(_near_scalar, 3)),
+)
 
 
 def _be_bend(x: Array) -> tuple[Array, Array]:

@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import scipy.special as sp
 
 from wengert.core.errors import NotDifferentiable
+from wengert.core.form import Map
 from wengert.core.op import Constant
 from wengert.core.tensor import Array
+from wengert.ops import scalars
 from wengert.ops.basis import add, neg, scale
 from wengert.ops.elementwise import div, exp, log, log1p, mul, pow_, reciprocal, sign, sqrt, square, sub
 from wengert.ops.select import where
@@ -38,7 +41,11 @@ from wengert.ops.special_incomplete import beta_density, betainc_in, gamma_densi
 DF, POINT, UNIT = (1.5, 5.0), (0.3, 4.0), (0.2, 0.8)
 ROUNDED = Constant("SciPy rounds this count down")
 
-whole = predicate("whole", np.floor)
+whole = predicate(
+    "whole",
+    np.floor,
+    lower=Map(lambda b, x: b.floor(x) if scalars.is_float(x) else x),
+)
 
 Partial = Callable[..., Array]
 
@@ -268,7 +275,11 @@ nbdtrin = special(
 
 # ── F and Student's t: incomplete beta functions of v and w = 1 - v, both exact ─
 
-_upper_half = predicate("upper_half", lambda v: np.greater(v, 0.5))
+_upper_half = predicate(
+    "upper_half",
+    lambda v: np.greater(v, 0.5),
+    lower=scalars.for_floats(scalars.against("gt", 0.5)),
+)
 
 
 def _beta_of(a: Array, b: Array, v: Array, w: Array) -> Array:
@@ -472,11 +483,18 @@ smirnovi = special(
 
 # ── Tukey's lambda distribution ───────────────────────────────────────────────
 
+
+def _beyond_scalar(b: Any, x: Any, lmbda: Any) -> Any:
+    far = b.compare("ge", b.abs(b.mul(x, lmbda)), b.like(1, x))
+    return b.and_(b.compare("gt", lmbda, b.like(0, lmbda)), far)
+
+
 _beyond = predicate(
     "tukey_beyond",
     lambda x, lmbda: np.greater(lmbda, 0) & np.greater_equal(np.abs(np.multiply(x, lmbda)), 1),
     (-2.0, 2.0),
     (-2.0, 2.0),
+    lower=Map(_beyond_scalar, "joint", 4),
 )
 
 

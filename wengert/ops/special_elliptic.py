@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from wengert.core.aval import INEXACT, Aval, promote
+from wengert.core.form import Map
 from wengert.core.op import Op, Sample
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
@@ -172,7 +173,12 @@ def _e_slope(p: Array) -> Array:
 
 # ── incomplete integrals ──────────────────────────────────────────────────────
 
-half_turns = predicate("half_turns", lambda phi: np.round(np.divide(phi, PI)), (-9.0, 9.0))
+half_turns = predicate(
+    "half_turns",
+    lambda phi: np.round(np.divide(phi, PI)),
+    (-9.0, 9.0),
+    lower=Map(lambda b, phi: b.rint(b.div(phi, b.like(PI, phi))), cost=12),
+)
 
 
 def _incomplete_in_m(phi: Array, m: Array, first: bool) -> Array:

@@ -10,18 +10,31 @@ Source  DLMF ch. 7; Abrarov & Quine (2011) for the Voigt profile's place in the 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import scipy.special as sp
 
 from wengert.core.aval import ANY
 from wengert.core.tensor import Array
+from wengert.ops import scalars
 from wengert.ops.basis import add, imag, neg, real, scale
 from wengert.ops.elementwise import cos, div, exp, mul, reciprocal, sin, square
 from wengert.ops.select import where
 from wengert.ops.special import PI, SQRT_2PI, SQRT_PI, in_double, predicate, special
 
 SQRT_2 = math.sqrt(2.0)
+
+
+def _within(low: float, high: float) -> Any:
+    """Whether low < x < high."""
+
+    def scalar(b: Any, x: Any) -> Any:
+        x = x if x.dtype.kind == "f" else b.cast(x, np.dtype(float))
+        return b.and_(b.compare("gt", x, b.like(low, x)), b.compare("lt", x, b.like(high, x)))
+
+    return scalar
+
 
 # ── erf, erfc, erfi ───────────────────────────────────────────────────────────
 
@@ -30,8 +43,18 @@ def _gauss(x: Array, factor: float) -> Array:
     return scale(exp(neg(square(x))), factor)
 
 
-erf = special("erf", "x", lambda x: _gauss(x, 2 / SQRT_PI))
-erfc = special("erfc", "x", lambda x: _gauss(x, -2 / SQRT_PI))
+erf = special(
+    "erf",
+    "x",
+    lambda x: _gauss(x, 2 / SQRT_PI),
+    lower=scalars.mathematical("erf"),
+)
+erfc = special(
+    "erfc",
+    "x",
+    lambda x: _gauss(x, -2 / SQRT_PI),
+    lower=scalars.mathematical("erfc", 40),
+)
 erfi = special("erfi", "x", lambda x: scale(exp(square(x)), 2 / SQRT_PI))
 erfinv = special("erfinv", "x", lambda out: scale(exp(square(out)), SQRT_PI / 2), domain=((-0.8, 0.8),))
 
@@ -43,7 +66,12 @@ def _erfcinv_slope(x: Array, out: Array) -> Array:
     return scale(where(small, far, exp(square(where(small, 0.0, out)))), -SQRT_PI / 2)
 
 
-_below_one = predicate("erfc_below_one", lambda x: (x > 0) & (x < 1), (0.2, 1.8))
+_below_one = predicate(
+    "erfc_below_one",
+    lambda x: (x > 0) & (x < 1),
+    (0.2, 1.8),
+    lower=scalars.tested(_within(0.0, 1.0), 3),
+)
 
 erfcinv = special("erfcinv", "x", _erfcinv_slope, domain=((0.2, 1.8),))
 
@@ -167,8 +195,18 @@ def normal_density(x: Array) -> Array:
     return scale(exp(scale(square(x), -0.5)), 1 / SQRT_2PI)
 
 
-ndtr = special("ndtr", "x", lambda x: normal_density(x))
-_right = predicate("right_of_five", lambda x: np.greater(np.real(x), 5), accepts=ANY)
+ndtr = special(
+    "ndtr",
+    "x",
+    lambda x: normal_density(x),
+    lower=scalars.mathematical("ndtr", 40),
+)
+_right = predicate(
+    "right_of_five",
+    lambda x: np.greater(np.real(x), 5),
+    accepts=ANY,
+    lower=scalars.against("gt", 5),
+)
 
 
 def _mills(x: Array) -> Array:
@@ -189,7 +227,12 @@ def _ndtri_slope(p: Array, out: Array) -> Array:
     return where(small, div(ratio, where(small, p, 1.0)), reciprocal(normal_density(where(small, 0.0, out))))
 
 
-_below_half = predicate("below_half", lambda p: (p > 0) & (p < 0.5), (0.1, 0.9))
+_below_half = predicate(
+    "below_half",
+    lambda p: (p > 0) & (p < 0.5),
+    (0.1, 0.9),
+    lower=scalars.tested(_within(0.0, 0.5), 3),
+)
 
 ndtri = special("ndtri", "p", _ndtri_slope, domain=((0.1, 0.9),))
 ndtri_exp = special(

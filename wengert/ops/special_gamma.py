@@ -9,13 +9,16 @@ Source  DLMF ch. 5 and 25; Johansson (2015) for Euler-Maclaurin with Taylor arit
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import scipy.special as sp
 
 from wengert.core.aval import ANY, FLOAT
+from wengert.core.form import Map
 from wengert.core.op import Sample
 from wengert.core.tensor import Array
+from wengert.ops import scalars
 from wengert.ops.basis import add, cast, neg, scale
 from wengert.ops.elementwise import cos, exp, mul, sin, square, sub
 from wengert.ops.family import piecewise_constant
@@ -60,25 +63,89 @@ polygamma = special(
     fn=in_double(_polygamma),
     domain=([0, 1, 3], POSITIVE),
 )
-psi = special("psi", "x", lambda x: polygamma(1, x), domain=(POSITIVE,))
+psi = special(
+    "psi",
+    "x",
+    lambda x: polygamma(1, x),
+    domain=(POSITIVE,),
+    lower=scalars.mathematical("digamma", 60),
+)
 SPECIAL["digamma"] = psi
 
 # ── gamma, rgamma, gammaln, loggamma ──────────────────────────────────────────
 
+
+def _pole_scalar(b: Any, x: Any) -> Any:
+    low = b.compare("le", x, b.like(0, x))
+    return b.and_(low, b.compare("eq", x, b.rint(x))) if scalars.is_float(x) else low
+
+
+def _loggamma_scalar(b: Any, x: Any) -> Any:
+    return b.select(b.compare("lt", x, b.like(0, x)), b.like(math.nan, x), b.math("lgamma", x))
+
+
+def _reflects_scalar(b: Any, x: Any) -> Any:
+    x = x if scalars.is_float(x) else b.cast(x, np.dtype(float))
+    return b.and_(b.compare("lt", x, b.like(0.5, x)), b.compare("gt", x, b.like(-170, x)))
+
+
+def _outside_scalar(b: Any, u: Any, v: Any) -> Any:
+    return b.or_(_pole_scalar(b, u), _pole_scalar(b, v))
+
+
+def _poch_scalar(b: Any, z: Any, m: Any) -> Any:
+    return b.and_(_pole_scalar(b, z), b.not_(_pole_scalar(b, b.add(z, m))))
+
+
+def _countable_scalar(b: Any, n: Any, k: Any) -> Any:
+    zero = b.like(0, n)
+    positive = b.and_(b.compare("ge", n, zero), b.compare("ge", k, zero))
+    return b.and_(b.compare("le", k, n), positive)
+
+
+def _nothing_scalar(b: Any, n: Any, k: Any) -> Any:
+    return b.and_(scalars.is_zero(b, k), b.compare("ge", n, b.like(0, n)))
+
+
+def _left_scalar(b: Any, s: Any) -> Any:
+    s = s if scalars.is_float(s) else b.cast(s, np.dtype(float))
+    return b.compare("lt", s, b.like(-0.5, s))
+
+
 at_pole = predicate(
-    "gamma_pole", lambda x: np.equal(x, np.round(np.real(x))) & np.less_equal(np.real(x), 0), accepts=ANY
+    "gamma_pole",
+    lambda x: np.equal(x, np.round(np.real(x))) & np.less_equal(np.real(x), 0),
+    accepts=ANY,
+    lower=scalars.tested(_pole_scalar, 3),
 )
 
 gamma = special("gamma", "x", lambda x, out: mul(out, psi(x)), domain=(POSITIVE,))
-gammaln = special("gammaln", "x", lambda x: psi(x), domain=(POSITIVE,))
-loggamma = special("loggamma", "x", lambda x: psi(x), domain=(POSITIVE,))
+gammaln = special(
+    "gammaln",
+    "x",
+    lambda x: psi(x),
+    domain=(POSITIVE,),
+    lower=scalars.mathematical("lgamma", 80),
+)
+loggamma = special(
+    "loggamma",
+    "x",
+    lambda x: psi(x),
+    domain=(POSITIVE,),
+    lower=Map(_loggamma_scalar, cost=80),
+)
 lgam1p = special("_lgam1p", "x", lambda x: psi(add(x, 1)), domain=((-0.5, 0.5),))
 gammasgn = SPECIAL["gammasgn"] = piecewise_constant(
     "gammasgn", sp.gammasgn, "constant between the poles", accepts=FLOAT
 )
 
 
-_reflects = predicate("rgamma_reflects", lambda x: (np.real(x) < 0.5) & (np.real(x) > -170), accepts=ANY)
+_reflects = predicate(
+    "rgamma_reflects",
+    lambda x: (np.real(x) < 0.5) & (np.real(x) > -170),
+    accepts=ANY,
+    lower=scalars.tested(_reflects_scalar, 3),
+)
 
 
 def _pole_slope(x: np.ndarray) -> np.ndarray:
@@ -170,6 +237,7 @@ _outside = predicate(
     lambda u, v: at_pole.eval(u) | at_pole.eval(v),
     (0.0, 2.0),
     (0.0, 2.0),
+    lower=Map(_outside_scalar, "joint", 6),
 )
 
 
@@ -213,6 +281,7 @@ _poch_zero = predicate(
     lambda z, m: at_pole.eval(z) & ~at_pole.eval(np.add(z, m)),
     (0.0, 2.0),
     (0.0, 2.0),
+    lower=Map(_poch_scalar, "joint", 6),
 )
 poch = special(
     "poch",
@@ -226,10 +295,24 @@ factorial = special("_factorial", "n", lambda n, out: mul(out, psi(add(n, 1))), 
 # Where `comb`, `perm` and `factorial` count something.
 _ANY = (0.0, 4.0)
 countable = predicate(
-    "countable", lambda n, k: np.less_equal(k, n) & np.greater_equal(n, 0) & np.greater_equal(k, 0), _ANY, _ANY
+    "countable",
+    lambda n, k: np.less_equal(k, n) & np.greater_equal(n, 0) & np.greater_equal(k, 0),
+    _ANY,
+    _ANY,
+    lower=Map(_countable_scalar, "joint", 4),
 )
-is_negative = predicate("is_negative", lambda n: np.less(n, 0))
-nothing_chosen = predicate("nothing_chosen", lambda n, k: np.equal(k, 0) & np.greater_equal(n, 0), _ANY, _ANY)
+is_negative = predicate(
+    "is_negative",
+    lambda n: np.less(n, 0),
+    lower=scalars.against("lt", 0),
+)
+nothing_chosen = predicate(
+    "nothing_chosen",
+    lambda n, k: np.equal(k, 0) & np.greater_equal(n, 0),
+    _ANY,
+    _ANY,
+    lower=Map(_nothing_scalar, "joint", 3),
+)
 
 # ── zeta ──────────────────────────────────────────────────────────────────────
 
@@ -310,7 +393,12 @@ def _two_pi_power(s: Array) -> Array:
     return scale(exp(scale(sub(s, 1), math.log(2 * PI))), 2.0)
 
 
-_left = predicate("zeta_left", lambda s: np.less(np.real(s), -0.5), accepts=ANY)
+_left = predicate(
+    "zeta_left",
+    lambda s: np.less(np.real(s), -0.5),
+    accepts=ANY,
+    lower=scalars.tested(_left_scalar),
+)
 
 
 def _zeta_slope(s: Array) -> Array:

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import scipy.special as sp
 
 from wengert.core.errors import NotDifferentiable
 from wengert.core.tensor import Array
+from wengert.ops import scalars
 from wengert.ops.basis import add, neg, scale
 from wengert.ops.elementwise import div, exp, log, mul, pow_, reciprocal, square, sub
 from wengert.ops.select import where
@@ -264,7 +266,15 @@ def _beta_slope(a: Array, b: Array, x: Array, out: Array) -> Array:
     return where(_at_end(x), mul(sub(low, high), sub(add(a, b), 1)), inside)  # where the former is 0·∞
 
 
-_at_end = predicate("beta_end", lambda x: np.equal(x, 0) | np.equal(x, 1))
+def _end_scalar(b: Any, x: Any) -> Any:
+    return b.or_(scalars.is_zero(b, x), b.compare("eq", x, b.like(1, x)))
+
+
+_at_end = predicate(
+    "beta_end",
+    lambda x: np.equal(x, 0) | np.equal(x, 1),
+    lower=scalars.tested(_end_scalar),
+)
 
 
 beta_density = special(
@@ -441,7 +451,12 @@ def _beta_quantile(sign: float, mirror: Callable[..., Array]) -> list[Callable[.
     ]
 
 
-_upper_half = predicate("beta_upper_half", lambda x: np.greater(x, 0.5), UNIT)
+_upper_half = predicate(
+    "beta_upper_half",
+    lambda x: np.greater(x, 0.5),
+    UNIT,
+    lower=scalars.for_floats(scalars.against("gt", 0.5)),
+)
 
 betaincinv = special(
     "betaincinv", "a b p", *_beta_quantile(1.0, lambda b, a, p: betainccinv(b, a, p)), domain=(SHAPE, SHAPE, UNIT)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.tensor import Array
+from wengert.ops import scalars
 from wengert.ops.basis import add, neg, scale
 from wengert.ops.elementwise import cos, cosh, div, exp, mul, reciprocal, square, sub
 from wengert.ops.select import where
@@ -28,7 +29,11 @@ scaled_exp1 = special("_scaled_exp1", "x", lambda x, out: sub(mul(out, add(1, re
 sici = special("sici", "x", lambda x: (spherical_jn(0, x), div(cos(x), x)), domain=(RIGHT,))
 shichi = special("shichi", "x", lambda x: (spherical_in(0, x), div(cosh(x), x)), domain=(RIGHT,))
 
-_below_one = predicate("below_one", lambda n: np.less(n, 1))
+_below_one = predicate(
+    "below_one",
+    lambda n: np.less(n, 1),
+    lower=scalars.against("lt", 1),
+)
 
 
 def _expn_slope(n: Array, x: Array, out: Array) -> Array:
