@@ -22,7 +22,10 @@ call has failed (and has kept the exception), otherwise 1 + the index in `failur
     offset 8   ptr   void parallel(ptr self, ptr kernel, ptr frame, i64 chunks)
                      call `void kernel(ptr frame, i64 chunk)` for every chunk below `chunks`, in any order and on any
                      thread, and come back when all are done; null: the caller loops
-    offset 16  ptr   self, passed to both
+    offset 16  ptr   self, passed to all of them
+    offset 24  ptr   i32 interrupted(ptr self)
+                     nonzero: a signal (Ctrl-C) was handled, and its handler has raised; `run` returns -1 at once. To be
+                     called between kernels of long programs, and in long loops of small ones: about 30 ns
 
 Results never depend on who runs which chunk.
 """
