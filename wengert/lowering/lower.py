@@ -25,7 +25,9 @@ from wengert.lowering.values import IDENTITY, Alias, Opaque, Place, Point, Value
 from wengert.lowering.vecmath import definition
 
 INLINED = 48  # calls of vector math that are worth their code in one module
-TINY = 64  # elements: a loop this short calls vector math instead of holding it
+FEW = 12  # such calls in a small loop
+LARGE = 4096  # elements
+CALL = 15  # additions: what costs more is vector math
 
 
 class Declined(Exception):
@@ -208,9 +210,14 @@ class _Lowering:
         b.effect(f"call void {name}({', '.join(args)})")
 
     def _inlines(self, nest: Nest) -> bool:
-        if not self.inline_math or self.math_calls > INLINED:
-            return nest.cluster.size >= 4096 and self.inline_math
-        return nest.cluster.size > 1
+        """Whether vector math goes into the loops: for many elements always, since calls are not vectorised."""
+        size = nest.cluster.size
+        if not self.inline_math or size >= LARGE:
+            return self.inline_math
+        calls = sum(
+            item.point is not None and item.point.form.cost >= CALL for m in nest.cluster.members for item in m.body
+        )
+        return size > 1 and calls <= FEW and self.math_calls + calls <= INLINED
 
     def _culprit(self, cluster: Cluster) -> int:
         """The equation whose form raises Unsupported, found by writing each by itself."""
