@@ -20,6 +20,7 @@ _ARRAY, _SCALAR, _INT, _BOOL = range(4)  # kinds of operands
 _NEW, _NEW_SCALAR, _INPUT, _CONSTANT, _SAME, _TAKEN = range(6)  # kinds of results
 _COPIED = {"input": _INPUT, "constant": _CONSTANT, "same": _SAME}
 _FASTCALL = 0x0080
+_BOXED = {"f": 1, "i": 2, "b": 3, "c": 4}  # Python's scalars, as `entry.ll` numbers them
 _PYTHON_SCALARS: dict[str, type] = {"f": float, "c": complex}
 
 
@@ -36,7 +37,7 @@ class Tables:
         taken = set(lowered.inplace.values())
         rows = [self._operand(aval, i in taken) for i, aval in enumerate(lowered.ins)]
         self.operands = self._table(rows, 8)
-        self.results = self._table([self._result(i, out) for i, out in enumerate(lowered.outs)], 6)
+        self.results = self._table([self._result(i, out) for i, out in enumerate(lowered.outs)], 7)
         self.constants = self._table([[c.ctypes.data] for c in constants], 1)
         calls = [self._hosted(reference, run) for reference, run in zip(lowered.host_calls, host, strict=True)]
         self.hosted = self._table(calls, 3)
@@ -80,14 +81,9 @@ class Tables:
                 self.unsupported = "a result takes over the memory of an operand of another shape or dtype"
         else:
             kind = _NEW if aval.shape else _NEW_SCALAR
-        return [
-            kind,
-            self._descr(aval.dtype),
-            aval.ndim,
-            self._dims(aval.shape),
-            index,
-            aval.size * aval.dtype.itemsize,
-        ]
+        boxed = _BOXED[aval.dtype.kind] if aval.weak else 0
+        nbytes = aval.size * aval.dtype.itemsize
+        return [kind, self._descr(aval.dtype), aval.ndim, self._dims(aval.shape), index, nbytes, boxed]
 
     def _hosted(self, reference: HostReference, run: Callable[..., None]) -> list[int]:
         arrays = [(aval, 0) for aval in reference.ins] + [(aval, WRITEABLE) for aval in reference.outs]

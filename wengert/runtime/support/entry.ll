@@ -13,22 +13,22 @@
 ;  40  i64   operands                       40  ptr  dims                             24  ptr  dims
 ;  48  i64   results                        48  i64  flags that must be set           32  i64  index of the source
 ;  56  i64   constants                                                                40  i64  bytes
-;  64  ptr   operands' table
-;  72  ptr   results' table               %hosted  one host call                    %array  an operand or result of one
-;  80  ptr   constants' addresses            0  ptr  callable                          0  ptr  descr
-;  88  i64   bytes of workspace              8  i64  arrays                            8  i64  ndim
-;  96  i64   release the GIL?               16  ptr  arrays' table                    16  ptr  dims
-; 104  ptr   host calls' table                                                        24  i64  flags
+;  64  ptr   operands' table                                                          48  i64  0-d ones become 0 NumPy scalar,
+;  72  ptr   results' table                                                                     1 float, 2 int, 3 bool, 4 complex
+;  80  ptr   constants' addresses         %hosted  one host call                    %array  an operand or result of one
+;  88  i64   bytes of workspace              0  ptr  callable                          0  ptr  descr
+;  96  i64   release the GIL?                8  i64  arrays                            8  i64  ndim
+; 104  ptr   host calls' table              16  ptr  arrays' table                    16  ptr  dims
+;                                                                                     24  i64  flags
 ; 112  the Context: host, parallel, self (this spec), interrupted
 
 %spec = type { ptr, ptr, ptr, ptr, i64, i64, i64, i64, ptr, ptr, ptr, i64, i64, ptr, ptr, ptr, ptr, ptr }
 %operand = type { i64, ptr, i64, ptr, i64, ptr, i64, i64 }
-%result = type { i64, ptr, i64, ptr, i64, i64 }
+%result = type { i64, ptr, i64, ptr, i64, i64, i64 }
 %hosted = type { ptr, i64, ptr }
 %array = type { ptr, i64, ptr, i64 }
 
 @"np.ndarray" = external global i8
-@"py.float" = external global i8
 @"py.int" = external global i8
 @"py.true" = external global i8
 @"py.false" = external global i8
@@ -42,6 +42,10 @@ declare i32 @PyTuple_SetItem(ptr, i64, ptr)
 declare ptr @PyTuple_New(i64)
 declare ptr @PyLong_AsVoidPtr(ptr)
 declare ptr @PyLong_FromLong(i64)
+declare ptr @PyLong_FromLongLong(i64)
+declare ptr @PyFloat_FromDouble(double)
+declare ptr @PyBool_FromLong(i64)
+declare ptr @PyComplex_FromDoubles(double, double)
 declare i64 @PyLong_AsLongLongAndOverflow(ptr, ptr)
 declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
 declare ptr @PyObject_CallOneArg(ptr, ptr)
@@ -184,6 +188,41 @@ pooled:
   call void @Py_DecRef(ptr %before)
   call void @Py_DecRef(ptr %ours)
   ret ptr %big
+}
+
+; A 0-d result as an object: of NumPy's, or of Python's where only Python's numbers went in.
+define internal ptr @box(ptr %value, ptr %row) nounwind {
+entry:
+  %kind.at = getelementptr %result, ptr %row, i64 0, i32 6
+  %kind = load i64, ptr %kind.at
+  switch i64 %kind, label %numpy [ i64 1, label %float
+                                   i64 2, label %int
+                                   i64 3, label %bool
+                                   i64 4, label %complex ]
+numpy:
+  %descr.at = getelementptr %result, ptr %row, i64 0, i32 1
+  %descr = load ptr, ptr %descr.at
+  %scalar = call ptr @"np.Scalar"(ptr %value, ptr %descr, ptr null)
+  ret ptr %scalar
+float:
+  %x = load double, ptr %value
+  %a = call ptr @PyFloat_FromDouble(double %x)
+  ret ptr %a
+int:
+  %i = load i64, ptr %value
+  %b = call ptr @PyLong_FromLongLong(i64 %i)
+  ret ptr %b
+bool:
+  %byte = load i8, ptr %value
+  %wide = zext i8 %byte to i64
+  %c = call ptr @PyBool_FromLong(i64 %wide)
+  ret ptr %c
+complex:
+  %re = load double, ptr %value
+  %im.at = getelementptr double, ptr %value, i64 1
+  %im = load double, ptr %im.at
+  %d = call ptr @PyComplex_FromDoubles(double %re, double %im)
+  ret ptr %d
 }
 
 ; Run with the GIL released or held.
@@ -429,9 +468,7 @@ copy:
   br i1 %scalar, label %box, label %duplicate
 box:
   %value.at = phi ptr [%own, %of.cell], [%source, %copy]
-  %descr.at = getelementptr %result, ptr %fin.row, i64 0, i32 1
-  %descr = load ptr, ptr %descr.at
-  %boxed = call ptr @"np.Scalar"(ptr %value.at, ptr %descr, ptr null)
+  %boxed = call ptr @box(ptr %value.at, ptr %fin.row)
   store ptr %boxed, ptr %fin.at
   %unboxed = icmp eq ptr %boxed, null
   br i1 %unboxed, label %no.result, label %fin.after
