@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.abstract import no_value
 from wengert.core.errors import ConcretizationError
 from wengert.core.source import describe, here
-from wengert.core.tensor import Array, Tensor
+from wengert.core.tensor import Array, Tensor, staged
 from wengert.numpy.arrays import ARRAYS, astype, axis_of, lift, operand, promoted, result_type
 from wengert.numpy.registry import values
 from wengert.numpy.selecting import flat
@@ -233,6 +234,8 @@ def _uneven_ends(x: Array, h: Array, axis: int, edge_order: int) -> tuple[Array,
 def unwrap(p: Any, discont: float | None = None, axis: int = -1, *, period: Any = 2 * math.pi) -> Array:
     """`numpy.unwrap`: phases moved by whole periods, so the derivative in p is the identity between jumps."""
     x = lift(p)
+    if staged(period):
+        raise no_value("the period of numpy.unwrap", f"{period.dtype}{list(period.shape)}")
     known = value_of(operand(period))
     if known is None:
         raise ConcretizationError(

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from wengert.core.aval import is_inexact
-from wengert.core.tensor import Array, Tensor, raw
+from wengert.core.tensor import Array, Tensor
 from wengert.numpy.arrays import astype, lift, result_type
 from wengert.numpy.protocols import concrete
 from wengert.numpy.registry import values
 from wengert.numpy.traced import value_of, when_traced
+from wengert.numpy.values import seen
 from wengert.ops.basis import add, reduce_sum, reshape
 from wengert.ops.elementwise import div, mul, sub
 from wengert.ops.index import ARRAY, index, scatter_add
@@ -38,7 +39,7 @@ def edges_of(x: Array, bins: Any, limits: Any, weights: Any = None) -> Array:
     """Edges of the bins along one axis: given, or evenly spaced between the limits (default: the extremes of `x`)."""
     if isinstance(bins, str):
         bins = len(np.histogram_bin_edges(values(x), bins, values(limits), values(weights))) - 1
-    if not isinstance(bins, (int, np.integer)) and np.ndim(raw(lift(bins))) == 1:
+    if not isinstance(bins, (int, np.integer)) and lift(bins).ndim == 1:
         edges = lift(bins)
         known = value_of(edges)
         if known is not None and np.any(known[:-1] > known[1:]):
@@ -50,7 +51,8 @@ def edges_of(x: Array, bins: Any, limits: Any, weights: Any = None) -> Array:
     dtype = np.result_type(x.dtype, *(() if is_inexact(x.dtype) else (float,)))
     if limits is not None:
         low, high = (lift(v) for v in limits)
-        if raw(low).size == 1 and raw(high).size == 1 and raw(low) > raw(high):
+        least, most = seen(low), seen(high)
+        if least is not None and most is not None and least.size == 1 and most.size == 1 and least > most:
             raise ValueError("max must be larger than min in range parameter.")
         dtype = result_type(*([float] if x.dtype.kind in "iub" else []), low, high, np.zeros((), x.dtype))
     elif x.size:
@@ -58,8 +60,9 @@ def edges_of(x: Array, bins: Any, limits: Any, weights: Any = None) -> Array:
     else:
         low, high = np.float64(0), np.float64(1)
     low, high = astype(low, dtype), astype(high, dtype)
-    if not (np.all(np.isfinite(raw(low))) and np.all(np.isfinite(raw(high)))):
-        raise ValueError(f"autodetected range of [{raw(low)}, {raw(high)}] is not finite")
+    least, most = seen(low), seen(high)
+    if not all(v is None or np.all(np.isfinite(v)) for v in (least, most)):
+        raise ValueError(f"autodetected range of [{least}, {most}] is not finite")
     flat_range = equal(low, high)
     low, high = select(flat_range, sub(low, 0.5), low), select(flat_range, add(high, 0.5), high)
     step = div(sub(high, low), n)

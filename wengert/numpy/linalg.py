@@ -20,7 +20,7 @@ from numpy.linalg import LinAlgError
 from wengert.core.aval import is_inexact
 from wengert.core.errors import ConcretizationError, NotDifferentiable
 from wengert.core.source import describe, here
-from wengert.core.tensor import Array, raw
+from wengert.core.tensor import Array, Tensor
 from wengert.numpy.arrays import astype, axis_of, kept, lift
 from wengert.numpy.contracting import linalg_matmul as matmul
 from wengert.numpy.contracting import linalg_outer as outer
@@ -28,8 +28,9 @@ from wengert.numpy.contracting import linalg_vecdot as vecdot
 from wengert.numpy.contracting import multi_dot, tensordot
 from wengert.numpy.registry import NAMES, constant
 from wengert.numpy.traced import served, when_traced
+from wengert.numpy.values import concrete, seen
 from wengert.ops import solve as systems
-from wengert.ops.basis import add, real, reduce_sum, reshape, transpose
+from wengert.ops.basis import add, real, real_dtype, reduce_sum, reshape, transpose
 from wengert.ops.contract import matmul as matmul_op
 from wengert.ops.elementwise import abs_, div, mul, sign, square, sub
 from wengert.ops.factor import cholesky as cholesky_op
@@ -73,7 +74,13 @@ def matrices(x: Any, *, square: bool = False) -> Array:
 def symmetric(x: Any, lower: bool) -> Array:
     """A Hermitian argument as it is; of any other one, what the triangle says."""
     x = matrices(x, square=True)
-    value = np.asarray(raw(x))
+    value = seen(x)
+    if value is None:  # decided when it runs
+        triangle = add(tril(x), h(tril(x, -1))) if lower else add(triu(x), h(triu(x, 1)))
+        size = 4 * x.shape[-1] * np.finfo(x.dtype).eps * largest(abs_(x), (x.ndim - 2, x.ndim - 1)) if x.size else 0.0
+        skew = largest(abs_(sub(x, h(x))), (x.ndim - 2, x.ndim - 1)) if x.size else 0.0
+        return where(served("all")(skew <= size), x, triangle)
+    value = np.asarray(value)
     skew = np.abs(value - value.conj().swapaxes(-1, -2)).max(initial=0)
     if skew <= 4 * x.shape[-1] * np.finfo(value.dtype).eps * np.abs(value).max(initial=0):
         return x
@@ -156,16 +163,25 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[Array, Array, Any
     cut = float(np.finfo(dtype).eps) * max(n, m) if rcond is None else float(rcond)
     out = systems.lstsq(x, y, rcond=cut)
     s = svdvals(x)
-    rank = rank_of(s, cut)
+    known = seen(s) is not None
+    rank = rank_of(s, cut) if known else staged_rank(s, cut)
     residuals: Array = np.array([], np.finfo(dtype).dtype)
-    if rank == n and m > n:
+    if (not known or rank == n) and m > n:
         residuals = reduce_sum(square(abs_(sub(y, matmul_op(x, out)))), axes=(0,))
+        if not known:  # NumPy has none where the rank is not full; the shape is fixed here, and NaN says so
+            residuals = where(rank == n, residuals, np.nan)
     return (reshape_last(out) if vector else out), residuals, rank, s
+
+
+def staged_rank(s: Array, rcond: float) -> Array:
+    """As `rank_of`, when it runs."""
+    counts = astype(s > mul(rcond, largest(s, (s.ndim - 1,))), np.int32)
+    return astype(served("sum")(counts, axis=-1), np.int32)
 
 
 def rank_of(s: Array, rcond: float) -> Any:
     """How many singular values count, where all examples of a vmap agree."""
-    values = np.asarray(raw(s))
+    values = np.asarray(concrete(s) if type(s) is Tensor else s)
     ranks = np.unique(np.sum(values > rcond * values.max(-1, initial=0, keepdims=True), -1))
     if ranks.size > 1:
         raise ConcretizationError(
@@ -310,7 +326,7 @@ def eig(a: Any) -> Any:
     """`numpy.linalg.eig`; real where NumPy's is."""
     x = matrices(a, square=True)
     w, v = eig_op(x)
-    if REAL_EIGENVALUES and x.dtype.kind != "c" and not np.any(np.imag(raw(w))):
+    if REAL_EIGENVALUES and x.dtype.kind != "c" and (known := seen(w)) is not None and not np.any(np.imag(known)):
         w, v = real(w), real(v)
     return EigResult(w, v)
 
@@ -358,7 +374,7 @@ def vector(x: Array, ord: Any, axes: tuple[int, ...]) -> Array:
     if isinstance(ord, str):
         raise ValueError(f"Invalid norm order '{ord}' for vectors")
     if ord == 0:
-        return astype(count_nonzero(x, axes=axes), raw(x).real.dtype)
+        return astype(count_nonzero(x, axes=axes), real_dtype(x.dtype))
     if ord == 1:
         return reduce_sum(abs_(x), axes=axes)
     if ord == math.inf:
@@ -434,7 +450,8 @@ def cond(x: Any, p: Any = None) -> Array:
         v = matrices(v, square=True)
         axes = (v.ndim - 2, v.ndim - 1)
         out = mul(matrix(v, p, axes), matrix(systems.inv(v, singular="infinite"), p, axes))
-    if np.isnan(raw(out)).any():  # 0/0 is infinite, unless x had a NaN itself
+    known = seen(out)
+    if known is None or np.isnan(known).any():  # 0/0 is infinite, unless x had a NaN itself
         isnan = served("isnan")
         out = where(isnan(out) & ~isnan(v).any(axis=(-2, -1)), math.inf, out)
     return out

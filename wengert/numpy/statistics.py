@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.tensor import Array, Tensor, raw
+from wengert.core.tensor import Array, Tensor
 from wengert.numpy.arrays import astype, axes_of, lift, result_type, writes_out
 from wengert.numpy.reductions import inexact, root
 from wengert.numpy.registry import theirs, values
 from wengert.numpy.traced import value_of, when_traced
+from wengert.numpy.values import seen
 from wengert.ops import sort as ops
-from wengert.ops.basis import add, broadcast_to, conj, real, reduce_sum, reshape, transpose
+from wengert.ops.basis import add, broadcast_to, conj, real, real_dtype, reduce_sum, reshape, transpose
 from wengert.ops.contract import matmul
 from wengert.ops.elementwise import div, mul, sub
 from wengert.ops.index import ARRAY, index
@@ -72,7 +73,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
         dtype = result_type(x, w, *([np.float64] if x.dtype.kind in "iub" else []))
         x, w = astype(x, dtype), astype(w, dtype)
         total = reduce_sum(w, axes=axes)  # w has the averaged axes in full
-        if np.any(raw(total) == 0):
+        if (known := seen(total)) is not None and np.any(known == 0):
             raise ZeroDivisionError("Weights sum to zero, can't be normalized")
         mean = div(reduce_sum(mul(x, w), axes=axes), total)
     if returned and getattr(total, "shape", ()) != mean.shape:
@@ -94,7 +95,7 @@ def _median(a: Any, axis: Any, out: Any, keepdims: bool, skip_nan: bool) -> Arra
     if n == 0:
         name = "nanmedian" if skip_nan else "median"
         return writes_out(theirs(name)(values(x), axis=axis, keepdims=keepdims), out)
-    half = np.full(1, 0.5, raw(x).real.dtype)
+    half = np.full(1, 0.5, real_dtype(x.dtype))
     low, high, _, _ = ops.quantile_plan(rows, half, method="median", skip_nan=skip_nan)
     middle = ops.take_along(rows, low, last)
     if skip_nan or n % 2 == 0:
@@ -152,10 +153,10 @@ def quantile_of(
     q = inexact(lift(q))
     if percent:
         q = div(q, 100)
-    known = raw(q)
+    known = seen(q)
     if q.ndim > 2:
         raise ValueError("q must be a scalar or 1d")
-    if not np.all((known >= 0) & (known <= 1)):
+    if known is not None and not np.all((known >= 0) & (known <= 1)):
         raise ValueError(
             "Percentiles must be in the range [0, 100]" if percent else "Quantiles must be in the range [0, 1]"
         )
@@ -169,7 +170,7 @@ def quantile_of(
         if method != "inverted_cdf":
             raise ValueError(f"Only method 'inverted_cdf' supports weights. Got: {method}.")
         w = rows_of(broadcast_to(weights_for(x, weights, axis), shape=x.shape), axes)
-        if np.any(raw(w) < 0):
+        if (known := seen(w)) is not None and np.any(known < 0):
             raise ValueError("Weights must be non-negative.")
         found = ops.take_along(rows, ops.weighted_rank(rows, w, flat, skip_nan=skip_nan), rows.ndim - 1)
     elif rows.shape[-1] == 0:
@@ -226,14 +227,14 @@ def _variables(m: Any, dtype: Any, rowvar: bool, *, first: bool) -> Array:
 
 def _frequencies(name: str, w: Any, n: int) -> Array:
     w = astype(lift(w), float)
-    known = raw(w)
-    if name == "fweights" and not np.all(known == np.around(known)):
+    known = seen(w)
+    if known is not None and name == "fweights" and not np.all(known == np.around(known)):
         raise TypeError("fweights must be integer")
     if w.ndim > 1:
         raise RuntimeError(f"cannot handle multidimensional {name}")
     if w.shape[0] != n:
         raise RuntimeError(f"incompatible numbers of samples and {name}")
-    if np.any(known < 0):
+    if known is not None and np.any(known < 0):
         raise ValueError(f"{name} cannot be negative")
     return w
 

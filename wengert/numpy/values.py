@@ -7,7 +7,7 @@ from typing import Any
 from wengert.core.abstract import Abstract, no_value
 from wengert.core.errors import ConcretizationError
 from wengert.core.source import describe, here
-from wengert.core.tensor import CONSTANTS, Tensor, meet
+from wengert.core.tensor import CONSTANTS, Tensor, meet, raw
 
 
 def lost(what: str, got: str, fix: str) -> ConcretizationError:
@@ -15,6 +15,12 @@ def lost(what: str, got: str, fix: str) -> ConcretizationError:
     return ConcretizationError(
         what, got=got, want="a Tensor all the way, so that its derivative is kept", fix=fix, at=describe(here(2))
     )
+
+
+def seen(x: Any) -> Any:
+    """The ndarray or scalar at the bottom of `x`, for checks of arguments; None where there is no value yet (staging)."""
+    bottom = raw(x)
+    return None if type(bottom) is Abstract else bottom
 
 
 def concrete(x: Tensor) -> Any:

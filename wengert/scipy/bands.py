@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.tensor import Array, raw
+from wengert.core.tensor import Array
 from wengert.numpy.linalg import inexact
+from wengert.numpy.values import seen
 from wengert.ops import solve as _systems
 from wengert.ops.basis import add, broadcast_to, neg, real, reshape
 from wengert.ops.contract import matmul
@@ -128,8 +129,11 @@ def solve_circulant(
     if (caxis, baxis, outaxis) != (-1, 0, 0):
         raise refused("solve_circulant", "no rule for other axes than the default", "move the axes before and after")
     x, (y, vector) = _ranked("solve_circulant", c, 1), as_matrix(inexact(b))
-    size = np.abs(np.fft.fft(np.asarray(raw(x)), axis=-1))
-    if np.any(size <= (size.max(axis=-1, keepdims=True) * x.size * np.finfo(float).eps if tol is None else tol)):
+    known = seen(x)
+    size = np.ones(1) if known is None else np.abs(np.fft.fft(np.asarray(known), axis=-1))
+    if known is not None and np.any(
+        size <= (size.max(axis=-1, keepdims=True) * x.size * np.finfo(float).eps if tol is None else tol)
+    ):
         if singular == "raise":
             raise np.linalg.LinAlgError("near singular circulant matrix.")
         raise refused("solve_circulant", "no rule for singular matrices", "use pinv(circulant(c)) @ b")
@@ -210,7 +214,7 @@ def companion(a: Any) -> Array:
     n = x.shape[-1]
     if n < 2:
         raise ValueError("The length of `a` along the last axis must be at least 2.")
-    if np.any(np.asarray(raw(x))[..., 0] == 0):
+    if (known := seen(x)) is not None and np.any(np.asarray(known)[..., 0] == 0):
         raise ValueError("The first coefficient(s) of `a` (i.e. elements of `a[..., 0]`) must not be zero.")
     rest, lead = (index(x, spec=(Ellipsis, s)) for s in (slice(1, None), slice(0, 1)))
     first = neg(div(rest, lead))

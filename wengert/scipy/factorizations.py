@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.tensor import Array, raw
+from wengert.core.abstract import no_value
+from wengert.core.tensor import Array
 from wengert.numpy import linalg as _np
 from wengert.numpy.arrays import astype, lift
 from wengert.numpy.linalg import inexact, matrices, symmetric
+from wengert.numpy.values import seen
 from wengert.ops import matfunc as _functions
 from wengert.ops import solve as _systems
 from wengert.ops.basis import add, real, reduce_sum, reshape
@@ -117,14 +119,15 @@ def lstsq(
     out, residuals, rank, s = _np.lstsq(x, y, rcond)
     if residuals.size and y.ndim == 1:
         residuals = reshape(residuals, shape=())
-    return out, residuals, int(rank), None if lapack_driver == "gelsy" else s
+    return out, residuals, rank if seen(rank) is None else int(rank), None if lapack_driver == "gelsy" else s
 
 
 @serves
 def pinv(a: Any, *, atol: Any = None, rtol: Any = None, return_rank: bool = False, check_finite: bool = True) -> Any:
     """`scipy.linalg.pinv`."""
     x = matrices(a)
-    cutoff, rank = _cutoff(np.linalg.svd(np.asarray(raw(x)), compute_uv=False), x, atol, rtol)
+    relative = seen(x) is None and not (atol or return_rank)
+    cutoff, rank = _cutoff(np.zeros(1) if relative else np.linalg.svd(_known(x), compute_uv=False), x, atol, rtol)
     out = _systems.pinv(x, cutoff)
     return (out, rank) if return_rank else out
 
@@ -135,9 +138,20 @@ def pinvh(
 ) -> Any:
     """`scipy.linalg.pinvh`."""
     x = symmetric(a, lower)
-    cutoff, rank = _cutoff(np.abs(np.linalg.eigvalsh(np.asarray(raw(x)))), x, atol, rtol)
+    relative = seen(x) is None and not (atol or return_rank)
+    cutoff, rank = _cutoff(
+        np.zeros(1) if relative else np.abs(np.linalg.eigvalsh(np.asarray(_known(x)))), x, atol, rtol
+    )
     out = _systems.pinv(x, cutoff, symmetric=True)
     return (out, rank) if return_rank else out
+
+
+def _known(x: Array) -> Any:
+    """The values of `x`, for an absolute tolerance or a rank; raises where they are not known yet."""
+    value = seen(x)
+    if value is None:
+        raise no_value("an absolute tolerance, or the rank, of a pseudo-inverse", f"{x.dtype}{list(x.shape)}", 3)
+    return value
 
 
 def _cutoff(s: np.ndarray, x: Array, atol: Any, rtol: Any) -> tuple[float, Any]:
@@ -352,7 +366,7 @@ def eig(
     w, v = _eig(x)
     if not right:
         return w
-    return w, (real(v) if x.dtype.kind != "c" and not np.any(np.imag(raw(w))) else v)
+    return w, (real(v) if x.dtype.kind != "c" and (known := seen(w)) is not None and not np.any(np.imag(known)) else v)
 
 
 @serves

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.tensor import Array, Tensor, raw
+from wengert.core.tensor import Array, Tensor
 from wengert.numpy.arrays import lift, promoted
 from wengert.numpy.linalg import inexact, matrices, matrix_power
+from wengert.numpy.values import seen
 from wengert.ops import matfunc as _functions
 from wengert.ops import solve as _systems
 from wengert.ops.basis import add, conj, imag, neg, real, reshape
@@ -38,7 +39,7 @@ def expm_frechet(A: Any, E: Any, method: Any = None, compute_expm: bool = True, 
 
 def _if_real(x: Array, out: Array) -> Array:
     """Real for a real matrix whose function is real, as in SciPy."""
-    return real(out) if x.dtype.kind != "c" and not np.any(np.imag(raw(out))) else out
+    return real(out) if x.dtype.kind != "c" and (known := seen(out)) is not None and not np.any(np.imag(known)) else out
 
 
 @serves
