@@ -28,6 +28,7 @@ from wengert.graph.program import Eqn, Literal, Program, Var
 from wengert.lowering.affine import Index, compose, identity, reshaped, view_of, weighted
 from wengert.lowering.emission import Emitter, row_major
 from wengert.lowering.library import EMITTERS
+from wengert.lowering.library.scan import SCANS
 from wengert.lowering.text import NATIVE
 from wengert.ops import basis  # noqa: F401 - registers `cast`
 
@@ -286,7 +287,7 @@ class Values:
         params = eqn.params
         if isinstance(form, (Library, Scan)):
             name = form.name if isinstance(form, Library) else f"scan_{form.kind}"
-            found = EMITTERS.get(name)
+            found = EMITTERS.get(name) or SCANS.get(name)
             if found is not None and found.supports(avals, [v.aval for v in outs], params):
                 emitter, reason = found, ""
             else:
