@@ -26,6 +26,9 @@ class Config:
         Check every program before and after each pass of the compiler.
     log_compiles
         Log each compilation of a jitted function, and the argument that caused it, as a warning of the logger "wengert".
+    disk_cache, cache_dir, cache_size
+        Keep machine code on disk; in which folder (default: `$WENGERT_CACHE_DIR`, or where the system keeps
+        caches); and how many bytes of it at most.
     """
 
     complex_convention: Literal["steepest", "jax"] = "steepest"
@@ -34,6 +37,9 @@ class Config:
     compile: bool = True
     debug_passes: bool = False
     log_compiles: bool = False
+    disk_cache: bool = True
+    cache_dir: str | None = None
+    cache_size: int = 512 * 1024**2
 
     @contextlib.contextmanager
     def override(self, **settings: Any) -> Iterator[None]:
