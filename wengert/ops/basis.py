@@ -371,7 +371,7 @@ conj = linear(
     transpose=lambda ct, var: conj(ct),
     batch=lambda xs, batched, size: conj(xs[0]),
     samples=(Sample((3,)), Sample(()), Sample((0, 2))),
-    lower=Via(lambda x: x),
+    lower=scalars.for_floats(Via(lambda x: x)),
 )
 
 

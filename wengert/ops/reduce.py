@@ -20,6 +20,7 @@ from wengert.core.form import Map, Reduce, Unsupported, Via
 from wengert.core.op import Op, Rule, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array
+from wengert.ops import scalars
 from wengert.ops.basis import (
     add,
     all_batched,
@@ -442,7 +443,7 @@ reduce_mean = linear(
     batch=_reduced_batch(lambda: reduce_mean),
     samples=AXES_SAMPLES,
     rejects=AXES_REJECTS,
-    lower=Via(_mean),
+    lower=scalars.for_floats(Via(_mean)),
 )
 
 # ── reduce_var, reduce_std ────────────────────────────────────────────────────
@@ -514,7 +515,7 @@ reduce_var = Op(
     samples=_MOMENT_SAMPLES,
     rejects=(Sample((3,), axes=(1,), ddof=0, raises=ShapeError),),
     note="for complex x the mean of |x - mean|², a real number",
-    lower=Via(_variance),
+    lower=scalars.for_floats(Via(_variance)),
 )
 
 
@@ -552,7 +553,7 @@ reduce_std = Op(
     samples=_MOMENT_SAMPLES,
     rejects=(Sample((3,), axes=(1,), ddof=0, raises=ShapeError),),
     note="where all elements are equal the subgradient 0 is taken, at every order",
-    lower=Via(_deviation_of),
+    lower=scalars.for_floats(Via(_deviation_of)),
 )
 
 # ── reduce_logsumexp ──────────────────────────────────────────────────────────
@@ -596,5 +597,5 @@ reduce_logsumexp = Op(
     samples=AXES_SAMPLES,
     rejects=AXES_REJECTS,
     note="where every element is -inf, so is the result, and its derivative is 0",
-    lower=Via(_logsumexp),
+    lower=scalars.for_floats(Via(_logsumexp)),
 )

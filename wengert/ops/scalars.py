@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.aval import Aval
-from wengert.core.form import HostCall, Map, Unsupported
+from wengert.core.form import HostCall, Map, Unsupported, Via
 
 Scalar = Callable[..., Any]
 
@@ -53,7 +53,7 @@ def tested(scalar: Scalar, cost: int = 2) -> Map:
     return Map(scalar, "none", cost)
 
 
-def for_floats(form: Map) -> Callable[..., Any]:
+def for_floats(form: Map | Via) -> Callable[..., Any]:
     """`form` for float operands; integers, which `eval` computes with as such, are left to it."""
 
     def chosen(ins: Sequence[Aval], params: dict[str, Any]) -> Any:

@@ -19,6 +19,7 @@ from wengert.core.op import Op, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
+from wengert.ops import scalars
 from wengert.ops.basis import (
     add,
     all_batched,
@@ -130,7 +131,7 @@ softmax = Op(
     samples=_SAMPLES,
     rejects=(Sample((3,), axes=(1,), raises=ShapeError),),
     note="a row of -inf gives zeros, with zero derivative",
-    lower=Via(_softmax),
+    lower=scalars.for_floats(Via(_softmax)),
 )
 
 # ── log_softmax ───────────────────────────────────────────────────────────────
@@ -161,7 +162,7 @@ log_softmax = Op(
     samples=_SAMPLES,
     rejects=(Sample((3,), axes=(1,), raises=ShapeError),),
     note="a row of -inf stays so",
-    lower=Via(_log_softmax),
+    lower=scalars.for_floats(Via(_log_softmax)),
 )
 
 # ── pick: one element of each row ─────────────────────────────────────────────
