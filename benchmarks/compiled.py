@@ -127,8 +127,12 @@ class Bench:
         row["passed"] = all(row["ratios"][peer]["min"] >= bar for peer, bar in row["bars"].items()) and (
             case.bar.microseconds is None or min(ours.by(self.asked.clock)) * 1e6 <= case.bar.microseconds
         )
-        if self.asked.explain and not row["passed"] and not self.libraries.stand_in():
-            row["explained"] = str(self.libraries.our_step(problem).explain(*problem.args))
+        if not self.libraries.stand_in():
+            step = self.libraries.our_step(problem)
+            step(*problem.args)
+            row["interpreted"] = self.libraries.interpreted(step)
+            if self.asked.explain and not row["passed"]:
+                row["explained"] = str(step.explain(*problem.args))
         return row
 
     def memory(self, case: Any) -> dict[str, Any]:
@@ -136,7 +140,12 @@ class Bench:
         from workloads.memory import ENVIRONMENT
 
         names = ["ours"] + ["jax"] * self.jax + ["torch"] * self.torch
-        found = {name: environment.child("memory", name, case.name, env=ENVIRONMENT) for name in names}
+        found = {}
+        for name in names:
+            try:
+                found[name] = environment.child("memory", name, case.name, env=ENVIRONMENT)
+            except RuntimeError as error:  # shown in the row; the others still count
+                found[name] = {"raised": math.nan, "error": str(error).strip().splitlines()[-1]}
         limit = min((found[name]["raised"] for name in names[1:]), default=math.inf)
         return {"name": case.name, "MiB": found, "passed": found["ours"]["raised"] <= limit + SLACK}
 
@@ -222,7 +231,8 @@ def show_rows(console: Any, rows: list[dict[str, Any]], clock: str) -> None:
             bar = f" (≥ {row['bars'][peer]:g})" if peer in row["bars"] else ""
             cells.append(f"{shown(row['seconds'][peer][key])}, {row['ratios'][peer]['min']:.2f}×{bar}")
         limit = f" (≤ {row['limit µs']:g} µs)" if row["limit µs"] else ""
-        made.add_row(row["name"], shown(row["seconds"]["ours"][key]) + limit, *cells, verdict(row["passed"]))
+        how = "[yellow]by NumPy[/] " if row.get("interpreted") else ""
+        made.add_row(row["name"], how + shown(row["seconds"]["ours"][key]) + limit, *cells, verdict(row["passed"]))
     console.print(made)
     for row in rows:
         for peer, gap in row["wrong"].items():
@@ -264,6 +274,11 @@ def show_memory(console: Any, results: list[dict[str, Any]]) -> None:
     for r in results:
         made.add_row(r["name"], *[f"{r['MiB'][k]['raised']:.2f}" for k in libraries], verdict(r["passed"]))
     console.print(made)
+    for r in results:
+        for library in libraries:
+            if "error" in r["MiB"][library]:
+                console.print(f"[bold red]WRONG[/] {r['name']}: {library}: ", end="")
+                console.print(r["MiB"][library]["error"], markup=False)
 
 
 def show_threads(console: Any, result: dict[str, Any]) -> None:

@@ -8,14 +8,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+CORES = "BENCHMARK_CORES"
 FOLDER = Path(__file__).resolve().parent.parent
 
 
 def pin(threads: int) -> None:
     """Run on `threads` cores (all the same ones for every library), with pools of that size."""
     if hasattr(os, "sched_setaffinity"):
-        cores = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, cores[-threads:])
+        # A child inherits one core, and may ask for two: it has to know which there were.
+        given = os.environ.setdefault(CORES, ",".join(map(str, sorted(os.sched_getaffinity(0)))))
+        os.sched_setaffinity(0, [int(core) for core in given.split(",")][-threads:])
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = str(threads)
     os.environ["JAX_PLATFORMS"] = "cpu"

@@ -74,6 +74,12 @@ def ours(problem: Problem) -> Call:
     return lambda: step(*args)
 
 
+def interpreted(step: Callable[..., Any]) -> bool:
+    """Whether a jitted function that has been called is run op by op, not as machine code."""
+    executables = [compiled.executable for compiled in getattr(step, "_cache", {}).values()]
+    return any("Interpreted" in type(e).__name__ for e in executables)
+
+
 # ── peers ─────────────────────────────────────────────────────────────────────
 
 

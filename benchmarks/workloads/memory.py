@@ -54,7 +54,7 @@ def our_call(problem: Any) -> tuple[Callable[[], Any], dict[str, int]]:
     from workloads import libraries
 
     step = libraries.our_step(problem)
-    if libraries.stand_in():
+    if not hasattr(step, "lower"):  # nothing is compiled ahead of time
         return libraries.ours(problem), {}
     compiled = step.lower(*problem.args).compile()
     facts = {}
