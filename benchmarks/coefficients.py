@@ -95,7 +95,6 @@ def between(center, low, high):
 HALF_LOG_2 = mp.log(2) / 2 * mp.mpf("1.001")
 S_MAX = ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2 * mp.mpf("1.001")
 QUARTER_PI = (mp.pi / 4) ** 2 * mp.mpf("1.001")
-ATAN_MAX = (mp.sqrt(2) - 1) ** 2 * mp.mpf("1.001")
 
 # name: (what it approximates, function, low, high, degree for float64, degree for float32)
 TABLES = {
@@ -104,22 +103,23 @@ TABLES = {
     "LOG_2": ("(2 atanh(s)/s − 2 − 2z/3) / z² in z = s², |s| ≤ (√2−1)/(√2+1)", root(log_rest_2), 0, S_MAX, 6, None),
     "SIN": ("(sin(r)/r − 1) / z in z = r², |r| ≤ π/4", root(sin_rest), 0, QUARTER_PI, 5, 2),
     "COS": ("(cos r − 1 + z/2) / z² in z = r², |r| ≤ π/4", root(cos_rest), 0, QUARTER_PI, 5, 2),
-    "ATAN": ("(atan(r)/r − 1) / z in z = r², |r| ≤ √2 − 1", root(atan_rest), 0, ATAN_MAX, 10, 4),
+    "ATAN": ("(atan(r)/r − 1) / z in z = r², |r| ≤ 1/2", root(atan_rest), 0, mp.mpf("0.2501"), 12, 5),
     "ERF": ("erf(x)/x − 1 in z = x², |x| ≤ 1", root(erf_rest), 0, mp.mpf("1.001"), 12, 7),
     "ERFCX_3": (
         "(1 + 2x) e^x² erfc(x) in t = (x − 3) / (x + 3), 1/2 ≤ x ≤ 28",
         erfcx_rest(3),
-        *between(3, 0.499, 28),
+        *between(3, 0.499, 28.1),
         21,
         None,
     ),
     "ERFCX_2": (
-        "(1 + 2x) e^x² erfc(x) in t = (x − 2) / (x + 2), 1/2 ≤ x ≤ 10.2",
+        "(1 + 2x) e^x² erfc(x) in t = (x − 2) / (x + 2), 1/2 ≤ x ≤ 10.3",
         erfcx_rest(2),
-        *between(2, 0.499, 10.2),
+        *between(2, 0.499, 10.3),
         None,
         9,
     ),
+    "CBRT": ("∛m, √½ ≤ m ≤ √2", mp.cbrt, mp.sqrt(0.5), mp.sqrt(2), 7, 3),
     "ASIN": ("(asin(r)/r − 1) / z in z = r², |r| ≤ 1/2", root(asin_rest), 0, mp.mpf("0.2501"), 12, 5),
 }
 
@@ -131,6 +131,8 @@ CONSTANTS = {
     "INV_LN2": 1 / mp.log(2),
     "INV_LN10": 1 / mp.log(10),
     "LOG10_2": mp.log(2) / mp.log(10),
+    "ROOT_HALF": mp.sqrt(0.5),
+    "ROOT_INV_PI": 1 / mp.sqrt(mp.pi),
     "PI": mp.pi,
     "HALF_PI": mp.pi / 2,
     "TWO_OVER_PI": 2 / mp.pi,

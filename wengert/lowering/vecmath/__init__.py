@@ -14,13 +14,20 @@ from functools import cache
 
 import numpy as np
 
-from wengert.lowering.vecmath import error, exponential, far, logarithm, power, trigonometric
+from wengert.lowering.vecmath import area, error, exponential, far, inverse, logarithm, power, trigonometric
 from wengert.lowering.vecmath.writer import Writer
 
 FUNCTIONS = {
     "sin": (trigonometric.sin, 1),
     "cos": (trigonometric.cos, 1),
     "tan": (trigonometric.tan, 1),
+    "arcsin": (inverse.arcsin, 1),
+    "arccos": (inverse.arccos, 1),
+    "arctan": (inverse.arctan, 1),
+    "arctan2": (inverse.arctan2, 2),
+    "arcsinh": (area.arcsinh, 1),
+    "arccosh": (area.arccosh, 1),
+    "arctanh": (area.arctanh, 1),
     "exp": (exponential.exp, 1),
     "exp2": (exponential.exp2, 1),
     "expm1": (exponential.expm1, 1),
@@ -29,8 +36,14 @@ FUNCTIONS = {
     "log2": (logarithm.log2, 1),
     "log10": (logarithm.log10, 1),
     "pow": (power.pow, 2),
+    "cbrt": (power.cbrt, 1),
+    "hypot": (power.hypot, 2),
     "erf": (error.erf, 1),
     "erfc": (error.erfc, 1),
+    "erfcx": (error.erfcx, 1),
+    "ndtr": (error.ndtr, 1),
+    "log_ndtr": (error.log_ndtr, 1),
+    "logaddexp": (logarithm.logaddexp, 2),
     "rsqrt": (power.rsqrt, 1),
     "sqrt": (power.sqrt, 1),
     "softplus": (logarithm.softplus, 1),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wengert.lowering.vecmath import exponential
+from wengert.lowering.vecmath import exponential, logarithm
 from wengert.lowering.vecmath.writer import Term, Writer
 
 
@@ -17,25 +17,29 @@ def near(w: Writer, x: Term) -> tuple[Term, Term]:
     return x, x * w.horner(x * x, w.table("ERF"))
 
 
-def scaled_erfc(w: Writer, a: Term) -> Term:
-    """e^a² erfc(a), for a ≥ 1/2."""
+def scaled_erfc(w: Writer, a: Term, less: Any = None) -> Term:
+    """e^a² erfc(a), for a ≥ 1/2; of `less`, up to the last place of `a`, the divisor alone is told."""
     center = w.pick(3.0, 2.0)
     coefficients = w.table(f"ERFCX_{center:.0f}")
     t = (a - center) / (a + center)
     part = w.horner(t, coefficients[1:]) * t
     high, low = w.quick_sum(coefficients[0], part)
     divisor, rest = w.quick_sum(a + a, 1.0)
+    if less is not None:
+        rest = w.fma(less, 2.0, rest)
     return w.quotient(high, low, divisor, rest)
 
 
-def far(w: Writer, a: Term, rest: Any = None) -> Term:
-    """erfc(a), for a ≥ 1/2."""
+def far(w: Writer, a: Term, less: Any = None) -> Term:
+    """erfc(a + less), for a ≥ 1/2; `less` is up to the last place of `a`."""
     a = w.least(a, w.pick(27.5, 10.2))
-    g = scaled_erfc(w, a)
+    g = scaled_erfc(w, a, less)
     y = -(a * a)
     low = w.fma(-a, a, -y)
-    k, r, less = exponential.reduced(w, y)
-    high, low = exponential.exponential_of_rest(w, r, less + low)
+    if less is not None:
+        low = w.fma(a * -2.0, less, low)
+    k, r, rest = exponential.reduced(w, y)
+    high, low = exponential.exponential_of_rest(w, r, rest + low)
     p = high * g
     p = p + w.fma(low, g, w.fma(high, g, -p))
     return exponential.scaled(w, y, k, p)
@@ -52,5 +56,73 @@ def erfc(w: Writer, x: Term) -> Term:
     a = w.abs(x)
     high, low = near(w, x)
     tail = far(w, a)
-    value = w.where(a < 0.5, (1.0 - high) - low, w.where(x < 0.0, 2.0 - tail, tail))
+    main, less = w.quick_sum(1.0, -high)
+    value = w.where(a < 0.5, main + (less - low), w.where(x < 0.0, 2.0 - tail, tail))
+    return w.where(w.isnan(x), x, value)
+
+
+def large_erfcx(w: Writer, a: Term) -> Term:
+    """The asymptotic series Σ (−1)^n (2n − 1)!! / (2a²)^n / (a√π), for a above 28 (float32: 10)."""
+    inverse = 1.0 / a
+    v = inverse * inverse * 0.5
+    series = w.horner(v, (-1.0, 3.0, -15.0, 105.0, -945.0, 10395.0) if w.double else (-1.0, 3.0, -15.0))
+    high, low = w.table("ROOT_INV_PI")
+    return w.fma(inverse * high, v * series, w.fma(inverse, high, inverse * low))
+
+
+def any_erfcx(w: Writer, a: Term) -> Term:
+    """e^a² erfc(a), for all a ≥ 1/2."""
+    bound = w.pick(28.0, 10.0)
+    return w.where(a < bound, scaled_erfc(w, w.least(a, bound)), large_erfcx(w, a))
+
+
+def erfcx(w: Writer, x: Term) -> Term:
+    """e^x² erfc(x); for negative x, 2e^x² − erfcx(−x)."""
+    a = w.abs(x)
+    high, low = near(w, x)
+    b = w.least(a, w.pick(28.0, 10.0))
+    square, rest = w.two_product(b, b)
+    growth = exponential.exp_of_pair(w, square, rest)
+    slow = any_erfcx(w, a)
+    main, less = w.quick_sum(1.0, -high)
+    close = w.fma(growth, main, growth * (less - low))
+    value = w.where(a < 0.5, close, w.where(x < 0.0, w.fma(2.0, growth, -slow), slow))
+    return w.where(w.isnan(x), x, value)
+
+
+def over_root_two(w: Writer, x: Term) -> tuple[Term, Term]:
+    """x / √2 as a pair."""
+    high, low = w.table("ROOT_HALF")
+    y, rest = w.two_product(x, high)
+    return y, w.fma(x, low, rest)
+
+
+def ndtr(w: Writer, x: Term) -> Term:
+    """erfc(−x/√2) / 2, the normal distribution function."""
+    y, rest = over_root_two(w, w.least(w.most(x, -40.0), 40.0))
+    turn = w.where(y < 0.0, w.term(-1.0), 1.0)
+    a = w.abs(y)
+    tail = far(w, a, rest * turn) * 0.5
+    high, low = near(w, y)
+    value = w.where(a < 0.5, w.fma(high + (low + rest), 0.5, 0.5), w.where(y < 0.0, tail, 1.0 - tail))
+    return w.where(w.isnan(x), x, value)
+
+
+def log_ndtr(w: Writer, x: Term) -> Term:
+    """log1p(−ndtr(−x)); far to the left −x²/2 + log(erfcx(−x/√2) / 2)."""
+    a = w.abs(w.most(x, w.pick(-(2.0**500), -(2.0**60))))
+    left = x < -1.0
+    y, _ = over_root_two(w, a)
+    g = any_erfcx(w, w.most(y, 0.5)) * 0.5
+    square, low = w.two_product(a, a)
+    distant = w.fma(square, -0.5, w.fma(low, -0.5, logarithm.logarithm(w, g)))
+    y, rest = over_root_two(w, w.least(a, 40.0))
+    high, low = near(w, y)
+    tail = w.where(y < 0.5, w.fma(high + (low + rest), -0.5, 0.5), far(w, y, rest) * 0.5)
+    p = w.where(x < 0.0, 1.0 - tail, tail)
+    u, lost = w.quick_sum(1.0, -w.where(left, 0.5, p))
+    close = logarithm.logarithm(w, u, lost)
+    close = w.where(p < w.pick(2.0**-54, 2.0**-25), -p, close)
+    value = w.where(left, distant, close)
+    value = w.where(x < w.pick(-(2.0**500), -(2.0**60)), x * w.abs(x) * 0.5, value)
     return w.where(w.isnan(x), x, value)

@@ -108,3 +108,16 @@ def softplus(w: Writer, x: Term) -> Term:
     value = logarithm(w, u, lost + rest)
     value = w.where(e < w.pick(2.0**-54, 2.0**-25), e, value)
     return w.where(w.isnan(x), x, w.most(x, 0.0) + value)
+
+
+def logaddexp(w: Writer, x: Term, y: Term) -> Term:
+    """log(e^x + e^y) = max + log1p(e^−|x − y|)."""
+    most = w.where(x > y, x, y)
+    d, less = w.two_sum(most, -w.where(x > y, y, x))
+    e, rest = exponential.exp_of_minus(w, d)
+    rest = w.fma(-e, w.where(d < w.pick(746.0, 104.0), less, 0.0), rest)
+    u, lost = w.quick_sum(1.0, e)
+    value = logarithm(w, u, lost + rest)
+    value = most + w.where(e < w.pick(2.0**-54, 2.0**-25), e, value)
+    value = w.where(w.unordered(x, y), x + y, value)
+    return w.where(x == y, x + w.table("LN2")[0], value)

@@ -64,7 +64,7 @@ def power(w: Writer, x: Term, y: Term) -> Term:
     sign = (w.bits(x) >> top) << top
     value = w.float(w.bits(value) | w.where(odd, sign, w.term(0, "i")))
     value = w.where((x < 0.0) & (x > -inf) & w.negate(whole), nan, value)
-    value = w.where(w.emit(f"fcmp uno {x}, {y.ref}", "b"), x + y, value)
+    value = w.where(w.unordered(x, y), x + y, value)
     minus_one_to_infinity = (x == -1.0) & (w.abs(y) == inf)
     return w.where((y == 0.0) | (x == 1.0) | minus_one_to_infinity, 1.0, value)
 
@@ -74,3 +74,36 @@ def pow(w: Writer, x: Term, y: Term) -> Term:
         return power(w, x, y)
     wide, (x, y) = w.widened(x, y)
     return w.narrowed(power(wide, x, y))
+
+
+def cbrt(w: Writer, x: Term) -> Term:
+    """x = ±m·2^(3q + r), r in −1, 0, 1: a polynomial for ∛m, and one of Halley's steps with the residual in a pair."""
+    u, tiny, lift = logarithm.normal(w, w.abs(x))
+    k, m, _ = logarithm.split(w, u)
+    k = k - w.where(tiny, lift, 0.0)
+    q, bits = w.nearest(k, 1.0 / 3.0)
+    r = w.fma(q, -3.0, k)
+    up, down = r > 0.5, r < -0.5
+    root = w.horner(m, w.table("CBRT"))
+    root = root * w.where(up, 2.0 ** (1 / 3), w.where(down, 0.5 ** (1 / 3), 1.0))
+    m = m * w.where(up, 2.0, w.where(down, 0.5, 1.0))
+    square, low = w.two_product(root, root)
+    left = w.fma(-low, root, w.fma(-square, root, m))
+    root = w.fma(root, left / w.fma(square * 2.0, root, m), root)
+    value = w.copysign(root * w.power_of_two(bits), x)
+    return w.where((u > 0.0) & (u < inf), value, x)
+
+
+def hypot(w: Writer, x: Term, y: Term) -> Term:
+    a, b = w.abs(x), w.abs(y)
+    steep = a > b
+    large, small = w.where(steep, a, b), w.where(steep, b, a)
+    high, low, by = w.pick(2.0**500, 2.0**60), w.pick(2.0**-450, 2.0**-55), w.pick(2.0**600, 2.0**75)
+    big, little = large > high, large < low
+    scale = w.where(big, 1.0 / by, w.where(little, by, 1.0))
+    back = w.where(big, by, w.where(little, 1.0 / by, 1.0))
+    large, small = large * scale, small * scale
+    square, rest = w.two_product(large, large)
+    root = w.sqrt(w.fma(small, small, square) + rest) * back
+    root = w.where(w.unordered(x, y), x + y, root)
+    return w.where((a == inf) | (b == inf), inf, root)

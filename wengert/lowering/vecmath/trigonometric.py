@@ -7,7 +7,6 @@ products with k. Beyond, `far` takes over: see there.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf, pi, sqrt
 
 from wengert.lowering.vecmath import far
 from wengert.lowering.vecmath.writer import Term, Writer

@@ -203,8 +203,12 @@ class Writer:
         """`x` where it is not below `low`; a NaN stays."""
         return self.where(x < low, low, x)
 
+    def unordered(self, x: Term, y: Term) -> Term:
+        """Whether either is NaN."""
+        return self.emit(f"fcmp uno {x}, {y.ref}", "b")
+
     def isnan(self, x: Term) -> Term:
-        return self.emit(f"fcmp uno {x}, {x.ref}", "b")
+        return self.unordered(x, x)
 
     def negate(self, condition: Term) -> Term:
         return self.emit(f"xor {condition}, true", "b")
