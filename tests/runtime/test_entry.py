@@ -228,10 +228,12 @@ def test_cycles_are_collected(made):
     class Owner:
         pass
 
-    owner = Owner()
-    owner.f = engine.compile(made.twice(5)).entry(lambda *args: owner)
-    gone = weakref.ref(owner)
-    del owner
+    def cycle():
+        owner = Owner()
+        owner.f = engine.compile(made.twice(5)).entry(lambda *args: owner)
+        return weakref.ref(owner)
+
+    gone = cycle()
     gc.collect()
     assert gone() is None
 

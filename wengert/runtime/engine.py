@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import threading
 import time
-from collections.abc import Callable
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import numpy as np
@@ -13,7 +17,7 @@ from wengert.core.aval import Aval
 from wengert.core.errors import CompileError
 from wengert.graph.program import Program
 from wengert.lowering.lowered import Lowered
-from wengert.runtime import native, objects
+from wengert.runtime import cache, native, objects
 from wengert.runtime.entry import Tables, Wrap, builtin
 from wengert.runtime.hostcall import located, runner
 from wengert.runtime.portable import Caller
@@ -25,22 +29,65 @@ LONG = 20e-6  # seconds of estimated work from which on the interpreter lock is 
 def compile(
     program: Program | Lowered, *, donated: frozenset[int] = frozenset(), name: str = "", tier: str | None = None
 ) -> Executable:
-    """Machine code for a program.
+    """Machine code for a program; the same object where an equal program, from the same lines of the user's, is compiled again.
 
     donated : operands whose memory results may take over
     tier : "fast" or "full"
-    Cost: about a millisecond per loop nest in the fast tier, some tens of milliseconds in the full one.
+    Cost: about a millisecond per loop nest in the fast tier, some tens of milliseconds in the full one; a millisecond
+    altogether where the disk cache has the code. Several threads that ask for one program wait for the first of them.
     """
-    seconds: dict[str, float] = {}
+    level = native.TIERS[tier or "full"]
     if isinstance(program, Lowered):
-        lowered = program
-    else:
-        from wengert.lowering.lower import lower
+        return Executable(program, level, name, {})
+    lines = tuple(eqn[6:8] for eqn in program.eqns)  # errors name them
+    known = program, lines, donated, level
+    with _compiling(known):
+        found = _recent.pop(known, None) or _alive.get(known)
+        if found is None:
+            found = _compiled(program, donated, name, level)
+        _alive[known] = found
+        _keep(known, found)
+        return found
 
-        start = time.perf_counter()
-        lowered = lower(program, donated=donated)
-        seconds["lower"] = time.perf_counter() - start
-    return Executable(lowered, native.TIERS[tier or "full"], name, seconds)
+
+def _compiled(program: Program, donated: frozenset[int], name: str, tier: native.Tier) -> Executable:
+    from wengert.lowering.lower import lower
+
+    start = time.perf_counter()
+    lowered = lower(program, donated=donated)
+    return Executable(lowered, tier, name, {"lower": time.perf_counter() - start})
+
+
+Known = tuple[Program, Any, frozenset[int], native.Tier]
+_alive: weakref.WeakValueDictionary[Known, Executable] = weakref.WeakValueDictionary()
+_recent: OrderedDict[Known, Executable] = OrderedDict()  # kept even if nobody else does
+_RECENT, _SMALL = 128, 1 << 20  # how many; and up to which bytes of constants
+_guard = threading.Lock()
+_running: dict[Known, tuple[threading.RLock, list[int]]] = {}
+
+
+@contextlib.contextmanager
+def _compiling(known: Known) -> Iterator[None]:
+    """One thread at a time per program."""
+    with _guard:
+        lock, waiting = _running.setdefault(known, (threading.RLock(), [0]))
+        waiting[0] += 1
+    try:
+        with lock:
+            yield
+    finally:
+        with _guard:
+            waiting[0] -= 1
+            if not waiting[0]:
+                _running.pop(known, None)
+
+
+def _keep(known: Known, executable: Executable) -> None:
+    with _guard:
+        if sum(c.nbytes for c in executable.lowered.constants) <= _SMALL:
+            _recent[known] = executable
+        while len(_recent) > _RECENT:
+            _recent.popitem(last=False)
 
 
 class Executable:
@@ -56,7 +103,7 @@ class Executable:
             if aval.dtype.hasobject:
                 raise CompileError("compiled code cannot hold Python objects", got=str(aval))
         native.require(lowered.symbols)
-        code, stages = native.assemble(lowered.text, tier)
+        code, stages = cache.assembled(lowered.text, tier)
         seconds.update(stages)
         start = time.perf_counter()
         self._code = native.Code(code)
@@ -79,8 +126,8 @@ class Executable:
     def entry(self, slow: Callable[..., Any], out: Wrap = "array") -> Callable[..., Any]:
         """A function of the operands, at about 0.2 µs a call and 20 ns an array.
 
-        It serves arrays that are contiguous, aligned and of the very shapes and dtypes that were compiled for, and scalars (Python's for
-        weak avals). For anything else it returns `slow(*args)`, so entries can be chained.
+        It serves arrays that are contiguous, aligned and of the very shapes and dtypes that were compiled for, and scalars
+        (Python's for weak avals). For anything else it returns `slow(*args)`, so entries can be chained.
         out : "array", the one result; "tuple", all of them; or a callable that is given the results and whose result is returned
         """
         if self.unsupported:

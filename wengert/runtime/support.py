@@ -14,7 +14,7 @@ from importlib import resources
 from string import Template
 from typing import Any
 
-from wengert.runtime import native, objects
+from wengert.runtime import cache, native, objects
 
 STACK = 16384  # bytes of workspace up to which the stack serves
 _PAUSE = {
@@ -60,7 +60,7 @@ class Support:
         python = {name: objects.address(name) for name in wanted if name.startswith("Py")}
         native.provide(python | objects.functions())
         native.require(name for name in wanted if "." not in name)
-        code, self.seconds = native.assemble(text(), native.FULL)
+        code, self.seconds = cache.assembled(text(), native.FULL)
         start = time.perf_counter()
         self._code = native.Code(code)
         self.seconds["load"] = time.perf_counter() - start
