@@ -30,8 +30,8 @@ def scaled_erfc(w: Writer, a: Term, less: Any = None) -> Term:
     return w.quotient(high, low, divisor, rest)
 
 
-def far(w: Writer, a: Term, less: Any = None) -> Term:
-    """erfc(a + less), for a ≥ 1/2; `less` is up to the last place of `a`."""
+def far_pair(w: Writer, a: Term, less: Any = None) -> tuple[Term, Term]:
+    """erfc(a + less) as a pair, for a ≥ 1/2; `less` is up to the last place of `a`."""
     a = w.least(a, w.pick(27.5, 10.2))
     g = scaled_erfc(w, a, less)
     y = -(a * a)
@@ -40,9 +40,14 @@ def far(w: Writer, a: Term, less: Any = None) -> Term:
         low = w.fma(a * -2.0, less, low)
     k, r, rest = exponential.reduced(w, y)
     high, low = exponential.exponential_of_rest(w, r, rest + low)
-    p = high * g
-    p = p + w.fma(low, g, w.fma(high, g, -p))
-    return exponential.scaled(w, y, k, p)
+    p, rest = w.two_product(high, g)
+    p, rest = w.quick_sum(p, w.fma(low, g, rest))
+    tiny = y < w.pick(-600.0, -75.0)
+    return exponential.scaled(w, y, k, p), w.where(tiny, 0.0, rest * w.power_of_two(k))
+
+
+def far(w: Writer, a: Term, less: Any = None) -> Term:
+    return far_pair(w, a, less)[0]
 
 
 def erf(w: Writer, x: Term) -> Term:
@@ -109,20 +114,21 @@ def ndtr(w: Writer, x: Term) -> Term:
 
 
 def log_ndtr(w: Writer, x: Term) -> Term:
-    """log1p(−ndtr(−x)); far to the left −x²/2 + log(erfcx(−x/√2) / 2)."""
+    """−x²/2 + log(erfcx(−x/√2) / 2) to the left; near 0 the logarithm of ndtr as a pair; log1p(−ndtr(−x)) to the right."""
     a = w.abs(w.most(x, w.pick(-(2.0**500), -(2.0**60))))
-    left = x < -1.0
     y, _ = over_root_two(w, a)
-    g = any_erfcx(w, w.most(y, 0.5)) * 0.5
     square, low = w.two_product(a, a)
-    distant = w.fma(square, -0.5, w.fma(low, -0.5, logarithm.logarithm(w, g)))
-    y, rest = over_root_two(w, w.least(a, 40.0))
+    g = any_erfcx(w, w.most(y, 0.5)) * 0.5
+    left = w.fma(square, -0.5, w.fma(low, -0.5, logarithm.logarithm(w, g)))
+    y, rest = over_root_two(w, w.least(w.most(x, -2.0), 40.0))
     high, low = near(w, y)
-    tail = w.where(y < 0.5, w.fma(high + (low + rest), -0.5, 0.5), far(w, y, rest) * 0.5)
-    p = w.where(x < 0.0, 1.0 - tail, tail)
-    u, lost = w.quick_sum(1.0, -w.where(left, 0.5, p))
-    close = logarithm.logarithm(w, u, lost)
-    close = w.where(p < w.pick(2.0**-54, 2.0**-25), -p, close)
-    value = w.where(left, distant, close)
+    high, low = w.quick_sum(high, low)
+    tail, tail_low = far_pair(w, w.most(y, 0.5), rest)
+    middle = y < 0.5
+    u, lost = w.quick_sum(w.where(middle, w.term(0.5), 1.0), w.where(middle, high, -tail) * 0.5)
+    lost = w.fma(w.where(middle, low + rest, -tail_low), 0.5, lost)
+    right = logarithm.logarithm(w, u, lost)
+    right = w.where(w.negate(middle) & (tail < w.pick(2.0**-54, 2.0**-25)), tail * -0.5, right)
+    value = w.where(y < -0.5, left, right)
     value = w.where(x < w.pick(-(2.0**500), -(2.0**60)), x * w.abs(x) * 0.5, value)
     return w.where(w.isnan(x), x, value)
