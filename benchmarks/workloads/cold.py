@@ -9,7 +9,6 @@ each program. FOLDER: the disk cache to use (a second process then finds what th
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from typing import Any
@@ -19,10 +18,10 @@ from workloads.programs import PROGRAMS, argument
 
 
 def our_compiler(folder: str | None) -> tuple[Any, Any, Any]:
-    # Read when wengert is imported.
-    os.environ["WENGERT_CACHE_DIR"] = folder or ""
     import wengert as wg
 
+    if hasattr(wg.config, "disk_cache"):
+        wg.config.disk_cache, wg.config.cache_dir = folder is not None, folder
     compiler = getattr(wg, "jit", lambda f: f)
     clear = getattr(getattr(wg, "jit", None), "clear_caches", lambda: None)
     return lambda f: compiler(wg.value_and_grad(f)), clear, __import__("numpy")
