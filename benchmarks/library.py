@@ -4,6 +4,7 @@ python benchmarks/library.py [name …]
 """
 
 import ctypes
+import functools
 import importlib.util
 import os
 import sys
@@ -82,43 +83,90 @@ def normal(*shape, dtype=float):
     return rng.normal(size=shape).astype(dtype)
 
 
-def contractions():
-    from wengert.ops.contract import contract, matmul
+def product(dtype, a, b):
+    from wengert.ops.contract import matmul
 
+    x, y = normal(*a, dtype=dtype), normal(*b, dtype=dtype)
+    out = np.empty((x @ y).shape, dtype)
+    race_of = {
+        "ours": ours(matmul, x, y),
+        "numpy": lambda: np.matmul(x, y, out=out),
+        "jax": jitted(lambda x, y: x @ y, x, y),
+    }
+    show(f"matmul {a} {b} {np.dtype(dtype).char}", race_of, 2.0 * out.size * a[-1])
+
+
+def einsum(dtype, s, a, b):
+    import jax.numpy as jnp
+
+    from wengert.ops.contract import contract
+
+    x, y = normal(*a, dtype=dtype), normal(*b, dtype=dtype)
+    race_of = {
+        "ours": ours(contract, x, y, subscripts=s),
+        "numpy": lambda: np.einsum(s, x, y, optimize=True),
+        "jax": jitted(lambda x, y: jnp.einsum(s, x, y), x, y),
+    }
+    show(f"{s} {a} {np.dtype(dtype).char}", race_of)
+
+
+def contractions():
     for dtype in (np.float64, np.float32):
-        cases = [((n, n), (n, n)) for n in (4, 8, 16, 24, 32, 40, 48, 64, 96, 128, 256, 1024)]
-        cases += [((10000, 3, 3), (10000, 3, 3)), ((10000, 4, 4), (10000, 4, 4)), ((5000, 8, 8), (5000, 8, 8)), ((1000, 16, 16), (1000, 16, 16)), ((300, 32, 32), (300, 32, 32)),
-                  ((100, 50, 50), (100, 50, 50)), ((100,), (100,)), ((100000,), (100000,)), ((20, 20), (20,)), ((100, 100), (100,)), ((1000, 1000), (1000,)),
-                  ((100,), (100, 100)), ((1000,), (1000, 1000)), ((1000, 3), (3, 3)), ((100, 10), (10, 100)), ((32, 784), (784, 100))]  # fmt: skip
-        for a, b in cases:
-            x, y = normal(*a, dtype=dtype), normal(*b, dtype=dtype)
-            out = np.empty((x @ y).shape, dtype)
-            flops = 2.0 * out.size * a[-1]
-            show(
-                f"matmul {a} {b} {np.dtype(dtype).char}",
-                {
-                    "ours": ours(matmul, x, y),
-                    "numpy": lambda: np.matmul(x, y, out=out),
-                    "jax": jitted(lambda x, y: x @ y, x, y),
-                },
-                flops,
-            )
+        for n in (4, 8, 16, 32, 48, 64, 96, 128, 256, 1024):
+            product(dtype, (n, n), (n, n))
+        for count, n in ((10000, 3), (10000, 4), (5000, 8), (1000, 16), (300, 32), (100, 50)):
+            product(dtype, (count, n, n), (count, n, n))
+        for a, b in [
+            ((100,), (100,)),
+            ((100000,), (100000,)),
+            ((20, 20), (20,)),
+            ((100, 100), (100,)),
+            ((1000, 1000), (1000,)),
+            ((100,), (100, 100)),
+            ((1000,), (1000, 1000)),
+            ((1000, 3), (3, 3)),
+            ((100, 10), (10, 100)),
+            ((32, 784), (784, 100)),
+        ]:
+            product(dtype, a, b)
         for s, a, b in [("ij,kj->ik", (16, 16), (16, 16)), ("ij,kj->ik", (64, 64), (64, 64)), ("ji,jk->ik", (64, 64), (64, 64)), ("bij,jik->kb", (2, 30, 40), (40, 30, 50)), ("ijb,jkb->ikb", (4, 4, 1000), (4, 4, 1000)),
                         ("bi,bi->b", (1000, 16), (1000, 16)), ("i,j->ij", (300,), (300,)), ("nchw,oc->nohw", (8, 32, 14, 14), (32, 32)), ("bhqd,bhkd->bhqk", (2, 4, 64, 32), (2, 4, 64, 32)), ("bqhd,bkhd->bhqk", (2, 64, 4, 32), (2, 64, 4, 32))]:  # fmt: skip
-            x, y = normal(*a, dtype=dtype), normal(*b, dtype=dtype)
-            import jax.numpy as jnp
-
-            show(
-                f"{s} {a} {np.dtype(dtype).char}",
-                {
-                    "ours": ours(contract, x, y, subscripts=s),
-                    "numpy": lambda: np.einsum(s, x, y, optimize=True),
-                    "jax": jitted(lambda x, y: jnp.einsum(s, x, y), x, y),
-                },
-            )
+            einsum(dtype, s, a, b)
 
 
-BENCHMARKS = {"contractions": contractions}
+def algebra():
+    import jax.numpy as jnp
+    from jax.scipy.linalg import solve_triangular as triangular
+
+    from wengert.ops.factor import cholesky
+    from wengert.ops.solve import det, inv, slogdet, solve, solve_triangular
+
+    for dtype in (np.float64, np.float32):
+        for count, n in (
+            (1000, 2),
+            (1000, 3),
+            (10000, 3),
+            (1000, 4),
+            (1000, 6),
+            (1000, 8),
+            (300, 16),
+            (1, 3),
+            (1, 10),
+            (1, 100),
+        ):
+            a = (normal(count, n, n) + 2 * n**0.5 * np.eye(n)).astype(dtype)
+            s, x = np.ascontiguousarray(a @ a.swapaxes(1, 2)), normal(count, n, 1, dtype=dtype)
+            for op, args, params, theirs, peer in [(inv, (a,), {}, np.linalg.inv, jnp.linalg.inv), (det, (a,), {}, np.linalg.det, jnp.linalg.det), (slogdet, (a,), {}, np.linalg.slogdet, jnp.linalg.slogdet),
+                                     (solve, (a, x), {}, np.linalg.solve, jnp.linalg.solve), (cholesky, (s,), {}, np.linalg.cholesky, jnp.linalg.cholesky), (solve_triangular, (a, x), {"lower": True}, None, lambda a, b: triangular(a, b, lower=True))]:  # fmt: skip
+                race_of = {
+                    "ours": ours(op, *args, **params),
+                    "numpy": theirs and functools.partial(theirs, *args),
+                    "jax": jitted(peer, *args),
+                }
+                show(f"{op.name} {count} × {n} {np.dtype(dtype).char}", race_of)
+
+
+BENCHMARKS = {"contractions": contractions, "algebra": algebra}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or BENCHMARKS:

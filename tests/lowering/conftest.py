@@ -10,6 +10,7 @@ from wengert.core.aval import Aval
 from wengert.lowering.emission import Emission, Operand, row_major
 from wengert.lowering.library import EMITTERS
 from wengert.lowering.text import I32, Builder, Module, Value
+from wengert.lowering.vecmath import definition
 
 _kept = []
 
@@ -69,7 +70,7 @@ def kernel(name, arrays, outs, params):
             arrays = [*arrays[:i], np.ascontiguousarray(a), *arrays[i + 1 :]]
             strides = row_major(a.shape)
         layouts.append(strides)
-    module = Module(lambda name, dtype: _no_math(name))
+    module = Module(definition)
     b = Builder(module)
     failures, sizes = [], []
 
@@ -111,10 +112,6 @@ def kernel(name, arrays, outs, params):
     call.text, call.work = text, work
     call.run, call.frame = run, frame
     return call
-
-
-def _no_math(name):
-    raise AssertionError(f"no vector math here: {name}")
 
 
 def emitted(op, *arrays, **params):

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from wengert.lowering.emission import Emitter
 from wengert.lowering.library.contraction import Contract, MatMul
+from wengert.lowering.library.smallalgebra import LU, Cholesky, Det, Inv, SlogDet, Solve, SolveTriangular
 
 EMITTERS: dict[str, Emitter] = {
     "contract": Contract(),
     "matmul": MatMul(),
+    "inv": Inv(),
+    "det": Det(),
+    "slogdet": SlogDet(),
+    "solve": Solve(),
+    "solve_triangular": SolveTriangular(),
+    "cholesky": Cholesky(),
+    "lu": LU(),
 }
 
 __all__ = ["EMITTERS"]

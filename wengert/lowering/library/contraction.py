@@ -23,7 +23,7 @@ from wengert.lowering.library.tile import tiles
 from wengert.ops.contract import LABELS, places
 
 # measured: below this many multiplications per matrix, calling BLAS costs more than the product
-SMALL = 40**3
+SMALL = 64**3
 
 
 class Contraction(Emitter):
@@ -125,7 +125,7 @@ def _matrix_vector(p: Product) -> str:
     return "BLAS gemv"
 
 
-VECTOR = 32 * 32
+VECTOR = 96 * 96
 
 
 def _blas_ready(first: int, second: int, n_first: int, n_second: int) -> bool:
