@@ -21,6 +21,7 @@ from wengert.core.op import Op, Rule, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
+from wengert.ops import scalars
 from wengert.ops.basis import add, all_batched, linear
 from wengert.ops.conv import Dims, Padding, padded, positions, taps, unpadded
 from wengert.ops.index import index, scatter_add
@@ -389,5 +390,5 @@ window_max = Op(
     ),
     rejects=(Sample((2, 1), **_LINE, raises=ShapeError),),
     note="(maximum, its position in the window); of equal elements the first is taken, as in PyTorch",
-    lower=Via(_maximum_of_taps),
+    lower=scalars.for_floats(Via(_maximum_of_taps)),
 )

@@ -74,6 +74,25 @@ def _frexp(b: Any, x: Any) -> tuple[Any, Any]:
     return b.select(special, x, part), b.select(special, b.like(0, bits), b.sub(biased, offset))
 
 
+def _next_scalar(b: Any, x: Any, y: Any) -> Any:
+    """One step of the bits, which order the floats of a sign by magnitude."""
+    scalars.floating(x)
+    zero, bits = b.like(0, x), b.bits(x)
+    one = b.like(1, bits)
+    away = b.xor(b.compare("lt", x, y), b.compare("lt", x, zero))
+    step = b.from_bits(b.select(away, b.add(bits, one), b.sub(bits, one)), x.dtype)
+    step = b.select(scalars.is_zero(b, x), b.copysign(b.from_bits(one, x.dtype), y), step)
+    step = b.select(b.compare("eq", x, y), y, step)
+    return b.select(b.isnan(x), x, b.select(b.isnan(y), y, step))
+
+
+def _spacing_scalar(b: Any, x: Any) -> Any:
+    scalars.floating(x)
+    bits = b.bits(x)
+    gap = b.sub(b.from_bits(b.add(bits, b.like(1, bits)), x.dtype), x)
+    return b.select(scalars.isinf(b, x), b.like(np.nan, x), gap)
+
+
 # ── to integers ───────────────────────────────────────────────────────────────
 
 floor = piecewise_constant(
@@ -187,7 +206,13 @@ exponent = piecewise_constant(
     accepts=FLOAT,
     lower=scalars.tested(lambda b, x: _frexp(b, x)[1], 12),
 )
-spacing = piecewise_constant("spacing", np.spacing, _BINADE, accepts=FLOAT)
+spacing = piecewise_constant(
+    "spacing",
+    np.spacing,
+    _BINADE,
+    accepts=FLOAT,
+    lower=scalars.for_floats(Map(_spacing_scalar, cost=4)),
+)
 
 _POWERS = np.array([[3, -2, 0, 1]] * 3)
 
@@ -262,6 +287,7 @@ nextafter = binary(
     (),
     accepts=FLOAT,
     note="the step to the neighbour is constant between powers of two, so the slope is 1",
+    lower=Map(_next_scalar, cost=8),
 )
 heaviside = binary(
     "heaviside",

@@ -13,11 +13,17 @@ import numpy as np
 
 from wengert.core.aval import FLOAT, INT, Aval
 from wengert.core.errors import ShapeError
+from wengert.core.form import Unsupported, Via
 from wengert.core.op import Constant, Op, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array
 from wengert.ops.basis import broadcast_to
+from wengert.ops.elementwise import sub
 from wengert.ops.family import piecewise_constant
+from wengert.ops.index import index
+from wengert.ops.logic import equal, greater
+from wengert.ops.select import maximum, minimum
+from wengert.ops.sort import searchsorted
 
 # ── bracket ───────────────────────────────────────────────────────────────────
 
@@ -60,6 +66,17 @@ def _bracket_shape(x: Aval, xp: Aval) -> tuple[Aval, ...]:
     return x.with_dtype(_INT), x.with_dtype(_INT), x.with_dtype(_BOOL), x.with_dtype(_BOOL)
 
 
+def _bracketed(x: Array, xp: Array) -> tuple[Array, ...]:
+    if len(xp.shape) != 1:
+        raise Unsupported("a row of samples for each example")
+    n = xp.shape[0]
+    found = searchsorted(xp, x, side="right")
+    zero = np.zeros((), _INT)
+    anchor = maximum(sub(found, np.ones((), _INT)), zero)
+    segment = minimum(anchor, np.full((), max(n - 2, 0), _INT))
+    return anchor, segment, equal(found, zero), greater(x, index(xp, spec=(n - 1,)))
+
+
 bracket = Op(
     name="bracket",
     accepts=FLOAT | INT,
@@ -77,6 +94,7 @@ bracket = Op(
         Sample((0,), np.array([0.0, 0.5])),
         Sample((2, 3), np.array([[-1.0, 0.0], [0.0, 1.0]])),
     ),
+    lower=Via(_bracketed),
     note="the sample at or left of x, its segment (the last one for the last sample), left of all, right of all",
 )
 

@@ -13,13 +13,16 @@ import numpy as np
 
 from wengert.core.aval import FLOAT, Aval, is_inexact
 from wengert.core.errors import ShapeError
-from wengert.core.form import Library
+from wengert.core.form import Library, Via
 from wengert.core.op import Constant, Op, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array
 from wengert.ops.basis import all_batched, broadcast_to, check_axes, reshape, transpose
+from wengert.ops.elementwise import sub
 from wengert.ops.family import piecewise_constant
 from wengert.ops.index import ARRAY, index
+from wengert.ops.logic import equal, greater_equal, less_equal, logical_and
+from wengert.ops.select import where
 from wengert.ops.shape import stack
 
 ORDER = "an order: it jumps where two elements change places, and is constant elsewhere"
@@ -180,6 +183,15 @@ def _bin_batch(xs: Sequence[Array], batched: Sequence[bool], size: int) -> Array
     return stack(*rows, axis=0)
 
 
+def _binned(x: Array, edges: Array) -> Array:
+    n = edges.shape[0] - 1
+    first, last = index(edges, spec=(0,)), index(edges, spec=(n,))
+    found = searchsorted(edges, x, side="right")
+    at = sub(found, np.ones((), np.intp))
+    at = where(equal(x, last), np.full((), n - 1, np.intp), at)
+    return where(logical_and(greater_equal(x, first), less_equal(x, last)), at, np.full((), n, np.intp))
+
+
 bin_index = piecewise_constant(
     "bin_index",
     _bin_eval,
@@ -191,6 +203,7 @@ bin_index = piecewise_constant(
         Sample((6,), (4,), domain=((-2.0, 2.0), lambda rng, s: np.sort(rng.uniform(-2, 2, s)))),
         Sample((2, 3), (2,), domain=((-2.0, 2.0), lambda rng, s: np.sort(rng.uniform(-2, 2, s)))),
     ),
+    lower=Via(_binned),
 )
 
 # ── quantile_plan ─────────────────────────────────────────────────────────────
