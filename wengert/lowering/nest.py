@@ -75,14 +75,16 @@ def plan(cluster: Cluster, memory: set[Var], number: int) -> Nest:
         nest.chunks = _chunks(nest)
     for m in cluster.members:
         if nest.chunks > 1 and m.reduced and set(loops[0].axes) <= m.reduced:
-            nest.partial[m.statement.target] = _kept_size(cluster, m)
+            nest.partial[m.statement.target] = _kept_size(m)
         if m.statement.target not in memory and not m.row and not m.reduced and rows and _read_later(cluster, m):
             nest.scratch[m.statement.target] = math.prod(loop.extent for loop in loops[rows:])
     return nest
 
 
-def _kept_size(cluster: Cluster, m: Member) -> int:
-    return math.prod(e for i, e in enumerate(cluster.extents) if i not in m.reduced)
+def _kept_size(m: Member) -> int:
+    """Elements of a reduction's result."""
+    s = m.statement
+    return math.prod(e for i, e in enumerate(s.extents) if i not in s.reduced)
 
 
 def _read_later(cluster: Cluster, m: Member) -> bool:
@@ -126,7 +128,7 @@ def _chunks(nest: Nest) -> int:
     chunks = min(CHUNKS, int(cluster.size * max(cost, 1) // WORK), nest.loops[0].extent)
     for m in cluster.members:
         if set(nest.loops[0].axes) <= m.reduced:
-            bytes_ = _kept_size(cluster, m) * m.statement.target.dtype.itemsize
+            bytes_ = _kept_size(m) * m.statement.target.dtype.itemsize
             chunks = min(chunks, max(1, PARTIALS // max(bytes_, 1)))
     return max(chunks, 1)
 
