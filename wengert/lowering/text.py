@@ -403,6 +403,10 @@ class Builder:
         """To the nearest integer, halves to even."""
         return self.intrinsic("rint", x)
 
+    def fmod(self, x: Value, y: Value) -> Value:
+        """What the quotient of floats towards zero leaves, exactly: a call of the C library for each element."""
+        return self.emit(f"frem {x}, {y.ref}", x.dtype)
+
     def copysign(self, x: Value, y: Value) -> Value:
         return self.intrinsic("copysign", x, y)
 
