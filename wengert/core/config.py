@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
+
+
+_listeners: list[Callable[[str], None]] = []
+
+
+def when_set(function: Callable[[str], None]) -> None:
+    """Call `function(name)` whenever a setting is set: for whoever keeps what depends on one."""
+    _listeners.append(function)
 
 
 @dataclass(slots=True)
@@ -40,6 +48,11 @@ class Config:
     disk_cache: bool = True
     cache_dir: str | None = None
     cache_size: int = 512 * 1024**2
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        for function in _listeners:
+            function(name)
 
     @contextlib.contextmanager
     def override(self, **settings: Any) -> Iterator[None]:

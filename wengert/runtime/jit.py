@@ -1,272 +1,241 @@
-"""`jit`: a function staged once per signature, compiled, and called on arrays."""
+"""`jit`: a function staged once per signature, compiled, and called on arrays.
+
+A call goes to an *entry*: a built-in function that compiled code provides, which takes arrays of the shapes and dtypes it was
+compiled for and hands everything else to the next one, and at last to Python. There is one chain of entries for
+each structure of the arguments; where that is flat, the chain is called with the user's arguments themselves.
+"""
 
 from __future__ import annotations
 
 import functools
-import inspect
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from wengert.core.aval import Aval
-from wengert.core.config import config
+from wengert.core.config import config, when_set
 from wengert.core.source import describe, here
 from wengert.core.tensor import Tensor
 from wengert.core.tree import TreeDef, flatten, unflatten
-from wengert.graph.program import Program
-from wengert.runtime.interpreted import Interpreted
+from wengert.runtime.build import build
+from wengert.runtime.signature import Parameters, Signature, Statics, typed
 from wengert.trace.adopt import adopt as adopt_function
 from wengert.transforms.entry import adopted, entry
 from wengert.transforms.staging import Staged, admitted, stage_call
 
 log = logging.getLogger("wengert")
 
-
-class Signature:
-    """What a compilation depends on: the arguments' structure, avals and static values, and settings."""
-
-    __slots__ = ("_hash", "avals", "key", "statics", "tree")
-
-    def __init__(self, tree: TreeDef, avals: tuple[Aval, ...], statics: tuple[Any, ...]) -> None:
-        self.tree, self.avals, self.statics = tree, avals, statics
-        typed = tuple((where, type(value), value) for where, value in statics)
-        self.key = tree, avals, typed, config.complex_convention, config.compile
-        self._hash = hash(self.key)
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Signature) and self.key == other.key
+CHAINED = 4  # entries that are tried one after the other
 
 
 class Compiled:
-    """One signature's executable. Callable as the function was."""
+    """One signature's executable, and how its results go back into the user's structure."""
 
     def __init__(self, staged: Staged, executable: Callable[..., list[Any]]) -> None:
         self.staged, self.executable = staged, executable
-        self.weak_outs = [i for i, atom in enumerate(staged.program.outs) if atom.aval.weak]
-        self.scalars = [i for i, atom in enumerate(staged.program.outs) if atom.aval.shape == ()]
+        atoms = staged.program.outs
+        self.weak = [i for i, atom in enumerate(atoms) if atom.aval.weak]
+        self.scalars = [i for i, atom in enumerate(atoms) if atom.aval.shape == ()]
 
     def run(self, leaves: Sequence[Any]) -> Any:
         """Results, in the user's structure, of flat arguments."""
         outs = list(self.executable(*leaves))
         for i in self.scalars:
             outs[i] = outs[i][()]
-        for i in self.weak_outs:
+        for i in self.weak:
             outs[i] = outs[i].item()
         staged = self.staged
         for i, new in zip(staged.written, outs[staged.n_out :], strict=True):
             leaves[i][...] = new
         return unflatten(staged.out_tree, outs[: staged.n_out])
 
+    def entry(self, slow: Callable[..., Any]) -> Callable[..., Any] | None:
+        """A built-in function of the leaves; None where there is none."""
+        make = getattr(self.executable, "entry", None)
+        if make is None or self.staged.written:
+            return None
+        tree = self.staged.out_tree
+        if tree.is_leaf():
+            return make(slow, "array")
+        if tree.type is tuple and all(child.is_leaf() for child in tree.children()):
+            return make(slow, "tuple")
+        return make(slow, lambda *outs: unflatten(tree, outs))
+
+
+class Chain:
+    """Entries that are tried one after the other, the latest first, and `last` when none of them serves a call."""
+
+    __slots__ = ("call", "last", "length")
+
+    def __init__(self, last: Callable[..., Any]) -> None:
+        self.last, self.call, self.length = last, last, 0
+
+    def add(self, compiled: Compiled) -> None:
+        """Put a signature's entry in front."""
+        full = self.length >= CHAINED
+        new = compiled.entry(self.last if full else self.call)
+        if new is not None:
+            self.call, self.length = new, 1 if full else self.length + 1
+
+
+class Site:
+    """The calls of a jitted function with one structure of arguments and one set of static values."""
+
+    __slots__ = ("chain", "flat", "owner", "statics", "tree")
+
+    def __init__(self, owner: JitFunction, tree: TreeDef, statics: Statics) -> None:
+        self.owner, self.tree, self.statics = owner, tree, statics
+        args, kwargs = tree.children()
+        self.flat = not statics and not kwargs.num_leaves and all(child.is_leaf() for child in args.children())
+        self.chain = Chain(self.slow)
+
+    @entry
+    def slow(self, *leaves: Any) -> Any:
+        """A call that no entry serves: of a new signature, of arrays in another layout, of Tensors."""
+        owner, tree = self.owner, self.tree
+        if any(type(x) is Tensor for x in leaves):
+            return owner.within(self, leaves)
+        found = [
+            admitted(x, lambda i=i: f"jit of {owner.parameters.name}: argument {owner.parameters.leaf(i, tree)}")
+            for i, x in enumerate(leaves)
+        ]
+        signature = Signature(tree, tuple([aval for _, aval in found]), self.statics)
+        compiled = owner.compiled(signature)
+        if compiled is None:
+            return owner.directly(self, leaves)
+        return compiled.run([value for value, _ in found])
+
 
 class JitFunction:
-    """What `jit` returns."""
+    """What `jit` returns: callable as the function is; `lower`, `explain`."""
 
     def __init__(
         self,
         fun: Callable[..., Any],
-        static_argnums: tuple[int, ...],
-        static_argnames: tuple[str, ...],
-        donate_argnums: tuple[int, ...],
-        inline: bool,
-        adopt: bool,
+        static_argnums: tuple[int, ...] = (),
+        static_argnames: tuple[str, ...] = (),
+        donate_argnums: tuple[int, ...] = (),
+        inline: bool = True,
+        adopt: bool = True,
     ) -> None:
         functools.update_wrapper(self, fun)
-        self.fun, self.inline, self.adopt = fun, inline, adopt
-        self.donate_argnums = donate_argnums
-        self.static_argnums, self.static_argnames = _both(fun, static_argnums, static_argnames)
-        self._cache: dict[Signature, Compiled] = {}
+        self.fun, self.inline, self.adopt, self.donate_argnums = fun, inline, adopt, donate_argnums
+        self.parameters = Parameters(fun, static_argnums, static_argnames)
+        self._known: dict[Signature, Compiled] = {}
+        self._sites: dict[Any, Site] = {}
         self._lock = threading.RLock()
-        self._last: Signature | None = None
+        self._flat = Chain(self._first)  # for arguments that are leaves, all by position
+        self._direct: Callable[..., Any] = self._first
+        _functions.add(self)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            return self._call(args, kwargs)
+        return self._direct(*args)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 
     def __reduce__(self) -> Any:
-        return JitFunction, (
-            self.fun, self.static_argnums, self.static_argnames, self.donate_argnums, self.inline, self.adopt,
-        )  # fmt: skip
+        statics = self.parameters.nums, self.parameters.names
+        return JitFunction, (self.fun, *statics, self.donate_argnums, self.inline, self.adopt)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._call(args, kwargs)
+    def __repr__(self) -> str:
+        return f"<jit of {self.parameters.name}>"
 
-    @entry
+    # ── calls ─────────────────────────────────────────────────────────────────
+
+    def _first(self, *args: Any) -> Any:
+        return self._call(args, {})
+
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        statics, dynamic, named = self._split(args, kwargs)
-        leaves, tree = flatten((dynamic, named))
-        if any(type(x) is Tensor for x in leaves):
-            return self._traced(args, kwargs)
-        found = [admitted(x, lambda i=i: self._name(i, dynamic, named)) for i, x in enumerate(leaves)]
-        signature = Signature(tree, tuple(aval for _, aval in found), statics)
-        compiled = self._cache.get(signature)
-        if compiled is None:
-            compiled = self._compile(signature)
-            if compiled is None:
-                return self._traced(args, kwargs)
-        return compiled.run([value for value, _ in found])
+        statics: Statics = ()
+        if self.parameters.static:
+            statics, args, kwargs = self.parameters.split(args, kwargs)
+        leaves, tree = flatten((args, kwargs))
+        site = self.site(tree, statics)
+        return site.slow(*leaves) if site.flat else site.chain.call(*leaves)
 
-    def _traced(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The call within another transform."""
+    def site(self, tree: TreeDef, statics: Statics) -> Site:
+        """The site of calls of this structure."""
+        key = (tree, typed(statics)) if statics else tree
+        site = self._sites.get(key)
+        if site is None:
+            site = self._sites.setdefault(key, Site(self, tree, statics))
+        return site
+
+    def within(self, site: Site, leaves: Sequence[Any]) -> Any:
+        """A call within another transform."""
+        return self.directly(site, leaves)
+
+    def directly(self, site: Site, leaves: Sequence[Any]) -> Any:
+        """The function itself, run op by op."""
         fun = self.fun
+        args, kwargs = self.parameters.place(site.statics)(unflatten(site.tree, leaves))
         if self.adopt:
-            fun, args = adopt_function(fun), tuple(adopted(args))
+            fun, args = adopt_function(fun), adopted(args)
             kwargs = dict(zip(kwargs, adopted(tuple(kwargs.values())), strict=True)) if kwargs else kwargs
         return fun(*args, **kwargs)
 
-    # ── signatures ────────────────────────────────────────────────────────────
-
-    def _split(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], tuple[Any, ...], dict[str, Any]]:
-        """Static arguments as (position or name, value), the others, and the others by name."""
-        if not self.static_argnums and not self.static_argnames:
-            return (), args, kwargs
-        nums = {i % len(args) if i < 0 and args else i for i in self.static_argnums}
-        names = set(self.static_argnames)
-        statics = [(i, a) for i, a in enumerate(args) if i in nums]
-        statics += [(k, kwargs[k]) for k in sorted(kwargs) if k in names]
-        for where, value in statics:
-            try:
-                hash(value)
-            except TypeError:
-                raise TypeError(
-                    f"jit of {_name_of(self.fun)}: static argument {where!r} is a {type(value).__name__}, which cannot be"
-                    f" hashed\n  want: a hashable value (a number, string, tuple, function, frozen dataclass)"
-                    f"\n  fix:  pass a tuple for a list, or leave it out of the static arguments\n  at:   {describe(here(3))}"
-                ) from None
-        return (
-            tuple(statics),
-            tuple(a for i, a in enumerate(args) if i not in nums),
-            {k: v for k, v in kwargs.items() if k not in names},
-        )
-
-    def _place(self, statics: tuple[Any, ...]) -> Callable[[Any], tuple[Any, Any]]:
-        """Puts static arguments back among the others."""
-        by_position = {k: v for k, v in statics if isinstance(k, int)}
-        by_name = {k: v for k, v in statics if not isinstance(k, int)}
-
-        def place(both: Any) -> tuple[Any, Any]:
-            dynamic, named = both
-            rest = iter(dynamic)
-            n = len(dynamic) + len(by_position)
-            return tuple(by_position[i] if i in by_position else next(rest) for i in range(n)), {**named, **by_name}
-
-        return place
-
-    def _name(self, i: int, dynamic: tuple[Any, ...], named: dict[str, Any]) -> str:
-        """What the user calls leaf number `i`."""
-        import optree
-
-        paths = optree.tree_paths((dynamic, named), namespace="wengert")
-        return f"jit of {_name_of(self.fun)}: argument {self._path(paths[i])}"
-
-    def _path(self, path: tuple[Any, ...]) -> str:
-        part, first, *rest = path
-        inner = "".join(f"[{p!r}]" for p in rest)
-        if part == 1:
-            return f"{first}{inner}"
-        nums = [i for i in range(first + len(self.static_argnums) + 1) if i not in self.static_argnums]
-        position = nums[first]
-        try:
-            names = list(inspect.signature(self.fun).parameters)
-        except (TypeError, ValueError):
-            names = []
-        return f"{names[position] if position < len(names) else position}{inner}"
-
     # ── compiling ─────────────────────────────────────────────────────────────
 
-    def _stage(self, signature: Signature) -> Staged:
-        return stage_call(self.fun, signature.tree, signature.avals, self._place(signature.statics), self.adopt)
+    def stage(self, signature: Signature) -> Staged:
+        """The function's program for a signature."""
+        place = self.parameters.place(signature.statics)
+        return stage_call(self.fun, signature.tree, signature.avals, place, self.adopt)
 
-    def _compile(self, signature: Signature) -> Compiled | None:
-        """The executable for a signature; None if the function closes over Tensors of a running transform."""
+    def donated(self, signature: Signature) -> frozenset[int]:
+        """The leaves of donated arguments."""
+        return self.parameters.leaves(self.donate_argnums, signature.tree) if self.donate_argnums else frozenset()
+
+    def compiled(self, signature: Signature) -> Compiled | None:
+        """What runs a signature, compiled now if need be; None if the function closes over Tensors of a running transform."""
+        found = self._known.get(signature)
+        if found is not None:
+            return found
         with self._lock:
-            compiled = self._cache.get(signature)
-            if compiled is not None:
-                return compiled
+            found = self._known.get(signature)
+            if found is not None:
+                return found
             self._log(signature)
-            staged = self._stage(signature)
+            staged = self.stage(signature)
             if staged.captured:
                 return None
-            executable = build(staged.program, self._donated(signature), _name_of(self.fun))
-            compiled = self._cache[signature] = Compiled(staged, executable)
-            self._last = signature
-            return compiled
+            executable = build(staged.program, self.donated(signature), self.parameters.name)
+            found = self._known[signature] = Compiled(staged, executable)
+            self._serve(signature, found)
+        return found
 
-    def _donated(self, signature: Signature) -> frozenset[int]:
-        """The leaves of donated arguments."""
-        if not self.donate_argnums:
-            return frozenset()
-        import optree
+    def _serve(self, signature: Signature, compiled: Compiled) -> None:
+        site = self.site(signature.tree, signature.statics)
+        if site.flat:
+            self._flat.add(compiled)
+            self._direct = self._flat.call
+        else:
+            site.chain.add(compiled)
 
-        paths = optree.treespec_paths(signature.tree)
-        nums = [i for i in range(len(paths) + len(self.static_argnums)) if i not in self.static_argnums]
-        return frozenset(i for i, p in enumerate(paths) if p[0] == 0 and nums[p[1]] in self.donate_argnums)
+    def forget(self) -> None:
+        """Look every signature up again: settings have changed."""
+        with self._lock:
+            self._flat, self._direct, self._sites = Chain(self._first), self._first, {}
 
     def _log(self, signature: Signature) -> None:
-        if not config.log_compiles:
-            return
-        name, last = _name_of(self.fun), self._last
-        cause = "first call" if last is None else self._difference(last, signature)
-        log.warning("wengert: compiling %s: %s (at %s)", name, cause, describe(here(4)) or "?")
-
-    def _difference(self, old: Signature, new: Signature) -> str:
-        """Why `new` needs another compilation than `old`."""
-        if old.tree != new.tree:
-            return f"the arguments' structure changed from {old.tree} to {new.tree}"
-        import optree
-
-        paths = optree.treespec_paths(new.tree)
-        changes = [
-            f"argument {self._path(p)} changed from {_shown(a)} to {_shown(b)}"
-            for p, a, b in zip(paths, old.avals, new.avals, strict=True)
-            if a != b
-        ]
-        changes += [
-            f"static argument {k!r} changed from {a!r} to {b!r}"
-            for (k, a), (_, b) in zip(old.statics, new.statics, strict=False)
-            if type(a) is not type(b) or a != b
-        ]
-        return "; ".join(changes) or "settings in wengert.config changed"
+        if config.log_compiles:
+            cause = self.parameters.cause(list(self._known), signature)
+            log.warning("compiling %s: %s\n  at: %s", self.parameters.name, cause, describe(here(3)))
 
 
-def _shown(aval: Aval) -> str:
-    return f"{aval}{' (a Python number)' if aval.weak else ''}"
+_functions: weakref.WeakSet[JitFunction] = weakref.WeakSet()
 
 
-def build(program: Program, donated: frozenset[int] = frozenset(), name: str = "") -> Callable[..., list[Any]]:
-    """Something that runs `program` on flat arrays: machine code where there can be, NumPy otherwise."""
-    return Interpreted(program, name)
+def _forget(name: str) -> None:
+    if name in ("complex_convention", "compile"):
+        for function in list(_functions):
+            function.forget()
 
 
-def _name_of(fun: Any) -> str:
-    return getattr(fun, "__qualname__", None) or getattr(fun, "__name__", type(fun).__name__)
-
-
-def _both(
-    fun: Callable[..., Any], argnums: tuple[int, ...], argnames: tuple[str, ...]
-) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Static arguments by position and by name: each named in one way is static in the other too."""
-    if not argnums and not argnames:
-        return (), ()
-    try:
-        parameters = list(inspect.signature(fun).parameters.values())
-    except (TypeError, ValueError):
-        return argnums, argnames
-    positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    variadic = any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
-    unknown = [n for n in argnames if n not in {p.name for p in parameters}]
-    if unknown and not any(p.kind is p.VAR_KEYWORD for p in parameters):
-        raise ValueError(f"static_argnames={unknown}: {_name_of(fun)} has no such arguments")
-    nums = {i + len(positional) if i < 0 and not variadic else i for i in argnums}
-    if not variadic and any(not 0 <= i < len(positional) for i in nums):
-        raise ValueError(f"static_argnums={argnums}: {_name_of(fun)} has {len(positional)} positional arguments")
-    nums |= {positional.index(n) for n in argnames if n in positional}
-    names = {*argnames, *(positional[i] for i in nums if 0 <= i < len(positional))}
-    return tuple(sorted(nums)), tuple(sorted(names))
+when_set(_forget)
 
 
 def _several(given: Any) -> tuple[Any, ...]:

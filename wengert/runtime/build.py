@@ -1,0 +1,38 @@
+"""From a Program to what runs it: passes, lowering and machine code, or NumPy where there is no compiler."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from wengert.core.config import config
+from wengert.graph.program import Program
+from wengert.runtime.interpreted import Interpreted
+
+log = logging.getLogger("wengert")
+
+
+def build(program: Program, donated: frozenset[int] = frozenset(), name: str = "") -> Any:
+    """A callable of flat arrays that gives a list of arrays: an `Executable`, or `Interpreted`.
+
+    A program that cannot be compiled is run by NumPy, with a warning in the log; with `config.debug_passes` the error is raised.
+    """
+    if not config.compile:
+        return Interpreted(program, name)
+    try:
+        return _compiled(program, donated, name)
+    except Exception as error:
+        if config.debug_passes:
+            raise
+        log.warning("%s cannot be compiled, and is run op by op: %s: %s", name, type(error).__name__, error)
+        return Interpreted(program, name)
+
+
+def _compiled(program: Program, donated: frozenset[int], name: str) -> Any:
+    from wengert.passes.pipeline import optimise
+    from wengert.runtime.engine import compile
+
+    optimised, reports = optimise(program)
+    executable = compile(optimised, donated=donated, name=name)
+    executable.reports = reports  # type: ignore[attr-defined]  # what the passes did, for `explain`
+    return executable
