@@ -157,6 +157,9 @@ class Arrays:
     def rint(self, x: Any) -> Any:
         return self._float(np.rint, x)
 
+    def fmod(self, x: Any, y: Any) -> Any:
+        return self._float(np.fmod, x, y)
+
     def copysign(self, x: Any, y: Any) -> Any:
         return self._float(np.copysign, x, y)
 

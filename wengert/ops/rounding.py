@@ -93,6 +93,10 @@ def _spacing_scalar(b: Any, x: Any) -> Any:
     return b.select(scalars.isinf(b, x), b.like(np.nan, x), gap)
 
 
+def _trunc_divide_scalar(b: Any, x: Any, y: Any) -> Any:
+    return b.rint(b.div(b.sub(x, b.fmod(x, y)), y))
+
+
 # ── to integers ───────────────────────────────────────────────────────────────
 
 floor = piecewise_constant(
@@ -139,7 +143,7 @@ floor_divide = piecewise_constant(
     _JUMPS,
     arity=2,
     accepts=INT | FLOAT,
-    lower=Map(scalars.integer_floor_divide, cost=40),
+    lower=Map(scalars.floor_divide, cost=40),
 )
 trunc_divide = piecewise_constant(
     "trunc_divide",
@@ -147,6 +151,7 @@ trunc_divide = piecewise_constant(
     _JUMPS,
     arity=2,
     accepts=INT | FLOAT,
+    lower=scalars.for_floats(Map(_trunc_divide_scalar, cost=70)),
 )
 
 _REMAINDER_SAMPLES = [
@@ -163,7 +168,7 @@ remainder = binary(
     accepts=FLOAT,
     samples=_REMAINDER_SAMPLES,
     note="x - y·floor(x / y): slopes 1 and -floor(x / y), also where it jumps",
-    lower=Map(scalars.integer_remainder, cost=40),
+    lower=Map(scalars.remainder, cost=40),
 )
 fmod = binary(
     "fmod",
@@ -175,6 +180,7 @@ fmod = binary(
     accepts=FLOAT,
     samples=_REMAINDER_SAMPLES,
     note="x - y·trunc(x / y): slopes 1 and -trunc(x / y), also where it jumps",
+    lower=Map(scalars.fmod, cost=60),
 )
 
 # ── fraction and integral part ────────────────────────────────────────────────

@@ -239,6 +239,53 @@ def horner(b: Any, coefficients: tuple[float, ...], x: Any) -> Any:
     return total
 
 
+# ── quotients and remainders of floats ──
+
+
+def _turned(b: Any, rest: Any, y: Any) -> Any:
+    """Whether a remainder towards zero has the other sign than the divisor."""
+    zero = b.like(0, y)
+    apart = b.xor(b.compare("lt", rest, zero), b.compare("lt", y, zero))
+    return b.and_(b.compare("ne", rest, zero), apart)
+
+
+def float_floor_divide(b: Any, x: Any, y: Any) -> Any:
+    """⌊x / y⌋ by way of the exact remainder; x / y where y is 0."""
+    rest, whole, one = b.fmod(x, y), b.div(x, y), b.like(1, x)
+    quotient = b.div(b.sub(x, rest), y)
+    quotient = b.select(_turned(b, rest, y), b.sub(quotient, one), quotient)
+    out = b.floor(quotient)
+    out = b.select(b.compare("gt", b.sub(quotient, out), b.like(0.5, x)), b.add(out, one), out)
+    out = b.select(is_zero(b, quotient), b.copysign(b.like(0, x), whole), out)
+    return b.select(is_zero(b, y), whole, out)
+
+
+def float_remainder(b: Any, x: Any, y: Any) -> Any:
+    """x - y·⌊x / y⌋, exact, with the sign of y."""
+    rest = b.fmod(x, y)
+    out = b.select(_turned(b, rest, y), b.add(rest, y), rest)
+    return b.select(is_zero(b, rest), b.copysign(b.like(0, x), y), out)
+
+
+def floor_divide(b: Any, x: Any, y: Any) -> Any:
+    """⌊x / y⌋."""
+    return (float_floor_divide if is_float(x) else integer_floor_divide)(b, x, y)
+
+
+def remainder(b: Any, x: Any, y: Any) -> Any:
+    """x - y·⌊x / y⌋."""
+    return (float_remainder if is_float(x) else integer_remainder)(b, x, y)
+
+
+def fmod(b: Any, x: Any, y: Any) -> Any:
+    """What the quotient towards zero leaves; 0 where integers are divided by 0."""
+    if is_float(x):
+        return b.fmod(x, y)
+    _integral(x)
+    zero, minus, safe = _guarded(b, y)
+    return b.select(zero if minus is None else b.or_(zero, minus), b.like(0, x), b.remainder(x, safe))
+
+
 # ── integers ──────────────────────────────────────────────────────────────────
 
 
@@ -254,13 +301,6 @@ def _guarded(b: Any, y: Any) -> tuple[Any, Any, Any]:
         return zero, None, b.select(zero, b.like(1, y), y)
     minus = b.compare("eq", y, b.like(-1, y))
     return zero, minus, b.select(b.or_(zero, minus), b.like(1, y), y)
-
-
-def _turned(b: Any, rest: Any, y: Any) -> Any:
-    """Whether a remainder towards zero has the other sign than the divisor."""
-    zero = b.like(0, y)
-    apart = b.xor(b.compare("lt", rest, zero), b.compare("lt", y, zero))
-    return b.and_(b.compare("ne", rest, zero), apart)
 
 
 def integer_floor_divide(b: Any, x: Any, y: Any) -> Any:
