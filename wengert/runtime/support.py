@@ -17,6 +17,9 @@ from typing import Any
 from wengert.runtime import cache, native, objects
 
 STACK = 16384  # bytes of workspace up to which the stack serves
+_KINDS: dict[str, Any] = {
+    name: ctypes.c_int32 for name in ("limit", "workers", "spins")
+}  # of variables; others have 64 bits
 _PAUSE = {
     "x86_64": "@llvm.x86.sse2.pause()",
     "amd64": "@llvm.x86.sse2.pause()",
@@ -52,6 +55,16 @@ def text() -> str:
     return Template("\n".join(parts)).substitute(values)
 
 
+_settings: dict[str, int] = {}
+
+
+def configure(name: str, value: int) -> None:
+    """Set a variable of the code, now or when it is loaded."""
+    _settings[name] = value
+    if _once.cache_info().currsize:
+        support().set(name, value)
+
+
 class Support:
     """The loaded code; it is never taken out of memory, since arrays and threads may still need it."""
 
@@ -68,6 +81,8 @@ class Support:
         self.enter, self.host, self.parallel = map(self._code.address, ("enter", "host", "parallel"))
         self.interrupted = self._code.address("interrupted")
         self.invoke = ctypes.PYFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)(self._code.address("invoke"))
+        for name, value in _settings.items():
+            self.set(name, value)
         if hasattr(os, "register_at_fork"):
             for name in ("threads_forked", "blocks_forked"):
                 os.register_at_fork(after_in_child=self.function(name, None))
@@ -76,9 +91,13 @@ class Support:
         """A function of the module, for Python; it must not touch Python's objects, and the GIL is held."""
         return ctypes.PYFUNCTYPE(result, *arguments)(self._code.address(name))
 
-    def variable(self, name: str, kind: Any) -> Any:
-        """A variable of the module."""
-        return kind.from_address(self._code.address(name))
+    def get(self, name: str) -> int:
+        """The value of a variable."""
+        return _KINDS.get(name, ctypes.c_int64).from_address(self._code.address(name)).value
+
+    def set(self, name: str, value: int) -> None:
+        """Set a variable."""
+        _KINDS.get(name, ctypes.c_int64).from_address(self._code.address(name)).value = value
 
 
 @functools.cache
