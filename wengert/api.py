@@ -12,6 +12,7 @@ from wengert.core.tensor import Tensor
 from wengert.numpy.registry import EXTENSIONS, ON_FIRST_USE
 from wengert.graph.program import Program
 from wengert.runtime.jit import jit
+from wengert.runtime.threads import get_threads, set_threads
 from wengert.trace.adopt import adopt, bind_later
 from wengert.transforms.checkpoint import checkpoint
 from wengert.transforms.custom import custom_jvp, custom_vjp
@@ -39,6 +40,7 @@ __all__ = [
     "custom_vjp",
     "enable_grad",
     "errors",
+    "get_threads",
     "grad",
     "hessian",
     "hvp",
@@ -50,6 +52,7 @@ __all__ = [
     "linearize",
     "no_grad",
     "per_example_grad",
+    "set_threads",
     "stop_gradient",
     "trace",
     "value_and_grad",

@@ -10,16 +10,14 @@ import re
 import signal
 import sys
 import time
-from importlib import resources
+from pathlib import Path
 from string import Template
 from typing import Any
 
 from wengert.runtime import cache, native, objects
 
 STACK = 16384  # bytes of workspace up to which the stack serves
-_KINDS: dict[str, Any] = {
-    name: ctypes.c_int32 for name in ("limit", "workers", "spins")
-}  # of variables; others have 64 bits
+_KINDS: dict[str, Any] = dict.fromkeys(("limit", "workers", "spins"), ctypes.c_int32)  # of variables; others have 64 bits
 _PAUSE = {
     "x86_64": "@llvm.x86.sse2.pause()",
     "amd64": "@llvm.x86.sse2.pause()",
@@ -29,7 +27,7 @@ _PAUSE = {
 
 
 def _part(name: str) -> str:
-    return resources.files("wengert.runtime").joinpath("support", name).read_text()
+    return (Path(__file__).parent / "support" / name).read_text(encoding="utf-8")
 
 
 @functools.cache
