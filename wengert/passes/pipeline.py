@@ -13,6 +13,7 @@ from wengert.passes.cse import cse
 from wengert.passes.dce import dce
 from wengert.passes.fold import fold
 from wengert.passes.inline import inline
+from wengert.passes.placement import placement
 from wengert.passes.rewriter import Notes
 from wengert.passes.simplify import simplify
 
@@ -21,6 +22,8 @@ ROUNDS = 4  # of a group of passes that make work for each other
 
 GROUPS: tuple[tuple[Pass, ...], ...] = (
     (dce, fold, simplify, cse),
+    (placement,),
+    (dce,),
     (inline,),
     (dce, fold, simplify, cse),
     (dce,),

@@ -35,18 +35,22 @@ from wengert.ops.select import (
 )
 
 INF = math.inf
-DEPTH = 12  # how many equations up are looked at
-MANY = 24  # causes or taints that are kept
+NEAR = 96  # equations that are looked at to see where NaNs come from
 
 
 class Facts(NamedTuple):
-    """Elements that are not NaN lie in [low, high]. One is NaN only if that in its place is NaN in one of `causes`;
-    and if one of `taints` is NaN there, so is it."""
+    """Elements that are not NaN lie in [low, high].
+
+    nan : whether an element may be NaN
+    sources : operands of which one is NaN in the place of a NaN; None where NaNs may be new
+    carriers : operands whose NaNs are NaNs of the result in the same place
+    """
 
     low: float
     high: float
-    causes: frozenset[Any]
-    taints: frozenset[Any]
+    nan: bool = True
+    sources: Sequence[Any] | None = None
+    carriers: Sequence[Any] = ()
 
     @property
     def bounded(self) -> bool:
@@ -54,7 +58,7 @@ class Facts(NamedTuple):
 
     @property
     def finite(self) -> bool:
-        return not self.causes and self.low > -INF and self.high < INF
+        return not self.nan and self.low > -INF and self.high < INF
 
     @property
     def nonzero(self) -> bool:
@@ -62,73 +66,85 @@ class Facts(NamedTuple):
         return self.low > 0 or self.high < 0
 
 
-NOTHING: frozenset[Any] = frozenset()
-_FRACTION = Facts(0.0, 1.0, NOTHING, NOTHING)
-_INTEGER = Facts(-1e19, 2e19, NOTHING, NOTHING)
+ANYTHING = Facts(-INF, INF)
+FRACTION = Facts(0.0, 1.0, False)
+_OF_KIND = {"b": FRACTION, "i": Facts(-1e19, 1e19, False), "u": Facts(0.0, 2e19, False)}
 
 
-def range_of(r: Any, atom: Any, depth: int = DEPTH) -> Facts:
+def range_of(r: Any, atom: Any) -> Facts:
     """What is known of `atom`, from the equations of the rewriter `r`."""
     known = r.facts.get(atom)
     if known is None:
-        known = r.facts[atom] = _of_literal(atom) if type(atom) is Literal else _of_var(r, atom, depth)
+        if type(atom) is Literal:
+            known = r.facts[atom] = _of_literal(atom)
+        else:
+            _look_on(r)
+            known = r.facts.get(atom) or _OF_KIND.get(atom.dtype.kind, ANYTHING)
     return known
 
 
 def is_product(r: Any, x: Any, slope: Any) -> bool:
     """Whether the strong product of `x` and `slope`, strong in x, is their plain product."""
-    s = range_of(r, slope)
-    if s.finite:
-        return True
-    f = range_of(r, x)
-    return f.nonzero or (s.bounded and s.causes <= f.taints)
+    known = range_of(r, slope)
+    return known.finite or range_of(r, x).nonzero or (known.bounded and _spreads(r, slope, x))
 
 
 def is_quotient(r: Any, x: Any, y: Any) -> bool:
     """Whether the strong quotient x / y, zero where x is, is the plain one."""
-    d, f = range_of(r, y), range_of(r, x)
-    return f.nonzero or (d.nonzero and d.causes <= f.taints)
+    return range_of(r, x).nonzero or (range_of(r, y).nonzero and _spreads(r, y, x))
 
 
-# ── one atom ──────────────────────────────────────────────────────────────────
+def _spreads(r: Any, y: Any, x: Any) -> bool:
+    """Whether x is NaN wherever y is."""
+    reached = {x}
+    queue = [x]
+    for atom in queue:
+        for carrier in range_of(r, atom).carriers:
+            if carrier not in reached:
+                reached.add(carrier)
+                queue.append(carrier)
+        if len(queue) > NEAR:
+            break
+    seen = {y}
+    queue = [y]
+    for atom in queue:
+        if atom in reached:
+            continue
+        known = range_of(r, atom)
+        if not known.nan:
+            continue
+        if known.sources is None or len(queue) > NEAR:
+            return False
+        new = [s for s in known.sources if s not in seen]
+        seen.update(new)
+        queue.extend(new)
+    return True
+
+
+# ── facts, equation by equation ───────────────────────────────────────────────
 
 
 def _of_literal(atom: Literal) -> Facts:
     value = np.asarray(atom.value)
-    if value.dtype.kind not in "biuf" or not 0 < value.size <= 4096:
-        return Facts(-INF, INF, frozenset({atom}), frozenset({atom}))
-    valid = value[~np.isnan(value)]
-    if valid.size < value.size:
-        own = frozenset({atom})
-        return Facts(-INF, INF, own, own)
-    return Facts(float(valid.min()), float(valid.max()), NOTHING, NOTHING)
+    if value.dtype.kind not in "biuf" or not 0 < value.size <= 4096 or np.isnan(value).any():
+        return ANYTHING
+    return Facts(float(value.min()), float(value.max()), False)
 
 
-def _of_var(r: Any, var: Any, depth: int) -> Facts:
-    kind = var.dtype.kind
-    if kind == "b":
-        return _FRACTION
-    if kind in "iu":
-        return _INTEGER
-    row = r.made.get(var)
-    rule = None if row is None else _RULES.get(row[0])
-    if row is None or rule is None or depth == 0 or kind != "f":
-        return _leaf(var)
-    low, high, causes, taints = rule(r, row[1], depth - 1)
-    limits = _LIMITS.get(var.dtype.char)
-    if limits is None:
-        return _leaf(var)
-    tiny, huge = limits
-    if causes is None or len(causes) > MANY:
-        causes = frozenset({var})
-    if len(taints) > MANY:
-        taints = NOTHING
-    return Facts(_bound(low, tiny, huge, -INF), _bound(high, tiny, huge, INF), causes, taints | {var})
-
-
-def _leaf(var: Any) -> Facts:
-    own = frozenset({var})
-    return Facts(-INF, INF, own, own)
+def _look_on(r: Any) -> None:
+    """Find out about the equations that have come since the last time."""
+    facts, limits_of, start = r.facts, _LIMITS.get, r.looked
+    r.looked = len(r.rows)
+    for row in r.rows[start:]:
+        rule = _RULES.get(row[0])
+        if rule is None or (limits := limits_of(row[2].dtype.char)) is None:
+            continue
+        known = rule(r, row[1])
+        tiny, huge = limits
+        low, high = known.low, known.high
+        if not (-huge < low < -tiny or tiny < low < huge) or not (-huge < high < -tiny or tiny < high < huge):
+            known = known._replace(low=_bound(low, tiny, huge, -INF), high=_bound(high, tiny, huge, INF))
+        facts[row[2]] = known
 
 
 _LIMITS = {"d": (1e-290, 1e300), "f": (1e-30, 1e37)}  # beyond them, rounding may make a zero or an infinity
@@ -142,21 +158,20 @@ def _bound(x: float, tiny: float, huge: float, outward: float) -> float:
     return x if abs(x) < huge else math.copysign(INF, x)
 
 
-# ── rules: (bounds, causes or None for the value itself, taints) ──────────────
+# ── rules ─────────────────────────────────────────────────────────────────────
 
-Found = tuple[float, float, Any, frozenset[Any]]
-_RULES: dict[Op, Callable[[Any, Sequence[Any], int], Found]] = {}
+_RULES: dict[Op, Callable[[Any, Sequence[Any]], Facts]] = {}
 
 
 def _unary(op: Op, bounds: Callable[[float, float], tuple[float, float]], *, within: Any = (-INF, INF)) -> None:
-    """`within`: where the function is defined, infinities included if the bound is infinite."""
+    """`within`: where the function is defined."""
     low, high = within
 
-    def rule(r: Any, ins: Sequence[Any], depth: int) -> Found:
-        x = range_of(r, ins[0], depth)
-        defined = x.low >= low and x.high <= high
-        a, b = bounds(x.low, x.high) if defined else bounds(max(x.low, low), max(min(x.high, high), low))
-        return a, b, x.causes if defined else None, x.taints
+    def rule(r: Any, ins: Sequence[Any]) -> Facts:
+        x = range_of(r, ins[0])
+        if x.low >= low and x.high <= high:
+            return Facts(*bounds(x.low, x.high), x.nan, ins[:1], ins[:1])
+        return Facts(*bounds(max(x.low, low), max(min(x.high, high), low)), True, None, ins[:1])
 
     _RULES[op] = rule
 
@@ -208,8 +223,22 @@ _unary(e.log1p, lambda a, b: (math.log1p(a) if a > -1 else -INF, math.log1p(b) i
 _unary(e.reciprocal, _inverses)
 
 
-def _sum(r: Any, ins: Sequence[Any], depth: int, sign: int = 1) -> Found:
-    x, y = range_of(r, ins[0], depth), range_of(r, ins[1], depth)
+def _of_two(
+    low: float,
+    high: float,
+    ins: Sequence[Any],
+    x: Facts,
+    y: Facts,
+    defined: bool,
+    carriers: Sequence[Any] | None = None,
+) -> Facts:
+    """`defined`: that no NaN comes of two operands that are none."""
+    carriers = ins if carriers is None else carriers
+    return Facts(low, high, x.nan or y.nan, ins, carriers) if defined else Facts(low, high, True, None, carriers)
+
+
+def _sum(r: Any, ins: Sequence[Any], sign: int = 1) -> Facts:
+    x, y = range_of(r, ins[0]), range_of(r, ins[1])
     low, high = (y.low, y.high) if sign > 0 else (-y.high, -y.low)
     opposite = (x.high == INF and low == -INF) or (x.low == -INF and high == INF)
     a, b = x.low + low, x.high + high
@@ -217,7 +246,7 @@ def _sum(r: Any, ins: Sequence[Any], depth: int, sign: int = 1) -> Found:
         a -= 1e-6 * (abs(x.low) + abs(low))
     if high * x.high < 0:
         b += 1e-6 * (abs(x.high) + abs(high))
-    return a, b, None if opposite else x.causes | y.causes, x.taints | y.taints
+    return _of_two(a, b, ins, x, y, not opposite)
 
 
 def _corners(x: Facts, y: Facts) -> tuple[float, float]:
@@ -225,50 +254,48 @@ def _corners(x: Facts, y: Facts) -> tuple[float, float]:
     return min(products), max(products)
 
 
-def _product(r: Any, ins: Sequence[Any], depth: int) -> Found:
-    x, y = range_of(r, ins[0], depth), range_of(r, ins[1], depth)
+def _product(r: Any, ins: Sequence[Any]) -> Facts:
+    x, y = range_of(r, ins[0]), range_of(r, ins[1])
     defined = (x.bounded or y.nonzero) and (y.bounded or x.nonzero)
-    return *_corners(x, y), x.causes | y.causes if defined else None, x.taints | y.taints
+    return _of_two(*_corners(x, y), ins, x, y, defined)
 
 
-def _strong_in_first(r: Any, ins: Sequence[Any], depth: int) -> Found:
-    x, y = range_of(r, ins[0], depth), range_of(r, ins[1], depth)
+def _strong_in_first(r: Any, ins: Sequence[Any]) -> Facts:
+    x, y = range_of(r, ins[0]), range_of(r, ins[1])
     defined = x.bounded or y.nonzero
-    taints = x.taints | y.taints if x.nonzero else x.taints
-    return *_corners(x, y), x.causes | y.causes if defined else None, taints
+    return _of_two(*_corners(x, y), ins, x, y, defined, ins if x.nonzero else ins[:1])
 
 
-def _strong_in_both(r: Any, ins: Sequence[Any], depth: int) -> Found:
-    x, y = range_of(r, ins[0], depth), range_of(r, ins[1], depth)
-    return *_corners(x, y), x.causes | y.causes, NOTHING
+def _strong_in_both(r: Any, ins: Sequence[Any]) -> Facts:
+    x, y = range_of(r, ins[0]), range_of(r, ins[1])
+    return _of_two(*_corners(x, y), ins, x, y, True, ())
 
 
-def _quotient(r: Any, ins: Sequence[Any], depth: int) -> Found:
-    x, y = range_of(r, ins[0], depth), range_of(r, ins[1], depth)
+def _quotient(r: Any, ins: Sequence[Any]) -> Facts:
+    x, y = range_of(r, ins[0]), range_of(r, ins[1])
     defined = (x.nonzero or y.nonzero) and (x.bounded or y.bounded)
     low, high = _inverses(y.low, y.high)
-    inverse = Facts(low, high, NOTHING, NOTHING)
-    return *_corners(x, inverse), x.causes | y.causes if defined else None, x.taints | y.taints
+    return _of_two(*_corners(x, Facts(low, high)), ins, x, y, defined)
 
 
-def _larger(r: Any, ins: Sequence[Any], depth: int) -> Found:
-    x, y = range_of(r, ins[0], depth), range_of(r, ins[1], depth)
-    return max(x.low, y.low), max(x.high, y.high), x.causes | y.causes, x.taints | y.taints
+def _larger(r: Any, ins: Sequence[Any]) -> Facts:
+    x, y = range_of(r, ins[0]), range_of(r, ins[1])
+    return _of_two(max(x.low, y.low), max(x.high, y.high), ins, x, y, True)
 
 
-def _smaller(r: Any, ins: Sequence[Any], depth: int) -> Found:
-    x, y = range_of(r, ins[0], depth), range_of(r, ins[1], depth)
-    return min(x.low, y.low), min(x.high, y.high), x.causes | y.causes, x.taints | y.taints
+def _smaller(r: Any, ins: Sequence[Any]) -> Facts:
+    x, y = range_of(r, ins[0]), range_of(r, ins[1])
+    return _of_two(min(x.low, y.low), min(x.high, y.high), ins, x, y, True)
 
 
-def _selected(r: Any, ins: Sequence[Any], depth: int) -> Found:
-    x, y = range_of(r, ins[1], depth), range_of(r, ins[2], depth)
-    return min(x.low, y.low), max(x.high, y.high), x.causes | y.causes, x.taints & y.taints
+def _selected(r: Any, ins: Sequence[Any]) -> Facts:
+    x, y = range_of(r, ins[1]), range_of(r, ins[2])
+    return _of_two(min(x.low, y.low), max(x.high, y.high), ins[1:], x, y, True, ())
 
 
 _RULES |= {
     add: _sum,
-    e.sub: lambda r, ins, depth: _sum(r, ins, depth, -1),
+    e.sub: lambda r, ins: _sum(r, ins, -1),
     e.mul: _product,
     scale: _strong_in_first,
     strong_mul: _strong_in_both,
@@ -286,4 +313,4 @@ for _op in (
     low_share,
     high_share,
 ):
-    _RULES[_op] = lambda r, ins, depth: (0.0, 1.0, NOTHING, NOTHING)
+    _RULES[_op] = lambda r, ins: FRACTION

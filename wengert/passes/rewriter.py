@@ -52,7 +52,7 @@ def is_scalar(atom: Atom) -> bool:
 class Rewriter:
     """The new program: `rows` in order, and for each Var in `made` the row that makes it."""
 
-    __slots__ = ("code", "env", "facts", "lasti", "made", "notes", "rows", "rules", "uses")
+    __slots__ = ("code", "env", "facts", "lasti", "looked", "made", "notes", "rows", "rules", "uses")
 
     def __init__(self, rules: Rules, notes: Notes | None = None) -> None:
         self.rules = rules
@@ -62,6 +62,7 @@ class Rewriter:
         self.rows: list[Row] = []
         self.uses: Counter[Any] = Counter()  # how often the old program reads each of its variables
         self.facts: dict[Any, Any] = {}  # what `ranges` has found out
+        self.looked = 0  # how many rows `ranges` has seen
         self.code: Any = None
         self.lasti = -1
 
