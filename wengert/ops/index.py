@@ -16,7 +16,7 @@ import numpy as np
 
 from wengert.core.aval import ANY, Aval
 from wengert.core.errors import ShapeError
-from wengert.core.form import Assemble, Library, Move, Region, Via
+from wengert.core.form import Assemble, HostCall, Library, Move, Region, Via
 from wengert.core.op import Constant, Op, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array
@@ -187,8 +187,14 @@ def _aligned(y: Array, spec: Spec, shape: Sequence[int]) -> tuple[Array, tuple[s
     return y, tuple(slices)
 
 
+def _has_booleans(spec: Spec) -> bool:
+    return any(isinstance(e, (bool, np.bool_)) for e in (spec if isinstance(spec, tuple) else (spec,)))
+
+
 def _index_form(ins: Sequence[Aval], params: dict[str, Any]) -> Any:
-    return Move(_basic_index) if len(ins) == 1 else Library("index")
+    if len(ins) > 1:
+        return Library("index")
+    return HostCall("a boolean index") if _has_booleans(params["spec"]) else Move(_basic_index)
 
 
 def _scatter_regions(
@@ -206,6 +212,8 @@ def _scattered(y: Array, *, spec: Spec, shape: tuple[int, ...], unique: bool = F
 def _scatter_form(ins: Sequence[Aval], params: dict[str, Any]) -> Any:
     if len(ins) > 1:
         return Library("scatter_add")
+    if _has_booleans(params["spec"]):
+        return HostCall("a boolean index")
     return Assemble(_scatter_regions) if _is_regular(params["spec"], params["shape"]) else Via(_scattered)
 
 
@@ -227,6 +235,8 @@ def _put(x: Array, y: Array, *, spec: Spec) -> Array:
 def _put_form(ins: Sequence[Aval], params: dict[str, Any]) -> Any:
     if len(ins) > 2:
         return Library("index_put")
+    if _has_booleans(params["spec"]):
+        return HostCall("a boolean index")
     return Assemble(_put_regions) if _is_regular(params["spec"], ins[0].shape) else Via(_put)
 
 

@@ -23,12 +23,21 @@ _INTEGER = "integers are isolated points"
 
 
 def _comparison(which: str) -> Any:
-    """The form of a comparison. NumPy compares uint64 with signed integers exactly, in no dtype of its own."""
+    """The form of a comparison. NumPy compares integers exactly: uint64 with signed ones, and with Python integers that
+    the dtype of the array does not have."""
+
+    def widely(b: Any, x: Any, y: Any) -> Any:
+        wide = np.dtype(np.int64)
+        return b.compare(which, b.cast(x, wide), b.cast(y, wide))
 
     def form(ins: Sequence[Aval], params: dict[str, Any]) -> Any:
         dtypes = {a.dtype for a in ins if not a.weak}
         if np.dtype(np.uint64) in dtypes and any(d.kind == "i" for d in dtypes):
             return HostCall("uint64 is compared with signed integers")
+        if any(a.weak and a.dtype.kind == "i" for a in ins) and any(d.kind in "iu" for d in dtypes):
+            if np.dtype(np.uint64) in dtypes:
+                return HostCall("uint64 is compared with a Python integer")
+            return Map(widely, "none")
         return scalars.compared(which)
 
     return form
