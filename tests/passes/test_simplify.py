@@ -244,7 +244,7 @@ CASES = [
     (
         lambda x, y=None, z=None: index(index_put(x, y, spec=(1,)), spec=(-1,)),
         [(3,), ()],
-        ["v2 = index(v0) spec=(-1,)", "return v2"],
+        ["v2 = index(v0) spec=(2,)", "return v2"],
     ),
     (
         lambda x, y=None, z=None: index(index_put(x, y, spec=(slice(0, 2),)), spec=(1,)),

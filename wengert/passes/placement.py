@@ -75,19 +75,45 @@ class _Placement(Rewriter):
             if at is None:
                 rest.append(atom)
                 continue
-            key = tuple((p, p + 1, 1) if isinstance(p, int) else (p.start, p.stop, p.step) for p in at)
+            key = _key(at)
             assert row is not None
             y = self.reshaped(row[1][0], tuple(1 if isinstance(p, int) else len(p) for p in at))
             pieces[key] = (at, self.emit(add, pieces[key][1], y) if key in pieces else y)
-        if len(pieces) < FEW:
-            return None
-        whole = self._joined(out, list(pieces.values()), None)
+        whole = None
+        for layer in self._layers(out, list(pieces.values())):
+            joined = self._joined(out, layer, None)
+            whole = joined if whole is None else self.emit(add, whole, joined)
+            for at, _ in layer:
+                del pieces[_key(at)]
         if whole is None:
             return None
         whole = self.emit(add, whole, Literal(0.0 if out.dtype.kind == "f" else 0))  # -0 plus the other pieces' zeros
+        for at, y in pieces.values():
+            whole = self.emit(
+                add, whole, self.emit(scatter_add, self._fitting(y, at), spec=as_spec(at), shape=out.shape)
+            )
         for other in rest:
             whole = self.emit(add, whole, other)
         return whole
+
+    def _fitting(self, y: Any, at: Places) -> Any:
+        return self.reshaped(y, tuple(len(p) for p in at if not isinstance(p, int)))
+
+    def _layers(self, out: Var, pieces: list[tuple[Places, Any]]) -> list[list[tuple[Places, Any]]]:
+        """Sets of pieces that lie side by side along one axis, and do not overlap; those of few pieces left out."""
+        layers: list[list[tuple[Places, Any]]] = []
+        open_layers: list[tuple[int, int, list[tuple[Places, Any]]]] = []
+        located = [(axis, span, piece) for piece in pieces for axis, span in _located(piece[0], out.shape)]
+        for axis, span, piece in sorted(located, key=lambda found: found[:1] + (found[1].start,)):
+            for i, (of, end, layer) in enumerate(open_layers):
+                if of == axis and end <= span.start:
+                    layer.append(piece)
+                    open_layers[i] = (of, span.stop, layer)
+                    break
+            else:
+                layers.append([piece])
+                open_layers.append((axis, span.stop, layers[-1]))
+        return [layer for layer in layers if len(layer) >= FEW]
 
     # ── chains of assignments ─────────────────────────────────────────────────
 
@@ -101,7 +127,7 @@ class _Placement(Rewriter):
             at = places(row[3]["spec"], out.shape) if len(row[1]) == 2 else None
             if at is None or aval(y).dtype != out.dtype or aval(y).weak:
                 return None
-            key = tuple((p, p + 1, 1) if isinstance(p, int) else (p.start, p.stop, p.step) for p in at)
+            key = _key(at)
             if key not in pieces:  # a later write hides an earlier one
                 pieces[key] = (at, y)
             row = self.producer(base, index_put) if base in inner else None
@@ -121,13 +147,11 @@ class _Placement(Rewriter):
     def _joined(self, out: Var, pieces: list[tuple[Places, Any]], base: Any) -> Any:
         """The pieces, and between them `base` (None: zeros), along the one axis that they do not cover; None if there
         is no such axis, or they overlap."""
-        axes = {a for at, _ in pieces for a, (p, n) in enumerate(zip(at, out.shape, strict=True)) if p != range(n)}
-        if len(axes) != 1:
+        located = [(*found, y) for at, y in pieces for found in _located(at, out.shape)]
+        if len(located) < len(pieces) or len({axis for axis, _, _ in located}) != 1:
             return None
-        axis = axes.pop()
-        spans = sorted(((_span(at[axis]), y) for at, y in pieces), key=lambda s: s[0].start)
-        if any(s.step != 1 or not s for s, _ in spans):
-            return None
+        axis = located[0][0]
+        spans = sorted(((span, y) for _, span, y in located), key=lambda s: s[0].start)
         parts, end = [], 0
         for span, y in spans:
             if span.start < end:
@@ -157,6 +181,16 @@ class _Only(dict[Any, Any]):
 
 def _span(p: int | range) -> range:
     return range(p, p + 1) if isinstance(p, int) else p
+
+
+def _key(at: Places) -> Any:
+    return tuple((p, p + 1, 1) if isinstance(p, int) else (p.start, p.stop, p.step) for p in at)
+
+
+def _located(at: Places, of: tuple[int, ...]) -> list[tuple[int, range]]:
+    """The axis along which a piece is not the whole array, and its places there; nothing if these are not one run of places."""
+    found = [(axis, _span(p)) for axis, (p, n) in enumerate(zip(at, of, strict=True)) if p != range(n)]
+    return found if len(found) == 1 and found[0][1].step == 1 and found[0][1] else []
 
 
 def _inner(program: Program) -> set[Any]:

@@ -125,7 +125,10 @@ def _spreads(r: Any, y: Any, x: Any) -> bool:
 
 
 def _of_literal(atom: Literal) -> Facts:
-    value = np.asarray(atom.value)
+    value = atom.value
+    if isinstance(value, (float, int)):
+        return Facts(float(value), float(value), False) if value == value else ANYTHING
+    value = np.asarray(value)
     if value.dtype.kind not in "biuf" or not 0 < value.size <= 4096 or np.isnan(value).any():
         return ANYTHING
     return Facts(float(value.min()), float(value.max()), False)

@@ -68,126 +68,120 @@ def _is_whole(at: Places, of: tuple[int, ...]) -> bool:
     return all(p == range(n) for p, n in zip(at, of, strict=True))
 
 
-def _basic(r: Rewriter, ins: Ins, params: Params) -> tuple[Any, Places] | None:
-    """The indexed array, and the places, of an index by a basic spec."""
-    if len(ins) != 1 or type(ins[0]) is Literal:
-        return None
-    at = places(params["spec"], ins[0].shape)
-    return None if at is None else (ins[0], at)
-
-
 # ── index ─────────────────────────────────────────────────────────────────────
 
 
-@rule("indices that name everything", index)
-def _whole(r: Rewriter, ins: Ins, out: Var, params: Params) -> Atom | None:
-    found = _basic(r, ins, params)
-    return found[0] if found is not None and _is_whole(found[1], found[0].shape) else None
-
-
-@rule("elements read where they were written", index)
-def _of_put(r: Rewriter, ins: Ins, out: Var, params: Params) -> Atom | None:
-    found = _basic(r, ins, params)
-    if found is None or (row := r.producer(found[0], index_put)) is None or len(row[1]) != 2:
+@rule("new axes by reshapes", index)
+def _new_axes(r: Rewriter, ins: Ins, out: Var, params: Params) -> Atom | None:
+    plain = _without_new_axes(params["spec"])
+    if plain is None or len(ins) != 1 or type(ins[0]) is Literal:
         return None
-    written = places(row[3]["spec"], found[0].shape)
+    return r.reshaped(r.emit(index, ins[0], spec=plain), out.shape)
+
+
+def _without_new_axes(spec: Any) -> Any:
+    """A spec without its `None`s; None if it has none."""
+    entries = spec if type(spec) is tuple else (spec,)
+    kept = tuple([e for e in entries if e is not None])
+    return kept if len(kept) < len(entries) else None
+
+
+@rule("indices of what was just put together", index)
+def _basic(r: Rewriter, ins: Ins, out: Var, params: Params) -> Atom | None:
+    """An index by a basic spec, of what some other op has made."""
+    if len(ins) != 1 or type(ins[0]) is Literal:
+        return None
+    (x,) = ins
+    row = r.made.get(x)
+    of = _OF.get(row[0]) if row is not None else None
+    at = places(params["spec"], x.shape)
+    if at is None:
+        return None
+    if all(p == range(n) or (n == 1 and p == 0) for p, n in zip(at, x.shape, strict=True)):
+        return r.reshaped(x, out.shape)
+    return of(r, row, x, at, out) if of is not None and 0 not in out.shape else None
+
+
+def _of_put(r: Rewriter, row: Any, x: Var, at: Places, out: Var) -> Atom | None:
+    written = places(row[3]["spec"], x.shape) if len(row[1]) == 2 else None
     if written is None:
         return None
-    if written == found[1]:
+    if written == at:
         value = strong(row[1][1], out.dtype)
         return value if aval(value).dtype == out.dtype and not aval(value).weak else None
-    if are_apart(written, found[1]) and type(row[1][0]) is not Literal:
-        return r.emit(index, row[1][0], spec=params["spec"])
+    if are_apart(written, at) and type(row[1][0]) is not Literal:
+        return r.emit(index, row[1][0], spec=as_spec(at))
     return None
 
 
-@rule("elements read where they were written", index)
-def _of_scatter(r: Rewriter, ins: Ins, out: Var, params: Params) -> Atom | None:
-    found = _basic(r, ins, params)
-    if found is None or (row := r.producer(found[0], scatter_add)) is None or len(row[1]) != 1:
-        return None
-    written = places(row[3]["spec"], found[0].shape)
+def _of_scatter(r: Rewriter, row: Any, x: Var, at: Places, out: Var) -> Atom | None:
+    written = places(row[3]["spec"], x.shape) if len(row[1]) == 1 else None
     if written is None:
         return None
-    if written == found[1]:
+    if written == at:
         return row[1][0]
-    return r.full(0, out) if are_apart(written, found[1]) else None
+    return r.full(0, out) if are_apart(written, at) else None
 
 
-@rule("indices of stacks and concatenations", index)
-def _of_stack(r: Rewriter, ins: Ins, out: Var, params: Params) -> Atom | None:
-    found = _basic(r, ins, params)
-    if found is None or (row := r.producer(found[0], stack)) is None:
-        return None
-    axis, at = row[3]["axis"], found[1]
-    if not isinstance(at[axis], int):
-        return None
-    return _part(r, row[1][at[axis]], at[:axis] + at[axis + 1 :], out)
+def _of_stack(r: Rewriter, row: Any, x: Var, at: Places, out: Var) -> Atom | None:
+    axis = row[3]["axis"]
+    p = at[axis]
+    return _part(r, row[1][p], at[:axis] + at[axis + 1 :], out) if isinstance(p, int) else None
 
 
-@rule("indices of stacks and concatenations", index)
-def _of_concatenation(r: Rewriter, ins: Ins, out: Var, params: Params) -> Atom | None:
-    found = _basic(r, ins, params)
-    if found is None or (row := r.producer(found[0], concatenate)) is None or 0 in out.shape:
-        return None
-    axis, at, begin = row[3]["axis"], found[1], 0
-    span = _span(at[axis])
+def _of_concatenation(r: Rewriter, row: Any, x: Var, at: Places, out: Var) -> Atom | None:
+    axis, begin = row[3]["axis"], 0
+    p = at[axis]
+    span = _span(p)
     for piece, size in zip(row[1], row[3]["sizes"], strict=True):
         if begin <= span[0] and span[-1] < begin + size:
-            p = at[axis]
             moved = p - begin if isinstance(p, int) else range(p.start - begin, p.stop - begin, p.step)
             return _part(r, piece, [*at[:axis], moved, *at[axis + 1 :]], out)
         begin += size
     return None
 
 
-def _part(r: Rewriter, x: Any, at: Sequence[int | range], out: Var) -> Atom | None:
-    x = strong(x, out.dtype) if type(x) is Literal else x
-    if aval(x).dtype != out.dtype:
-        return None
-    if _is_whole(list(at), shape(x)):
-        return x
-    return r.emit(index, x, spec=as_spec(at))
-
-
-@rule("indices of broadcasts", index)
-def _of_broadcast(r: Rewriter, ins: Ins, out: Var, params: Params) -> Atom | None:
-    found = _basic(r, ins, params)
-    if found is None or (row := r.producer(found[0], broadcast_to)) is None or 0 in out.shape:
-        return None
-    x, at = found
+def _of_broadcast(r: Rewriter, row: Any, x: Var, at: Places, out: Var) -> Atom | None:
     core = strong(row[1][0], out.dtype)
     inner = shape(core)
     lead = len(x.shape) - len(inner)
-    near = [
-        p if n == d else 0 if isinstance(p, int) else range(1)
-        for p, n, d in zip(at[lead:], inner, x.shape[lead:], strict=True)
-    ]
+    near = []
+    for p, n, d in zip(at[lead:], inner, x.shape[lead:], strict=True):
+        near.append(p if n == d else 0 if isinstance(p, int) else range(1))
     return _part(r, core, near, out)  # what is left of its axes are the last ones of the result
 
 
-@rule("indices one after the other", index)
-def _of_index(r: Rewriter, ins: Ins, out: Var, params: Params) -> Atom | None:
-    """x[i][j] → x[i, j], where the first is of integers and slices."""
-    found = _basic(r, ins, params)
-    if found is None or (row := r.producer(found[0], index)) is None or len(row[1]) != 1:
-        return None
-    first = places(row[3]["spec"], shape(row[1][0]))
+def _of_index(r: Rewriter, row: Any, x: Var, at: Places, out: Var) -> Atom | None:
+    """x[i][j] → x[i, j]."""
+    first = places(row[3]["spec"], shape(row[1][0])) if len(row[1]) == 1 else None
     if first is None:
         return None
-    rest = iter(found[1])
-    at: Places = []
-    for p in first:
-        at.append(p if isinstance(p, int) else _narrowed(p, next(rest)))
-    return r.emit(index, row[1][0], spec=as_spec(at))
+    rest = iter(at)
+    both: Places = [p if isinstance(p, int) else _narrowed(p, next(rest)) for p in first]
+    return r.emit(index, row[1][0], spec=as_spec(both))
 
 
 def _narrowed(outer: range, inner: int | range) -> int | range:
-    return (
-        outer[inner]
-        if isinstance(inner, int)
-        else outer[inner.start : inner.stop if inner.stop >= 0 else None : inner.step]
-    )
+    if isinstance(inner, int):
+        return outer[inner]
+    return outer[inner.start : inner.stop if inner.stop >= 0 else None : inner.step]
+
+
+def _part(r: Rewriter, x: Any, at: Sequence[int | range], out: Var) -> Atom | None:
+    x = strong(x, out.dtype)
+    if aval(x).dtype != out.dtype:
+        return None
+    return x if _is_whole(list(at), shape(x)) else r.emit(index, x, spec=as_spec(at))
+
+
+_OF = {
+    index_put: _of_put,
+    scatter_add: _of_scatter,
+    stack: _of_stack,
+    concatenate: _of_concatenation,
+    broadcast_to: _of_broadcast,
+    index: _of_index,
+}
 
 
 @rule("gathers of evenly spaced places → slices", index, scatter_add)
@@ -222,5 +216,13 @@ def _placed(r: Rewriter, ins: Ins, out: Var, params: Params) -> Atom | None:
         return r.full(0, out)
     if len(ins) != 1 or type(y) is Literal:
         return None
-    at = places(params["spec"], out.shape)
-    return y if at is not None and _is_whole(at, out.shape) and y.shape == out.shape else None
+    plain = _without_new_axes(params["spec"])
+    at = places(params["spec"] if plain is None else plain, out.shape)
+    if at is None:
+        return None
+    if all(p == range(n) or (n == 1 and p == 0) for p, n in zip(at, out.shape, strict=True)):
+        return r.reshaped(y, out.shape)
+    if plain is None:
+        return None
+    kept = tuple(len(p) for p in at if not isinstance(p, int))
+    return r.emit(scatter_add, r.reshaped(y, kept), spec=plain, shape=out.shape)
