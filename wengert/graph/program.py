@@ -140,12 +140,28 @@ class Program:
             return f"{name(var)}:{var.aval}"
 
         lines = [f"program({', '.join(map(typed, self.ins))})"]
+        inner: list[Program] = []  # programs among parameters, shown after this one
         for eqn in self.equations():
             outs = [v for v in (eqn.outs if eqn.op.multi else (eqn.outs,)) if v is not None]
-            params = "".join(f" {k}={v!r}" for k, v in eqn.params.items())
+            params = "".join(f" {k}={_shown(v, inner)}" for k, v in eqn.params.items())
             where = f"  # {describe(eqn.source).rpartition(': ')[2]}" if eqn.source else ""
             lines.append(
                 f"  {', '.join(map(typed, outs))} = {eqn.op.name}({', '.join(map(name, eqn.ins))}){params}{where}"
             )
         lines.append(f"  return {', '.join(map(name, self.outs))}")
+        for i, program in enumerate(inner):
+            lines.append(f"where program {i} is")
+            lines += [f"  {line}" for line in str(program).splitlines()]
         return "\n".join(lines)
+
+
+def _shown(value: Any, inner: list[Program]) -> str:
+    """A parameter, on one line."""
+    if isinstance(value, Program):
+        number = next((i for i, program in enumerate(inner) if program is value), len(inner))
+        if number == len(inner):
+            inner.append(value)
+        return f"‹program {number}›"
+    if isinstance(value, np.ndarray) and value.ndim:
+        return f"‹{value.dtype}{list(value.shape)}›"
+    return repr(value)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections.abc import Callable
 from typing import Any
 
 from wengert.core.config import config
 from wengert.graph.program import Program
 from wengert.runtime.interpreted import Interpreted
+from wengert.transforms.call import EXECUTE
 
+_lock = threading.RLock()
 log = logging.getLogger("wengert")
 
 
@@ -36,3 +40,25 @@ def _compiled(program: Program, donated: frozenset[int], name: str) -> Any:
     executable = compile(optimised, donated=donated, name=name)
     executable.reports = reports  # type: ignore[attr-defined]  # what the passes did, for `explain`
     return executable
+
+
+def execute(program: Program) -> Callable[..., Any]:
+    """What runs `program` for the op `call`: built on its first use, and kept with it. It gives a tuple, with scalars
+    for results without axes."""
+    key = "executable", config.compile
+    found = program.derived.get(key)
+    if found is None:
+        with _lock:
+            found = program.derived.get(key)
+            if found is None:
+                built = build(program, name="call")
+
+                def slow(*args: Any) -> tuple[Any, ...]:
+                    return tuple([out if out.ndim else out[()] for out in built(*args)])
+
+                make = getattr(built, "entry", None)
+                found = program.derived[key] = slow if make is None else make(slow, "tuple")
+    return found
+
+
+EXECUTE.append(execute)

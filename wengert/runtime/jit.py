@@ -16,15 +16,18 @@ from typing import Any
 
 from wengert.core.config import config, when_set
 from wengert.core.source import describe, here
-from wengert.core.tensor import Tensor
+from wengert.core.tensor import Tensor, staged
 from wengert.core.tree import TreeDef, flatten, unflatten
 from wengert.runtime.build import build
 from wengert.runtime.signature import Parameters, Signature, Statics, typed
 from wengert.trace.adopt import adopt as adopt_function
+from wengert.transforms.call import run as run_program
 from wengert.transforms.entry import adopted, entry
 from wengert.transforms.staging import Staged, admitted, stage_call
 
 log = logging.getLogger("wengert")
+
+_staging = threading.RLock()  # one for all functions, since staging one may call another
 
 CHAINED = 4  # entries that are tried one after the other
 
@@ -93,14 +96,11 @@ class Site:
     @entry
     def slow(self, *leaves: Any) -> Any:
         """A call that no entry serves: of a new signature, of arrays in another layout, of Tensors."""
-        owner, tree = self.owner, self.tree
+        owner = self.owner
         if any(type(x) is Tensor for x in leaves):
             return owner.within(self, leaves)
-        found = [
-            admitted(x, lambda i=i: f"jit of {owner.parameters.name}: argument {owner.parameters.leaf(i, tree)}")
-            for i, x in enumerate(leaves)
-        ]
-        signature = Signature(tree, tuple([aval for _, aval in found]), self.statics)
+        found = [owner.admitted(self, i, x) for i, x in enumerate(leaves)]
+        signature = Signature(self.tree, tuple([aval for _, aval in found]), self.statics)
         compiled = owner.compiled(signature)
         if compiled is None:
             return owner.directly(self, leaves)
@@ -122,6 +122,7 @@ class JitFunction:
         functools.update_wrapper(self, fun)
         self.fun, self.inline, self.adopt, self.donate_argnums = fun, inline, adopt, donate_argnums
         self.parameters = Parameters(fun, static_argnums, static_argnames)
+        self._programs: dict[Signature, Staged] = {}
         self._known: dict[Signature, Compiled] = {}
         self._sites: dict[Any, Site] = {}
         self._lock = threading.RLock()
@@ -166,8 +167,21 @@ class JitFunction:
         return site
 
     def within(self, site: Site, leaves: Sequence[Any]) -> Any:
-        """A call within another transform."""
-        return self.directly(site, leaves)
+        """A call within another transform: one op, or the function itself where that is being staged anyway."""
+        if self.inline and any(map(staged, leaves)):
+            return self.directly(site, leaves)
+        found = [self.admitted(site, i, x) for i, x in enumerate(leaves)]
+        signature = Signature(site.tree, tuple([aval for _, aval in found]), site.statics)
+        known = self.staged(signature)
+        if known.captured or known.written:
+            return self.directly(site, leaves)
+        return unflatten(known.out_tree, run_program(known.program, *[value for value, _ in found]))
+
+    def admitted(self, site: Site, number: int, value: Any) -> Any:
+        """An argument's leaf as an array, number or Tensor, and its aval."""
+        return admitted(
+            value, lambda: f"jit of {self.parameters.name}: argument {self.parameters.leaf(number, site.tree)}"
+        )
 
     def directly(self, site: Site, leaves: Sequence[Any]) -> Any:
         """The function itself, run op by op."""
@@ -180,10 +194,17 @@ class JitFunction:
 
     # ── compiling ─────────────────────────────────────────────────────────────
 
-    def stage(self, signature: Signature) -> Staged:
-        """The function's program for a signature."""
-        place = self.parameters.place(signature.statics)
-        return stage_call(self.fun, signature.tree, signature.avals, place, self.adopt)
+    def staged(self, signature: Signature) -> Staged:
+        """The function's program for a signature, staged now if need be."""
+        with _staging:
+            found = self._programs.get(signature)
+            if found is None:
+                self._log(signature)
+                place = self.parameters.place(signature.statics)
+                found = stage_call(self.fun, signature.tree, signature.avals, place, self.adopt)
+                if not found.captured:
+                    self._programs[signature] = found
+        return found
 
     def donated(self, signature: Signature) -> frozenset[int]:
         """The leaves of donated arguments."""
@@ -194,17 +215,15 @@ class JitFunction:
         found = self._known.get(signature)
         if found is not None:
             return found
+        staged = self.staged(signature)
+        if staged.captured:
+            return None
         with self._lock:
             found = self._known.get(signature)
-            if found is not None:
-                return found
-            self._log(signature)
-            staged = self.stage(signature)
-            if staged.captured:
-                return None
-            executable = build(staged.program, self.donated(signature), self.parameters.name)
-            found = self._known[signature] = Compiled(staged, executable)
-            self._serve(signature, found)
+            if found is None:
+                executable = build(staged.program, self.donated(signature), self.parameters.name)
+                found = self._known[signature] = Compiled(staged, executable)
+                self._serve(signature, found)
         return found
 
     def _serve(self, signature: Signature, compiled: Compiled) -> None:
@@ -222,7 +241,7 @@ class JitFunction:
 
     def _log(self, signature: Signature) -> None:
         if config.log_compiles:
-            cause = self.parameters.cause(list(self._known), signature)
+            cause = self.parameters.cause(list(self._programs), signature)
             log.warning("compiling %s: %s\n  at: %s", self.parameters.name, cause, describe(here(3)))
 
 

@@ -14,12 +14,15 @@ from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor
 from wengert.core.tree import TreeDef, flatten, unflatten
 from wengert.graph.identity import MARKERS
-from wengert.graph.program import Program
+from wengert.graph.program import DERIVATIONS, Program
 from wengert.ops.index import ARRAY
 from wengert.trace.admission import plain
 from wengert.trace.adopt import adopt as adopt_function
-from wengert.trace.stage import Stage, stage
-from wengert.transforms.entry import adopted, entry
+from wengert.trace.stage import stage
+from wengert.transforms.derived import pushforward as push
+from wengert.transforms.derived import replay, some_of, trace_of
+from wengert.transforms.entry import adopted, entry, outward
+from wengert.transforms.reverse import vjp_flat
 
 MARKERS["ARRAY"] = ARRAY
 WEAK = {bool: np.dtype(bool), int: np.dtype(int), float: np.dtype(float), complex: np.dtype(complex)}
@@ -156,16 +159,67 @@ def trace(fun: Callable[..., Any], *args: Any, adopt: bool = True, **kwargs: Any
     return staged.program
 
 
-def replay(program: Program, stage: Stage) -> Callable[..., list[Array]]:
-    """The Program as a function of flat arrays; equations that `stage` records for it keep their lines."""
+# ── derivatives of programs ───────────────────────────────────────────────────
 
-    def at(source: Any) -> None:
-        stage.where = source
 
-    def run(*args: Array) -> list[Array]:
-        try:
-            return program.run(*args, at=at)
-        finally:
-            stage.where = None
+def _chosen(given: Any, atoms: Sequence[Any], what: str) -> tuple[int, ...]:
+    """Numbers of inputs or outputs: those given, or all that are floats or complex."""
+    if given is None:
+        return tuple(i for i, atom in enumerate(atoms) if is_inexact(atom.aval.dtype))
+    numbers = (given,) if isinstance(given, int) else tuple(given)
+    for i in numbers:
+        if not -len(atoms) <= i < len(atoms):
+            raise ValueError(f"{what} {i}: the program has {len(atoms)}")
+        if not is_inexact(atoms[i].aval.dtype):
+            raise DTypeError("a program's derivative", got=f"{what} {i} of dtype {atoms[i].aval.dtype}", want="floats")
+    return tuple(i % len(atoms) for i in numbers)
 
-    return run
+
+def gradient(program: Program, outputs: Any = None, inputs: Any = None) -> Program:
+    """The gradient of a Program, as a Program.
+
+    Parameters
+    ----------
+    outputs, inputs : numbers of outputs to differentiate, and of inputs to differentiate in; default: all that are
+        floats or complex
+
+    Returns
+    -------
+    Program. Its inputs are the original's and one cotangent per chosen output, unless that is one real scalar, whose
+    cotangent is 1. Its outputs are the chosen inputs' cotangents, in the convention of `config.complex_convention`.
+    What they do not need of the original is left out.
+    """
+    outs = _chosen(outputs, program.outs, "output")
+    ins = _chosen(inputs, program.ins, "input")
+    avals = [program.outs[i].aval for i in outs]
+    seeded = len(outs) == 1 and avals[0].shape == () and avals[0].dtype.kind != "c"
+    n = len(program.ins)
+
+    def run(*args: Tensor) -> list[Array]:
+        mask = tuple(i in ins for i in range(n))
+        some = sorted(ins)
+        fun = some_of(replay(program, trace_of(args)), args[:n], mask)
+        values, pullback, _ = vjp_flat(fun, [args[i] for i in some], "Program.gradient")
+        cts: list[Any] = [None] * len(values)
+        for i, ct in zip(outs, [avals[0].dtype.type(1)] if seeded else map(outward, args[n:]), strict=True):
+            cts[i] = ct if cts[i] is None else cts[i] + ct
+        found = dict(zip(some, pullback(cts), strict=True))
+        return [outward(found[i]) for i in ins]
+
+    cts = [] if seeded else [Aval(a.shape, a.dtype) for a in avals]
+    return stage(run, [*(v.aval for v in program.ins), *cts])[0].pruned()
+
+
+def pushforward(program: Program, inputs: Any = None) -> Program:
+    """A Program's outputs and their tangents, as a Program.
+
+    Its inputs are the original's, and the tangents of the chosen ones (default: all that are floats or complex); its
+    outputs the original's, and the tangents of those that are floats or complex.
+    """
+    ins = _chosen(inputs, program.ins, "input")
+    if list(ins) != sorted(set(ins)):
+        raise ValueError(f"inputs={inputs}: numbers in rising order, each once")
+    return push(program, tuple(i in ins for i in range(len(program.ins))), primals=True)
+
+
+DERIVATIONS.update(gradient=gradient, pushforward=pushforward)

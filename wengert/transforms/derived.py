@@ -1,0 +1,253 @@
+"""Programs made of Programs: tangents, pullbacks, batches; each made once, and kept with the program it was made of.
+
+A pullback comes as one program that runs everything, or split in two: a *forward* program, which gives the results and after
+them the residuals, and a *backward* one, which takes the residuals and the results' cotangents.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from wengert.core.aval import Aval, is_inexact
+from wengert.core.tensor import Array, Tensor, running
+from wengert.graph.program import Literal, Program, Var
+from wengert.ops.basis import all_batched
+from wengert.trace.stage import Stage, stage
+from wengert.transforms.batch import batch_flat
+from wengert.transforms.forward import jvp_flat
+from wengert.transforms.gradients import zero_tangent
+from wengert.transforms.reverse import vjp_flat
+
+T = TypeVar("T")
+Mask = tuple[bool, ...]
+
+_lock = threading.RLock()
+RECOMPUTED = frozenset({"broadcast_to", "reshape", "transpose", "flip"})  # moved again rather than kept in memory
+
+
+def derived(program: Program, key: Any, make: Callable[[], T]) -> T:
+    """What `make` makes of `program`, made once."""
+    found = program.derived.get(key)
+    if found is None:
+        with _lock:
+            found = program.derived.get(key)
+            if found is None:
+                found = program.derived[key] = make()
+    return found
+
+
+def replay(program: Program, trace: Stage | None) -> Callable[..., list[Array]]:
+    """The program as a function of flat arrays; what `trace` records for it keeps its lines."""
+
+    def at(source: Any) -> None:
+        trace.where = source  # type: ignore[union-attr]
+
+    def run(*args: Array) -> list[Array]:
+        if trace is None:
+            return program.run(*args)
+        try:
+            return program.run(*args, at=at)
+        finally:
+            trace.where = None
+
+    return run
+
+
+def trace_of(cells: Sequence[Tensor]) -> Stage | None:
+    """The staged trace of an input, if there are inputs."""
+    return cells[0]._trace if cells else None  # type: ignore[return-value]
+
+
+def some_of(fun: Callable[..., list[Array]], args: Sequence[Array], mask: Mask) -> Callable[..., list[Array]]:
+    """`fun` as a function of the arguments in `mask`, the others held fixed."""
+
+    def run(*some: Array) -> list[Array]:
+        given = iter(some)
+        return fun(*[next(given) if m else a for a, m in zip(args, mask, strict=True)])
+
+    return run
+
+
+def _avals(vars_: Sequence[Any]) -> list[Aval]:
+    return [v.aval for v in vars_]
+
+
+def differentiable(program: Program) -> Mask:
+    """The inputs that have derivatives."""
+    return tuple(is_inexact(v.dtype) for v in program.ins)
+
+
+# ── forward ───────────────────────────────────────────────────────────────────
+
+
+def pushforward(program: Program, mask: Mask, *, primals: bool = False) -> Program:
+    """(inputs, tangents of those in `mask`) → tangents of the outputs that have any, after the outputs if `primals`."""
+    return derived(program, ("pushforward", mask, primals), lambda: _pushforward(program, mask, primals))
+
+
+def _pushforward(program: Program, mask: Mask, primals: bool) -> Program:
+    n = len(program.ins)
+
+    def run(*args: Tensor) -> list[Array]:
+        dots = iter(args[n:])
+        tangents = [next(dots) if m else None for m in mask]
+        outs, douts = jvp_flat(replay(program, trace_of(args)), args[:n], tangents)
+        filled = [zero_tangent(o) if d is None else d for o, d in zip(outs, douts, strict=True) if _moves(o)]
+        return [*outs, *filled] if primals else filled
+
+    wanted = [v.aval for v, m in zip(program.ins, mask, strict=True) if m]
+    return stage(run, [*_avals(program.ins), *wanted])[0].pruned()
+
+
+def _moves(out: Array) -> bool:
+    return hasattr(out, "dtype") and is_inexact(out.dtype)
+
+
+# ── reverse ───────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class Backward:
+    """The second half of a split pullback.
+
+    sources : where each of the program's first inputs comes from: ("in" or "out", number) of the forward program
+    seeded : the outputs whose cotangents are the inputs after these
+    wanted : the inputs of the forward program whose cotangents it gives
+    """
+
+    program: Program
+    sources: list[tuple[str, int]]
+    seeded: list[int]
+    wanted: list[int]
+
+    def of(self, inputs: tuple[int, ...]) -> Program:
+        """The program for the cotangents of these inputs alone."""
+        if list(inputs) == self.wanted:
+            return self.program
+        outs = [self.program.outs[self.wanted.index(i)] for i in inputs]
+        return derived(
+            self.program, ("of", inputs), lambda: Program(self.program.ins, self.program.eqns, outs).pruned()
+        )
+
+
+@dataclass
+class Split:
+    """`forward` gives `count` results and then residuals, `backward` the cotangents."""
+
+    forward: Program
+    count: int
+    backward: Backward
+
+
+def split(program: Program, mask: Mask) -> Split:
+    """The pullback to the inputs in `mask`, as two programs."""
+    return derived(program, ("split", mask), lambda: _split(program, mask))
+
+
+def _split(program: Program, mask: Mask) -> Split:
+    trace = Stage()
+    with running(trace):
+        cells = [trace.input(v.aval) for v in program.ins]
+        some = [c for c, m in zip(cells, mask, strict=True) if m]
+        outs, pullback, out_vars = vjp_flat(some_of(replay(program, trace), cells, mask), some)
+        results = [trace.atom(o) for o in outs]
+        cut = len(trace.program.eqns)
+        ins = list(trace.program.ins)
+        seeded = [i for i, v in enumerate(out_vars) if v is not None]
+        cts: list[Any] = [None] * len(outs)
+        for i in seeded:
+            cts[i] = trace.input(Aval(tuple(outs[i].shape), outs[i].dtype))
+        seeds = trace.program.ins[len(ins) :]
+        found = [trace.atom(ct) for ct in pullback(cts)]
+        trace.close("a staged function")
+    eqns = trace.program.eqns
+    residuals, moved = _residuals(eqns[:cut], eqns[cut:], found, seeds)
+    sources: list[tuple[str, int]] = []
+    extras: list[Var] = []
+    for var in residuals:
+        if var in ins:
+            sources.append(("in", ins.index(var)))
+        elif var in results:
+            sources.append(("out", results.index(var)))
+        else:
+            sources.append(("out", len(results) + len(extras)))
+            extras.append(var)
+    forward = Program(ins, eqns[:cut], [*results, *extras]).pruned()
+    backward = Program([*residuals, *seeds], [*moved, *eqns[cut:]], found).pruned()
+    found_for = [i for i, m in enumerate(mask) if m]
+    made = Split(forward, len(results), Backward(backward, sources, seeded, found_for))
+    forward.derived["split"] = made
+    return made
+
+
+def _residuals(
+    forward: Sequence[Any], backward: Sequence[Any], outs: Sequence[Any], seeds: Sequence[Var]
+) -> tuple[list[Var], list[Any]]:
+    """The variables that the backward half reads of the forward one, and cheap equations that it repeats instead."""
+    of = {var: eqn for eqn in forward for var in (eqn[2] if eqn[0].multi else (eqn[2],))}
+    made = set(seeds)
+    read: dict[Var, None] = {}
+    moved: dict[int, Any] = {}
+
+    def need(atom: Any) -> None:
+        if type(atom) is Literal or atom in made:
+            return
+        eqn = of.get(atom)
+        if eqn is not None and (eqn[0].name in RECOMPUTED or all(type(a) is Literal for a in eqn[1])):
+            for a in eqn[1]:
+                need(a)
+            if not eqn[0].multi:
+                made.add(atom)
+                moved[id(eqn)] = eqn
+                return
+        read[atom] = None
+
+    for eqn in backward:
+        for atom in eqn[1]:
+            need(atom)
+        made.update(eqn[2] if eqn[0].multi else (eqn[2],))
+    for atom in outs:
+        need(atom)
+    return list(read), list(moved.values())
+
+
+def pullback(program: Program, mask: Mask) -> tuple[Program, list[int]]:
+    """(inputs, cotangents of the outputs listed) → cotangents of the inputs in `mask`: forward and backward in one."""
+    return derived(program, ("pullback", mask), lambda: _pullback(program, mask))
+
+
+def _pullback(program: Program, mask: Mask) -> tuple[Program, list[int]]:
+    both = split(program, mask)
+    forward, back = both.forward, both.backward
+    given = {"in": forward.ins, "out": forward.outs}
+    known = {var: given[kind][i] for var, (kind, i) in zip(back.program.ins, back.sources, strict=False)}
+    # The two halves were recorded as one, so that a residual is the same variable in both.
+    assert all(var is atom for var, atom in known.items())
+    seeds = back.program.ins[len(back.sources) :]
+    whole = Program([*forward.ins, *seeds], [*forward.eqns, *_new(back.program.eqns, forward.eqns)], back.program.outs)
+    return whole.pruned(), back.seeded
+
+
+def _new(eqns: Sequence[Any], known: Sequence[Any]) -> list[Any]:
+    ids = set(map(id, known))
+    return [eqn for eqn in eqns if id(eqn) not in ids]
+
+
+# ── batches ───────────────────────────────────────────────────────────────────
+
+
+def batched(program: Program, flags: Mask, size: int) -> Program:
+    """The program on `size` examples at once: inputs with a flag, and all outputs, have them along axis 0."""
+    return derived(program, ("batched", flags, size), lambda: _batched(program, flags, size))
+
+
+def _batched(program: Program, flags: Mask, size: int) -> Program:
+    def run(*args: Tensor) -> list[Array]:
+        outs, have = batch_flat(replay(program, trace_of(args)), args, flags, size)
+        return all_batched(outs, have, size)
+
+    ins = [Aval((size, *v.shape), v.dtype) if flag else v.aval for v, flag in zip(program.ins, flags, strict=True)]
+    return stage(run, ins)[0].pruned()
