@@ -99,7 +99,7 @@ QUARTER_PI = (mp.pi / 4) ** 2 * mp.mpf("1.001")
 # name: (what it approximates, function, low, high, degree for float64, degree for float32)
 TABLES = {
     "EXP": ("(e^r − 1 − r) / r², |r| ≤ ln 2 / 2", exp_rest, -HALF_LOG_2, HALF_LOG_2, 9, 4),
-    "LOG": ("(2 atanh(s)/s − 2) / z in z = s², |s| ≤ (√2−1)/(√2+1)", root(log_rest), 0, S_MAX, 6, 3),
+    "LOG": ("(2 atanh(s)/s − 2) / z in z = s², |s| ≤ (√2−1)/(√2+1)", root(log_rest), 0, S_MAX, 6, 2),
     "LOG_2": ("(2 atanh(s)/s − 2 − 2z/3) / z² in z = s², |s| ≤ (√2−1)/(√2+1)", root(log_rest_2), 0, S_MAX, 6, None),
     "SIN": ("(sin(r)/r − 1) / z in z = r², |r| ≤ π/4", root(sin_rest), 0, QUARTER_PI, 5, 2),
     "COS": ("(cos r − 1 + z/2) / z² in z = r², |r| ≤ π/4", root(cos_rest), 0, QUARTER_PI, 5, 2),

@@ -53,6 +53,12 @@ FUNCTIONS = {
     "tanh": (exponential.tanh, 1),
 }
 NAMES = frozenset(FUNCTIONS)
+WIDENED = frozenset({"pow"})  # float32 by way of float64
+
+
+def arity(name: str) -> int:
+    """How many arguments a function takes."""
+    return FUNCTIONS[name][1]
 
 
 @cache

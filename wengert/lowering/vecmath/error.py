@@ -11,6 +11,8 @@ from typing import Any
 from wengert.lowering.vecmath import exponential, logarithm
 from wengert.lowering.vecmath.writer import Term, Writer
 
+NEAR = 0.75  # below it, erfc(x) is taken from erf(x)
+
 
 def near(w: Writer, x: Term) -> tuple[Term, Term]:
     """erf(x) for |x| ≤ 1, as a pair."""
@@ -62,17 +64,16 @@ def erfc(w: Writer, x: Term) -> Term:
     high, low = near(w, x)
     tail = far(w, a)
     main, less = w.quick_sum(1.0, -high)
-    value = w.where(a < 0.5, main + (less - low), w.where(x < 0.0, 2.0 - tail, tail))
+    value = w.where(a < NEAR, main + (less - low), w.where(x < 0.0, 2.0 - tail, tail))
     return w.where(w.isnan(x), x, value)
 
 
 def large_erfcx(w: Writer, a: Term) -> Term:
     """The asymptotic series Σ (−1)^n (2n − 1)!! / (2a²)^n / (a√π), for a above 28 (float32: 10)."""
-    inverse = 1.0 / a
-    v = inverse * inverse * 0.5
+    v = 0.5 / a / a
     series = w.horner(v, (-1.0, 3.0, -15.0, 105.0, -945.0, 10395.0) if w.double else (-1.0, 3.0, -15.0))
     high, low = w.table("ROOT_INV_PI")
-    return w.fma(inverse * high, v * series, w.fma(inverse, high, inverse * low))
+    return (high + w.fma(high, v * series, low)) / a
 
 
 def any_erfcx(w: Writer, a: Term) -> Term:
@@ -109,7 +110,7 @@ def ndtr(w: Writer, x: Term) -> Term:
     a = w.abs(y)
     tail = far(w, a, rest * turn) * 0.5
     high, low = near(w, y)
-    value = w.where(a < 0.5, w.fma(high + (low + rest), 0.5, 0.5), w.where(y < 0.0, tail, 1.0 - tail))
+    value = w.where(a < NEAR, w.fma(high + (low + rest), 0.5, 0.5), w.where(y < 0.0, tail, 1.0 - tail))
     return w.where(w.isnan(x), x, value)
 
 
@@ -124,11 +125,11 @@ def log_ndtr(w: Writer, x: Term) -> Term:
     high, low = near(w, y)
     high, low = w.quick_sum(high, low)
     tail, tail_low = far_pair(w, w.most(y, 0.5), rest)
-    middle = y < 0.5
+    middle = y < NEAR
     u, lost = w.quick_sum(w.where(middle, w.term(0.5), 1.0), w.where(middle, high, -tail) * 0.5)
     lost = w.fma(w.where(middle, low + rest, -tail_low), 0.5, lost)
     right = logarithm.logarithm(w, u, lost)
     right = w.where(w.negate(middle) & (tail < w.pick(2.0**-54, 2.0**-25)), tail * -0.5, right)
     value = w.where(y < -0.5, left, right)
-    value = w.where(x < w.pick(-(2.0**500), -(2.0**60)), x * w.abs(x) * 0.5, value)
+    value = w.where(x < w.pick(-(2.0**500), -(2.0**60)), x * 0.5 * w.abs(x), value)
     return w.where(w.isnan(x), x, value)

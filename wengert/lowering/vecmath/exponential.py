@@ -29,12 +29,15 @@ def exponential_of_rest(w: Writer, r: Term, rest: Any) -> tuple[Term, Term]:
     return high, low + w.fma(high, rest, w.fma(square, q, r - t))
 
 
-def scaled(w: Writer, x: Term, k: Term, p: Term) -> Term:
-    """p·2^k, where x ≈ k ln 2 says how large that is; rounded once where it is subnormal."""
+def scaled(w: Writer, x: Term, k: Term, p: Term, double: int = 0) -> Term:
+    """p·2^k, where x ≈ k ln 2 says how large that is; rounded once where it is subnormal.
+
+    With `double` = 1, the last factor of two is a multiplication: what overflows becomes infinite.
+    """
     low, lift = (-600.0, 128) if w.double else (-75.0, 64)
     tiny = x < low
-    k = k + w.where(tiny, w.term(lift, "i"), w.term(0, "i"))
-    return w.float(w.bits(p) + (k << w.bits_of_mantissa)) * w.where(tiny, 2.0**-lift, 1.0)
+    k = k + w.where(tiny, w.term(lift, "i"), w.term(-double, "i"))
+    return w.float(w.bits(p) + (k << w.bits_of_mantissa)) * w.where(tiny, 2.0**-lift, 2.0**double)
 
 
 def limits(w: Writer) -> tuple[float, float]:
@@ -53,12 +56,10 @@ def exp(w: Writer, x: Term) -> Term:
 def exp_of_pair(w: Writer, x: Term, rest: Term) -> Term:
     """e^(x + rest), for a small rest; the caller sees to NaN."""
     least, most = limits(w)
-    x = w.least(w.most(x, least), most + 1)
+    x = w.least(w.most(x, least), most + 0.5)
     k, r, low = reduced(w, x)
     high, low = exponential_of_rest(w, r, low + rest)
-    p = high + low
-    over = (x > most) | (w.fma(x - most, 1.0, rest) > 0.0)
-    return w.where(over, inf, scaled(w, x, k, p))
+    return w.where(x > most + 0.25, inf, scaled(w, x, k, high + low, 1))
 
 
 def exp2(w: Writer, x: Term) -> Term:

@@ -29,9 +29,10 @@ def arctan2(w: Writer, y: Term, x: Term) -> Term:
     large, small = w.where(steep, a, b), w.where(steep, b, a)
     scale = w.where(large > w.pick(2.0**1021, 2.0**125), 0.25, 1.0)
     large, small = large * scale, small * scale
-    middle = small > large * 0.5
+    same = small == large
+    middle = ((small > large * 0.5) | same) & (large > 0.0)
     z = w.where(middle, small - large, small) / w.where(middle, small + large, large)
-    z = w.where(small == large, 0.0, z)
+    z = w.where(same, 0.0, z)
     left = w.bits(x) < 0
     n = w.where(middle, w.term(1.0), 0.0)
     n = w.where(steep, 2.0 - n, n)
