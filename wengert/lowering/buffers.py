@@ -82,7 +82,7 @@ def plan_buffers(
         if isinstance(step, Cluster):
             for m in step.members:
                 touch(m.statement.target, i)
-            for base, _ in step.loads:
+            for base in {base for base, _ in step.loads} | step.whole:
                 touch(base, i)
         else:
             for j, atom in enumerate(step.operands):

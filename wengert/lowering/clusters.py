@@ -39,6 +39,7 @@ class Member:
     reduced: frozenset[int]
     row: bool  # whether it runs once per row
     phase: int
+    arrays: Sequence[Any] = ()
 
 
 @dataclass(slots=True)
@@ -49,7 +50,7 @@ class Cluster:
     rows: int = 0  # the leading axes that are outer
     items: int = 0
     loads: set[Key] = field(default_factory=set)
-    closed: bool = False
+    whole: set[Var] = field(default_factory=set)  # read at places known only when it runs
 
     @property
     def size(self) -> int:
@@ -90,6 +91,7 @@ class Clusters:
         target = statement.target
         latest = max((self.where.get(base, -1) for base, _ in statement.loads()), default=-1)
         latest = max(latest, self.where.get(target, -1) + (1 if statement.alone else 0))
+        latest = max([latest, *(self.where.get(v, -1) + 1 for v in statement.whole)])
         first = max(latest, len(self.steps) - WAYS_BACK, 0)
         for number in range(first, len(self.steps)):
             step = self.steps[number]
@@ -122,7 +124,7 @@ def join(cluster: Cluster, statement: Statement) -> bool:
             return False
     rows, phase = cluster.rows, 0
     for (_, address), member in internal:
-        if renamed(address, axes, n) != member.address:
+        if renamed(address, axes, n) != member.address or member.statement.scatter is not None:
             return False
         if member.reduced:
             kept = set(range(n)) - member.reduced
@@ -215,7 +217,9 @@ def _enter(cluster: Cluster, statement: Statement, axes: tuple[int, ...], row: b
         frozenset(axes[i] for i in statement.reduced),
         row,
         phase,
+        [key(k) for k in statement.arrays],
     )
+    cluster.whole |= statement.whole
     cluster.members.append(member)
     cluster.made[statement.target] = member
     cluster.items += len(body)

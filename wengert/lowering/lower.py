@@ -21,7 +21,7 @@ from wengert.lowering.nest import Emitted, Nest, join, module_text
 from wengert.lowering.nest import plan as plan_nest
 from wengert.lowering.statements import statements_of
 from wengert.lowering.text import I32, I64, Builder, Module, Value
-from wengert.lowering.values import IDENTITY, Alias, Opaque, Place, Point, Values
+from wengert.lowering.values import IDENTITY, Alias, Gather, Opaque, Place, Point, Values
 from wengert.lowering.vecmath import definition
 
 INLINED = 48  # calls of vector math that are worth their code in one module
@@ -136,6 +136,7 @@ class _Lowering:
         for step in steps:
             if isinstance(step, Cluster):
                 memory.update(base for base, _ in step.loads if base not in step.made)
+                memory.update(map(values.base, step.whole))
         return memory
 
     # ── kernels ───────────────────────────────────────────────────────────────
@@ -157,6 +158,8 @@ class _Lowering:
                 base = item.key[0]
                 if item.point is None and base not in nest.scratch and (base in memory or base not in cluster.made):
                     needed.append(base)
+                if isinstance(item.point, Gather):
+                    needed.append(item.point.operand)
             target = m.statement.target
             if target in memory:
                 needed.append(target)
@@ -164,11 +167,12 @@ class _Lowering:
                 needed.append(("partial", target))
             if target in nest.scratch:
                 needed.append(("scratch", target))
-        needed = list(dict.fromkeys(needed))
+        indexed = cluster.whole or any(m.statement.scatter is not None for m in cluster.members)
+        needed = [*dict.fromkeys(needed), *(["failure"] if indexed else [])]
         body = Builder(self.module)
         body.inline = self._inlines(nest)
         pointers = {key: Value(f"%p{i}", None) for i, key in enumerate(needed)}
-        emitted = Emitted(nest, body, pointers, memory, Value("%chunk", I64))
+        emitted = Emitted(nest, body, pointers, memory, Value("%chunk", I64), self._constant, self._failure)
         try:
             emitted.write()
         except Unsupported as error:
@@ -201,7 +205,9 @@ class _Lowering:
         ws = b.load(b.at(frame, self.buffers.last, None), None)
         args = [first] if first else []
         for key in keys:
-            if isinstance(key, tuple):
+            if key == "failure":
+                args.append(f"ptr {ws.ref}")
+            elif isinstance(key, tuple):
                 args.append(
                     f"ptr {b.emit(f'getelementptr inbounds i8, ptr {ws.ref}, i64 {nest.where[key]}', None).ref}"
                 )
@@ -209,13 +215,27 @@ class _Lowering:
                 args.append(f"ptr {self._pointer(b, frame, ws, key).ref}")
         b.effect(f"call void {name}({', '.join(args)})")
 
+    def _constant(self, key: Any) -> np.ndarray | None:
+        """What a load reads, if it is a constant of the program."""
+        d = self.values.definitions.get(key[0])
+        return self.values.constants[d.index] if isinstance(d, Place) and d.kind == "constant" else None
+
+    def _failure(self, error: type[Exception], message: str, source: Source | None) -> int:
+        """The code that `run` returns for a failure."""
+        one = (error, message, source)
+        if one not in self.failures:
+            self.failures.append(one)
+        return 1 + self.failures.index(one)
+
     def _inlines(self, nest: Nest) -> bool:
         """Whether vector math goes into the loops: for many elements always, since calls are not vectorised."""
         size = nest.cluster.size
         if not self.inline_math or size >= LARGE:
             return self.inline_math
         calls = sum(
-            item.point is not None and item.point.form.cost >= CALL for m in nest.cluster.members for item in m.body
+            isinstance(item.point, Point) and item.point.form.cost >= CALL
+            for m in nest.cluster.members
+            for item in m.body
         )
         return size > 1 and calls <= FEW and self.math_calls + calls <= INLINED
 
@@ -223,7 +243,7 @@ class _Lowering:
         """The equation whose form raises Unsupported, found by writing each by itself."""
         for m in cluster.members:
             for item in m.body:
-                if item.point is None or item.point.form is IDENTITY:
+                if not isinstance(item.point, Point) or item.point.form is IDENTITY:
                     continue
                 b = Builder(Module(definition))
                 xs = []
@@ -252,7 +272,8 @@ class _Lowering:
             for item in m.body:
                 if item.point is not None:
                     ops[item.point.op.name] = None
-                    flops += item.point.form.cost * (cluster.size if not m.row else 1)
+                    cost = item.point.form.cost if isinstance(item.point, Point) else 1
+                    flops += cost * m.statement.size
                 elif item.key[0] not in cluster.made and item.key[0] not in counted:
                     counted.add(item.key[0])
                     traffic += item.key[0].aval.size * item.key[0].dtype.itemsize
@@ -280,8 +301,7 @@ class _Lowering:
         source = step.eqn.source
 
         def fail(error: type[Exception], message: str) -> int:
-            self.failures.append((error, message, source))
-            return len(self.failures)
+            return self._failure(error, message, source)
 
         def scratch(nbytes: int) -> Value:
             offset = self.buffers.scratch(number, nbytes)

@@ -11,7 +11,7 @@ Sums     Accumulators live in registers over the reduced loops that are innermos
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,9 +20,10 @@ import numpy as np
 from wengert.graph.program import Literal, Var
 from wengert.lowering.affine import Expression
 from wengert.lowering.clusters import Cluster, Member
-from wengert.lowering.statements import Item
-from wengert.lowering.text import BOOL, F32, F64, I64, Builder, Module, Value
-from wengert.lowering.values import contents
+from wengert.lowering.emission import row_major
+from wengert.lowering.statements import Item, affine_part
+from wengert.lowering.text import BOOL, F32, F64, I32, I64, Builder, Module, Value
+from wengert.lowering.values import Gather, Places, Point, Scatter, contents
 
 BLOCK = 4096  # elements that one accumulator takes before it is added to the total
 WORK = 2_000_000  # additions' worth of work that a chunk should have, about 50 µs
@@ -124,6 +125,8 @@ def _mergeable(cluster: Cluster, used: Sequence[Expression], loop: Loop, axis: i
 
 def _chunks(nest: Nest) -> int:
     cluster = nest.cluster
+    if any(m.statement.scatter is not None for m in cluster.members):
+        return 1  # two chunks might add to one element
     cost = sum(m.statement.cost for m in cluster.members)
     chunks = min(CHUNKS, int(cluster.size * max(cost, 1) // WORK), nest.loops[0].extent)
     for m in cluster.members:
@@ -169,8 +172,19 @@ def combine(b: Builder, kind: str, total: Value, x: Value) -> Value:
 class Emitted:
     """Writes one nest. `pointers` gives the name of each value's memory among the function's parameters."""
 
-    def __init__(self, nest: Nest, b: Builder, pointers: dict[Any, Value], memory: set[Var], chunk: Value) -> None:
+    def __init__(
+        self,
+        nest: Nest,
+        b: Builder,
+        pointers: dict[Any, Value],
+        memory: set[Var],
+        chunk: Value,
+        constants: Callable[[Any], np.ndarray | None],
+        fail: Callable[[type[Exception], str, Any], int],
+    ) -> None:
         self.nest, self.b, self.pointers, self.memory, self.chunk = nest, b, pointers, memory, chunk
+        self.constants, self.fail = constants, fail
+        self.flags: list[tuple[Value, int]] = []  # raised by indices out of bounds, and the failure that each means
         self.loops = nest.loops
         self.at: dict[int, Value] = {}  # loop → its variable
         self.bounds: dict[int, tuple[Any, Any]] = {}
@@ -187,7 +201,17 @@ class Emitted:
         for m in nest.cluster.members:
             if m.reduced and self._in_memory(m):
                 self._initialise(m)
+            elif m.statement.scatter is not None:
+                self._zeros(m.statement.target)
         self._rows(0)
+        for flag, code in self.flags:
+            with self.b.when(self.b.load(flag, BOOL)):
+                self.b.store(self.b.const(code, I32), self.pointers["failure"])
+
+    def _zeros(self, target: Var) -> None:
+        b = self.b
+        with b.loop(0, target.aval.size) as i:
+            b.store(b.const(0, target.dtype), b.at(self.pointers[target], i, target.dtype))
 
     def _chunk_bounds(self, extent: int, chunks: int) -> tuple[Value, Value]:
         b = self.b
@@ -339,11 +363,14 @@ class Emitted:
         target = s.target
         for item in m.body:
             if item.key not in memo:
-                memo[item.key] = self._load(item) if item.point is None else self._point(item, memo)
+                memo[item.key] = self._item(item, memo)
         value = b.const(contents(m.result), target.dtype) if isinstance(m.result, Literal) else memo[m.result]
         if s.kind in ("any", "all") or target.dtype.kind == "b":
             value = b.cast(value, BOOL)
         value = b.cast(value, target.dtype)
+        if s.scatter is not None:
+            self._add_at(m, s.scatter, value, memo)
+            return
         if m.reduced:
             if m.row or self._start(m) == len(self.loops):
                 self._combine(m, value)
@@ -356,6 +383,64 @@ class Emitted:
             b.store(value, self._element(self.pointers[target], m.address, target.dtype))
         elif target in self.nest.scratch:
             b.store(value, self._scratch(target))
+
+    def _item(self, item: Item, memo: dict[Any, Value]) -> Value:
+        if item.point is None:
+            return self._load(item)
+        return self._gather(item, item.point, memo) if isinstance(item.point, Gather) else self._point(item, memo)
+
+    def _gather(self, item: Item, d: Gather, memo: dict[Any, Value]) -> Value:
+        b, index = self.b, item.key[1]
+        address = affine_part(d.places, index, len(self.nest.cluster.extents))
+        at = self._indexed(d.places, address, item.operands, d.source, memo)
+        return b.load(b.at(self.pointers[d.operand], at, item.dtype), item.dtype)
+
+    def _add_at(self, m: Member, d: Scatter, value: Value, memo: dict[Any, Value]) -> None:
+        b, target = self.b, m.statement.target
+        at = self._indexed(d.places, m.address, m.arrays, d.source, memo)
+        place = b.at(self.pointers[target], at, target.dtype)
+        b.store(b.add(b.load(place, target.dtype), value), place)
+
+    def _indexed(
+        self, places: Places, address: Expression, arrays: Sequence[Any], source: Any, memo: dict[Any, Value]
+    ) -> Value:
+        """The address that index arrays and loop variables give together; an index out of bounds raises a flag."""
+        b = self.b
+        total = self._offset(address)
+        for axis, (entry, step) in enumerate(zip(places.entries, row_major(places.shape), strict=True)):
+            if not isinstance(entry, int):
+                continue
+            array, extent = arrays[entry], places.shape[axis]
+            if isinstance(array, Literal):
+                i = b.const(contents(array), I64)
+                known = np.asarray(contents(array))
+            else:
+                i = b.cast(memo[array], I64)
+                known = self.constants(array)
+            if known is None or (known.size and (known.min() < 0 or known.max() >= extent)):
+                i = self._checked(i, axis, extent, source)
+            term = i if step == 1 else b.mul(i, b.const(step, I64))
+            total = term if total is None else b.add(total, term)
+        return b.const(0, I64) if total is None else total
+
+    def _checked(self, i: Value, axis: int, extent: int, source: Any) -> Value:
+        b = self.b
+        n, zero = b.const(extent, I64), b.const(0, I64)
+        i = b.select(b.compare("lt", i, zero), b.add(i, n), i)
+        outside = b.emit(f"icmp uge i64 {i.ref}, {extent}", BOOL)
+        flag = self._flag(axis, extent, source)
+        b.store(b.or_(b.load(flag, BOOL), outside), flag)
+        return b.select(outside, zero, i)
+
+    def _flag(self, axis: int, extent: int, source: Any) -> Value:
+        code = self.fail(IndexError, f"index is out of bounds for axis {axis} with size {extent}", source)
+        for flag, known in self.flags:
+            if known == code:
+                return flag
+        flag = self.b.allocate(BOOL)
+        self.b.entry.append(f"  store i8 0, ptr {flag.ref}")
+        self.flags.append((flag, code))
+        return flag
 
     def _load(self, item: Item) -> Value:
         base, address = item.key
@@ -376,7 +461,7 @@ class Emitted:
 
     def _point(self, item: Item, memo: dict[Any, Value]) -> Value:
         b, point = self.b, item.point
-        assert point is not None
+        assert isinstance(point, Point)
         xs = []
         for operand in item.operands:
             if isinstance(operand, Literal):
@@ -388,6 +473,11 @@ class Emitted:
         return b.cast(point.form.scalar(b, *xs, **point.params), item.dtype)
 
     def _element(self, base: Value, address: Expression, dtype: Any) -> Value:
+        index = self._offset(address)
+        return base if index is None else self.b.at(base, index, dtype)
+
+    def _offset(self, address: Expression) -> Value | None:
+        """An address as a number, or None for 0."""
         b = self.b
         index: Value | None = None
         for depth, loop in enumerate(self.loops):
@@ -397,10 +487,8 @@ class Emitted:
                 term = i if c == 1 else b.mul(i, b.const(c, I64))
                 index = term if index is None else b.add(index, term)
         if index is None:
-            return base if address[0] == 0 else b.at(base, address[0], dtype)
-        if address[0]:
-            index = b.add(index, b.const(address[0], I64))
-        return b.at(base, index, dtype)
+            return None if address[0] == 0 else b.const(address[0], I64)
+        return b.add(index, b.const(address[0], I64)) if address[0] else index
 
 
 def join(nest: Nest, b: Builder, pointers: dict[Any, Value]) -> None:
@@ -426,7 +514,4 @@ def join(nest: Nest, b: Builder, pointers: dict[Any, Value]) -> None:
 
 def module_text(module: Module) -> str:
     """The finished text, with its attributes."""
-    return (
-        module.text()
-        + 'attributes #0 = { nounwind "prefer-vector-width"="512" }\n'
-    )
+    return module.text() + 'attributes #0 = { nounwind "prefer-vector-width"="512" }\n'

@@ -15,7 +15,7 @@ from typing import Any
 from wengert.graph.program import Literal, Var
 from wengert.lowering.affine import Expression, Index, broadcast, compose, constant, weighted
 from wengert.lowering.emission import row_major
-from wengert.lowering.values import Assembly, Point, Reduction, Values, View
+from wengert.lowering.values import Assembly, Gather, Places, Point, Reduction, Scatter, Values, View
 
 TOUCH = 8  # what a read or a write of an element costs, in additions
 
@@ -24,10 +24,13 @@ Key = tuple[Var, Any]  # (var, index) of a point; (base, address) of an element 
 
 @dataclass(slots=True)
 class Item:
-    """`point` with the keys of its operands (Literals stand for themselves), or a load where it is None."""
+    """`point` with the keys of its operands (Literals stand for themselves), or a load where it is None.
+
+    A gather's operands are the keys of its index arrays.
+    """
 
     key: Key
-    point: Point | None
+    point: Point | Gather | None
     operands: Sequence[Any]
     dtype: Any
 
@@ -46,7 +49,9 @@ class Statement:
     name: str
     cost: float
     alone: bool = False  #: writes over what earlier statements wrote: must not share their loop
-    literal_dtype: Any = None
+    whole: frozenset[Var] = frozenset()  #: what it reads at places known only when it runs
+    scatter: Scatter | None = None  #: adds the result at places given by `arrays`, besides `address`
+    arrays: Sequence[Any] = ()  #: keys, or Literals
 
     @property
     def size(self) -> int:
@@ -66,9 +71,12 @@ def axes_index(shape: Sequence[int]) -> tuple[tuple[int, ...], Index]:
     return tuple(shape[i] for i in kept), index
 
 
-def body_of(values: Values, root: Var, index: Index, n: int, *, through: bool) -> tuple[list[Item], Key]:
-    """The items that give `root[index]`, and the key of the last. `through`: `root` is what is being stored, so it is
-    computed although it has memory."""
+def body_of(
+    values: Values, root: Var, index: Index, n: int, *, through: bool, places: Places | None = None
+) -> tuple[list[Item], Key, Sequence[Any]]:
+    """The items that give `root[index]`, the key of the last, and the keys of the index arrays in `places`.
+
+    `through`: `root` is what is being stored, so it is computed although it has memory."""
     items: list[Item] = []
     done: set[Key] = set()
     names: dict[tuple[Var, Index], Key] = {}
@@ -96,11 +104,19 @@ def body_of(values: Values, root: Var, index: Index, n: int, *, through: bool) -
     def operands_of(key: Key) -> list[Any]:
         var, idx = key
         point = definitions[var]
+        if isinstance(point, Gather):
+            return array_keys(point.places, idx)
         assert isinstance(point, Point)
         return [a if isinstance(a, Literal) else name(a, broadcast(idx, a.shape, n)) for a in point.operands]
 
+    def array_keys(places: Places, idx: Index) -> list[Any]:
+        of_arrays = tuple(idx[a] for a in places.axes)
+        return [a if isinstance(a, Literal) else name(a, broadcast(of_arrays, a.shape, n)) for a in places.arrays]
+
     result = name(root, index)
+    extra = () if places is None else array_keys(places, index)
     stack: list[tuple[Key, list[Any] | None]] = [(result, None)]
+    stack.extend((key, None) for key in extra if not isinstance(key, Literal))
     while stack:
         key, operands = stack.pop()
         if key in done:
@@ -117,24 +133,24 @@ def body_of(values: Values, root: Var, index: Index, n: int, *, through: bool) -
             continue
         done.add(key)
         point = definitions[var]
-        assert isinstance(point, Point)
+        assert isinstance(point, (Point, Gather))
         items.append(Item(key, point, operands, var.dtype))
-    return items, result
+    return items, result, extra
 
 
 def statements_of(values: Values, var: Var) -> list[Statement]:
     """The statements that compute a stored value."""
     d = values.definitions[var]
     base = values.base(var)
-    if isinstance(d, (Point, View)):
+    if isinstance(d, (Point, View, Gather)):
         extents, index = axes_index(var.shape)
         n = len(extents)
-        items, result = body_of(values, var, index, n, through=True)
+        items, result, _ = body_of(values, var, index, n, through=True)
         return [_statement(base, extents, items, result, weighted(index, row_major(var.shape), n), "point", (), var)]
     if isinstance(d, Reduction):
         extents, index = axes_index(d.operand.shape)
         n = len(extents)
-        items, result = body_of(values, d.operand, index, n, through=False)
+        items, result, _ = body_of(values, d.operand, index, n, through=False)
         kept = tuple(e for i, e in enumerate(index) if i not in d.axes)
         shape = tuple(s for i, s in enumerate(d.operand.shape) if i not in d.axes)
         reduced = frozenset(e.index(1) - 1 for i, e in enumerate(index) if i in d.axes and 1 in e)
@@ -145,7 +161,31 @@ def statements_of(values: Values, var: Var) -> list[Statement]:
         ]
     if isinstance(d, Assembly):
         return _assembly(values, var, base, d)
+    if isinstance(d, Scatter):
+        return [_scattered(values, var, base, d)]
     raise TypeError(f"{type(d).__name__} is no statement")
+
+
+def affine_part(places: Places, index: Index, n: int) -> Expression:
+    """The part of an indexed element's address that the loop variables give."""
+    steps = row_major(places.shape)
+    total = constant(0, n)
+    for step, entry in zip(steps, places.entries, strict=True):
+        if not isinstance(entry, int):
+            axis, start, stride = entry
+            more = weighted((index[axis],), (step * stride,), n, step * start)
+            total = tuple(a + b for a, b in zip(total, more, strict=True))
+    return total
+
+
+def _scattered(values: Values, var: Var, base: Var, d: Scatter) -> Statement:
+    extents, index = axes_index(d.operand.shape)
+    n = len(extents)
+    items, result, arrays = body_of(values, d.operand, index, n, through=False, places=d.places)
+    address = affine_part(d.places, index, n)
+    one = _statement(base, extents, items, result, address, "scatter", (), var, d.op.name)
+    one.scatter, one.arrays = d, arrays
+    return one
 
 
 def _assembly(values: Values, var: Var, base: Var, d: Assembly) -> list[Statement]:
@@ -165,7 +205,7 @@ def _assembly(values: Values, var: Var, base: Var, d: Assembly) -> list[Statemen
         if isinstance(operand, Var):
             take = getattr(region, "take", None) or (0,) * len(index)
             shifted = tuple((e[0] + t, *e[1:]) for e, t in zip(index, take, strict=True))
-            items, result = body_of(values, operand, broadcast(shifted, operand.shape, n), n, through=False)
+            items, result, _ = body_of(values, operand, broadcast(shifted, operand.shape, n), n, through=False)
         else:
             items, result = [], Literal(region.fill) if operand is None else operand
         one = _statement(base, extents, items, result, address, "point", (), var, d.op.name)
@@ -197,5 +237,6 @@ def _statement(
     var: Var,
     name: str = "",
 ) -> Statement:
-    cost = TOUCH + sum(TOUCH if item.point is None else item.point.form.cost for item in items)
-    return Statement(base, extents, items, result, address, kind, frozenset(reduced), name, cost, False, var.dtype)
+    cost = TOUCH + sum(item.point.form.cost if isinstance(item.point, Point) else TOUCH for item in items)
+    whole = frozenset(item.point.operand for item in items if isinstance(item.point, Gather))
+    return Statement(base, extents, items, result, address, kind, frozenset(reduced), name, cost, False, whole)

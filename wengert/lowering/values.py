@@ -6,6 +6,8 @@
     Alias       a reshape that no index expression tells: the same memory in another shape
     Reduction   a sum, an extremum, … over some axes
     Assembly    put together from regions
+    Gather      elements of another value, at places that arrays of integers name
+    Scatter     zeros, to which elements are added at such places
     Opaque      made by a library kernel or by the op's own `eval`
 
 Points and views are recomputed where they are read, unless that would cost more than memory does.
@@ -81,6 +83,33 @@ class Assembly:
 
 
 @dataclass(slots=True)
+class Places:
+    """Where an indexed element lies: per axis of the array either `(axis, start, step)` of the indices, or the number
+    of an index array, whose own axes are those of the indices in `axes`."""
+
+    entries: tuple[tuple[int, int, int] | int, ...]
+    axes: tuple[int, ...]
+    arrays: Sequence[Atom]
+    shape: tuple[int, ...]  #: of the array
+
+
+@dataclass(slots=True)
+class Gather:
+    op: Op
+    operand: Var
+    places: Places
+    source: Source | None
+
+
+@dataclass(slots=True)
+class Scatter:
+    op: Op
+    operand: Atom
+    places: Places
+    source: Source | None
+
+
+@dataclass(slots=True)
 class Opaque:
     eqn: Eqn
     outs: Sequence[Var]
@@ -92,7 +121,7 @@ class Opaque:
     # operand read in place: base, offset, strides
 
 
-Definition = Place | Point | View | Alias | Reduction | Assembly | Opaque
+Definition = Place | Point | View | Alias | Reduction | Assembly | Gather | Scatter | Opaque
 
 
 class Values:
@@ -192,6 +221,12 @@ class Values:
         forms = form if isinstance(form, tuple) else (form,)
         if len(forms) != len(outs) and not isinstance(form, (HostCall, Library)):
             form, forms = HostCall("its form has another number of results"), (HostCall(),)
+        if (
+            isinstance(form, Library)
+            and form.name in ("index", "scatter_add")
+            and self._indexed(eqn, outs[0], form.name)
+        ):
+            return
         if isinstance(form, (HostCall, Library, Scan)) or any(isinstance(f, HostCall) for f in forms):
             self._opaque(eqn, outs, form, avals)
             return
@@ -259,6 +294,31 @@ class Values:
                 else:
                     weight += 0.5
         self.weights[out] = weight
+
+    def _indexed(self, eqn: Eqn, out: Var, name: str) -> bool:
+        """Define a gather or scatter; False if the op is not a plain one."""
+        first, *arrays = [self._atom(a) for a in eqn.ins]
+        shape = first.shape if name == "index" and isinstance(first, Var) else out.shape
+        if not isinstance(first, Var) or any(isinstance(a, Var) and a.dtype.kind not in "iu" for a in arrays):
+            return False
+        places = places_of(eqn.params["spec"], arrays, shape)
+        if places is None:
+            return False
+        for array in arrays:
+            self._read(array)
+        if name == "index":
+            self._read(first)
+            self.store(first)
+            self._define(out, Gather(eqn.op, self.base(first), places, eqn.source))
+            self.weights[out] = 1
+        else:
+            self._define(out, Scatter(eqn.op, first, places, eqn.source))
+            self.weights[out] = 0
+            self._read(first)
+            if all(isinstance(e, int) for e in places.entries) and self.weights.get(first, 0) > CHEAP:
+                self.store(first)  # a loop that adds single elements is no SIMD loop: keep the arithmetic out of it
+            self.store(out)
+        return True
 
     def _view(self, out: Var, operand: Var, index: Index | None) -> None:
         if index is None:
@@ -340,6 +400,36 @@ class Values:
 
 COPY = OPS["cast"]
 IDENTITY = Map(lambda b, x, **params: x, cost=0)
+
+
+def places_of(spec: Any, arrays: Sequence[Atom], shape: tuple[int, ...]) -> Places | None:
+    """What a spec of `ops/index.py` with index arrays says, or None where it has new axes."""
+    entries = list(spec) if isinstance(spec, tuple) else [spec]
+    if any(e is None or e is Ellipsis for e in entries):
+        return None
+    entries += [slice(None)] * (len(shape) - len(entries))
+    if len(entries) != len(shape):
+        return None
+    isarray = [not isinstance(e, slice) for e in entries]
+    if sum(isarray) != len(arrays):
+        return None
+    ranks = [len(a.shape) if isinstance(a, Var) else np.ndim(raw(a.value)) for a in arrays]
+    rank = max(ranks)
+    first, last = isarray.index(True), len(entries) - 1 - isarray[::-1].index(True)
+    start = first if all(isarray[first : last + 1]) else 0
+    place, number, out = 0, 0, []
+    for entry, array in zip(enumerate(entries), isarray, strict=True):
+        axis, e = entry
+        if array:
+            out.append(number)
+            number += 1
+            continue
+        if place == start:
+            place += rank
+        begin, _, step = e.indices(shape[axis])
+        out.append((place, begin, step))
+        place += 1
+    return Places(tuple(out), tuple(range(start, start + rank)), arrays, shape)
 
 
 def contents(atom: Atom) -> Any:
