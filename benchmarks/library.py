@@ -40,7 +40,7 @@ def ours(op, *arrays, **params):
     return result
 
 
-def race(functions, seconds=0.25):
+def race(functions, seconds=0.12):
     """The minimum of each, in turn."""
     best, inner = {}, {}
     for name, f in functions.items():
@@ -166,7 +166,47 @@ def algebra():
                 show(f"{op.name} {count} × {n} {np.dtype(dtype).char}", race_of)
 
 
-BENCHMARKS = {"contractions": contractions, "algebra": algebra}
+def gathers():
+    import jax.numpy as jnp
+
+    from wengert.ops.index import ARRAY, index, scatter_add
+
+    def added(shape, y, i):
+        out = np.zeros(shape, y.dtype)
+        np.add.at(out, i, y)
+        return out
+
+    for dtype in (np.float64, np.float32):
+        for n, count, row in (
+            (1000, 1000, ()),
+            (100_000, 1_000_000, ()),
+            (20_000, 100_000, (3,)),
+            (20_000, 100_000, (16,)),
+            (5000, 10_000, (100,)),
+        ):
+            x, i = normal(n, *row, dtype=dtype), rng.integers(0, n, count)
+            y = x[i]
+            title = f"{count} of {n} × {row} {np.dtype(dtype).char}"
+            show(
+                "index " + title,
+                {
+                    "ours": ours(index, x, i, spec=(ARRAY,)),
+                    "numpy": lambda x=x, i=i: x[i],
+                    "jax": jitted(lambda x, i: x[i], x, i),
+                },
+            )
+            peer = jitted(lambda y, i, shape=x.shape: jnp.zeros(shape, y.dtype).at[i].add(y), y, i)
+            show(
+                "scatter_add " + title,
+                {
+                    "ours": ours(scatter_add, y, i, spec=(ARRAY,), shape=x.shape),
+                    "numpy": functools.partial(added, x.shape, y, i),
+                    "jax": peer,
+                },
+            )
+
+
+BENCHMARKS = {"contractions": contractions, "algebra": algebra, "gathers": gathers}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or BENCHMARKS:
