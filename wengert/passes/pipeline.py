@@ -9,24 +9,27 @@ from time import perf_counter
 
 from wengert.core.config import config
 from wengert.graph.program import Program
+from wengert.graph.spec import check
+from wengert.passes.contraction import contraction
 from wengert.passes.cse import cse
 from wengert.passes.dce import dce
 from wengert.passes.fold import fold
 from wengert.passes.inline import inline
 from wengert.passes.placement import placement
 from wengert.passes.rewriter import Notes
+from wengert.passes.schedule import schedule
 from wengert.passes.simplify import simplify
+from wengert.trace.stage import infer
 
 Pass = Callable[[Program, Notes], Program]
-ROUNDS = 4  # of a group of passes that make work for each other
+Phase = tuple[int, tuple[Pass, ...]]
 
-GROUPS: tuple[tuple[Pass, ...], ...] = (
-    (dce, fold, simplify, cse),
-    (placement,),
-    (dce,),
-    (inline,),
-    (dce, fold, simplify, cse),
-    (dce,),
+#: passes that make work for each other, and how many times they are run at most, unless nothing changes before
+PHASES: tuple[Phase, ...] = (
+    (1, (dce, fold, simplify, cse)),
+    (1, (placement, contraction, dce, inline)),
+    (3, (fold, simplify, cse, dce)),
+    (1, (schedule,)),
 )
 
 
@@ -45,36 +48,23 @@ class PassReport:
         return f"{self.name:<10} {1e3 * self.seconds:7.2f} ms  {self.before:5d} → {self.after:5d} equations  {did}"
 
 
-def optimise(program: Program, groups: Sequence[Sequence[Pass]] = GROUPS) -> tuple[Program, list[PassReport]]:
+def optimise(program: Program, phases: Sequence[Phase] = PHASES) -> tuple[Program, list[PassReport]]:
     """`program` after all passes, and what each of them did. Cost: about 30 µs an equation."""
     seconds: dict[str, float] = {}
     sizes: dict[str, tuple[int, int]] = {}
     notes: dict[str, Notes] = {}
-    for group in groups:
-        for _ in range(ROUNDS):
+    for rounds, passes in phases:
+        for _ in range(rounds):
             start = program
-            for run in group:
+            for run in passes:
                 name = run.__name__
                 before, began = len(program.eqns), perf_counter()
                 program = run(program, notes.setdefault(name, Counter()))
                 seconds[name] = seconds.get(name, 0.0) + perf_counter() - began
                 sizes[name] = (sizes.get(name, (before,))[0], len(program.eqns))
                 if config.debug_passes:
-                    _check(program, name)
-            if program is start or len(group) == 1:
+                    check(program, name, infer)
+            if program is start:
                 break
     told = {name: [f"{n} × {what}" for what, n in did.items() if n] for name, did in notes.items()}
     return program, [PassReport(name, seconds[name], *sizes[name], told[name]) for name in sizes]
-
-
-def _check(program: Program, name: str) -> None:
-    """Every variable is made once, before it is read."""
-    made = set(program.ins)
-    for eqn in program.equations():
-        for atom in eqn.ins:
-            if hasattr(atom, "shape") and atom not in made:
-                raise AssertionError(f"after {name}: {eqn.op.name} reads a variable that nothing has made\n{program}")
-        for var in eqn.outs if eqn.op.multi else (eqn.outs,):
-            if var in made:
-                raise AssertionError(f"after {name}: {eqn.op.name} makes a variable a second time\n{program}")
-            made.add(var)

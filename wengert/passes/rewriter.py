@@ -17,7 +17,7 @@ from wengert.core.aval import Aval, aval_of
 from wengert.core.form import Map
 from wengert.core.op import Op
 from wengert.graph.program import Literal, Program, Var, WeakVar
-from wengert.ops.basis import batch_elementwise, broadcast_to, cast, conj, neg, real, reshape
+from wengert.ops.basis import broadcast_to, cast, conj, neg, real, reshape
 from wengert.ops.dtype import truncate
 from wengert.ops.elementwise import positive
 from wengert.trace.stage import infer
@@ -29,12 +29,11 @@ Rule = Callable[["Rewriter", Sequence[Any], Var, dict[str, Any]], Atom | None]
 Rules = Mapping[Op, Sequence[tuple[str, Rule]] | None]
 
 _LINEAR = frozenset({neg, cast, conj, positive, real, truncate})
-_BROADCASTING = batch_elementwise(lambda: neg).__code__
 
 
 def elementwise(op: Op) -> bool:
     """Whether each element of the result is a function of those elements of the operands that broadcast to its place."""
-    return type(op.lower) is Map or op in _LINEAR or getattr(op.batch, "__code__", None) is _BROADCASTING
+    return type(op.lower) is Map or op in _LINEAR
 
 
 def aval(atom: Atom) -> Aval:
