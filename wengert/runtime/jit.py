@@ -15,10 +15,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from wengert.core.config import config, when_set
+from wengert.core.errors import TracerLeak
 from wengert.core.source import describe, here
 from wengert.core.tensor import Tensor, staged
 from wengert.core.tree import TreeDef, flatten, unflatten
+from wengert.runtime.ahead import LoweredFunction
 from wengert.runtime.build import build
+from wengert.runtime.explain import explain
 from wengert.runtime.signature import Parameters, Signature, Statics, typed
 from wengert.trace.adopt import adopt as adopt_function
 from wengert.transforms.call import run as run_program
@@ -191,6 +194,38 @@ class JitFunction:
             fun, args = adopt_function(fun), adopted(args)
             kwargs = dict(zip(kwargs, adopted(tuple(kwargs.values())), strict=True)) if kwargs else kwargs
         return fun(*args, **kwargs)
+
+    # ── ahead of time ─────────────────────────────────────────────────────────
+
+    @entry
+    def lower(self, *args: Any, **kwargs: Any) -> LoweredFunction:
+        """The function staged for these arguments, of which shapes and dtypes alone matter: arrays, numbers, and
+        `ShapeDtype`s; static arguments as they are. Look at it with `as_text`, `cost_analysis` and `memory_analysis`; `compile()`
+        makes it callable."""
+        return LoweredFunction(self, self.signature(args, kwargs))
+
+    @entry
+    def explain(self, *args: Any, **kwargs: Any) -> str:
+        """What becomes of the function for these arguments: passes, kernels and what was fused into them, host calls and why,
+        memory, and the time that compiling took."""
+        lowered = LoweredFunction(self, self.signature(args, kwargs))
+        return explain(self.parameters.name, lowered.executable(), len(lowered.program.eqns))
+
+    def signature(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Signature:
+        """The signature of a call."""
+        statics, dynamic, named = self.parameters.split(args, kwargs)
+        leaves, tree = flatten((dynamic, named))
+        site = self.site(tree, statics)
+        signature = Signature(tree, tuple([self.admitted(site, i, x)[1] for i, x in enumerate(leaves)]), statics)
+        if self.staged(signature).captured:
+            raise TracerLeak(
+                f"jit of {self.parameters.name}",
+                got="a function that closes over a Tensor of a running transform",
+                want="one that stands for itself, to be compiled ahead of time",
+                fix="make it an argument",
+                at=describe(here(3)),
+            )
+        return signature
 
     # ── compiling ─────────────────────────────────────────────────────────────
 

@@ -23,12 +23,15 @@ from wengert.core.config import config
 from wengert.core.errors import NotDifferentiable
 from wengert.core.op import Op
 from wengert.core.source import describe
-from wengert.core.tensor import Array, Tensor, held, raw, running
+from wengert.core.tensor import Array, Tensor, active, held, raw, running
 from wengert.graph.program import Program, Var
 from wengert.ops.basis import add
 from wengert.trace.admission import check_nan, inexact
+from wengert.trace.stage import Stage
 from wengert.trace.tape import Lease, Tape
 from wengert.trace.temporaries import LARGE
+
+OWN_LINES = frozenset({"custom_vjp_call", "custom_jvp_call", "checkpoint_call"})  # their rules run code of the user's
 
 
 def record(fun: Callable[..., Sequence[Array]], primals: Sequence[Array]) -> tuple[Sequence[Array], Tape]:
@@ -57,10 +60,13 @@ def sweep(
     take = cts.pop
     debug = config.debug_nans
     eqns = program.eqns if consume else program.eqns.copy()
+    stages = [trace for trace in active() if type(trace) is Stage]  # they record each rule at the line of its op
     with np.errstate(all="ignore"):
         while eqns:
             op, ins, outs, params, xs, out, code, lasti = eqns.pop()
             rule = op.pullback
+            for stage in stages:
+                stage.where = None if code is None or op.name in OWN_LINES else (code, lasti)
             if op.multi:
                 ct: Any = [take(o, None) if o not in inner else cts.get(o) for o in outs]
                 if not any(c is not None for c in ct):
@@ -85,6 +91,8 @@ def sweep(
                         check_nan(ct_in, f"pullback of {op.name}", (code, lasti))
                     cts[var] = _sum(cts, var, ct_in) if var in cts else ct_in
             cts_in = ct_in = None  # or the next rule would find its cotangent held
+    for stage in stages:
+        stage.where = None
     return [None if var is None else cts.get(var) for var in wanted]
 
 
