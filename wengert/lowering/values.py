@@ -301,7 +301,8 @@ class Values:
         shape = first.shape if name == "index" and isinstance(first, Var) else out.shape
         if not isinstance(first, Var) or any(isinstance(a, Var) and a.dtype.kind not in "iu" for a in arrays):
             return False
-        places = places_of(eqn.params["spec"], arrays, shape)
+        rank = max(len(a.shape) if isinstance(a, Var) else np.ndim(raw(a.value)) for a in eqn.ins[1:])
+        places = places_of(eqn.params["spec"], arrays, rank, shape)
         if places is None:
             return False
         for array in arrays:
@@ -402,8 +403,9 @@ COPY = OPS["cast"]
 IDENTITY = Map(lambda b, x, **params: x, cost=0)
 
 
-def places_of(spec: Any, arrays: Sequence[Atom], shape: tuple[int, ...]) -> Places | None:
-    """What a spec of `ops/index.py` with index arrays says, or None where it has new axes."""
+def places_of(spec: Any, arrays: Sequence[Atom], rank: int, shape: tuple[int, ...]) -> Places | None:
+    """What a spec of `ops/index.py` with index arrays says, or None where it has new axes. `rank` is that of the
+    arrays together (one that has a single element has become a Literal)."""
     entries = list(spec) if isinstance(spec, tuple) else [spec]
     if any(e is None or e is Ellipsis for e in entries):
         return None
@@ -413,8 +415,6 @@ def places_of(spec: Any, arrays: Sequence[Atom], shape: tuple[int, ...]) -> Plac
     isarray = [not isinstance(e, slice) for e in entries]
     if sum(isarray) != len(arrays):
         return None
-    ranks = [len(a.shape) if isinstance(a, Var) else np.ndim(raw(a.value)) for a in arrays]
-    rank = max(ranks)
     first, last = isarray.index(True), len(entries) - 1 - isarray[::-1].index(True)
     start = first if all(isarray[first : last + 1]) else 0
     place, number, out = 0, 0, []
