@@ -92,6 +92,26 @@ def between(center, low, high):
     return ((mp.mpf(low) - center) / (mp.mpf(low) + center), (mp.mpf(high) - center) / (mp.mpf(high) + center))
 
 
+def lgamma_rest(a):
+    # at t = 0, which may be a node, the derivative
+    return lambda t: mp.digamma(a) if abs(t) < mp.mpf(10) ** -40 else mp.loggamma(a + t) / t
+
+
+def stirling_rest(s):
+    x = 1 / s
+    return x * (mp.loggamma(x) - ((x - mp.mpf("0.5")) * mp.log(x) - x + HALF_LOG_2PI))
+
+
+def digamma_rest(s):
+    return (mp.log(1 / s) - mp.digamma(1 / s)) / s
+
+
+def digamma_near(c):
+    return mp.digamma(c + mp.mpf("1.75")) / (c + mp.mpf("1.75") - DIGAMMA_ZERO)
+
+
+HALF_LOG_2PI = mp.log(2 * mp.pi) / 2
+DIGAMMA_ZERO = mp.findroot(mp.digamma, mp.mpf("1.4616"))
 HALF_LOG_2 = mp.log(2) / 2 * mp.mpf("1.001")
 S_MAX = ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2 * mp.mpf("1.001")
 QUARTER_PI = (mp.pi / 4) ** 2 * mp.mpf("1.001")
@@ -119,12 +139,39 @@ TABLES = {
         None,
         9,
     ),
+    "LGAMMA_1": ("log Γ(1 + t) / t, −1/4 ≤ t ≤ 1/2", lgamma_rest(1), -0.25, 0.5, 21, None),
+    "LGAMMA_2": ("log Γ(2 + t) / t, |t| ≤ 1/2", lgamma_rest(2), -0.5, 0.5, 18, None),
+    "STIRLING": (
+        "x (log Γ(x) − Stirling’s formula) in s = 1/x, x ≥ 5/2",
+        stirling_rest,
+        mp.mpf(10) ** -12,
+        0.4,
+        14,
+        None,
+    ),
+    "DIGAMMA": ("ψ(x) / (x − x₀) in x − 7/4, 1 ≤ x ≤ 5/2", digamma_near, -0.75, 0.75, 25, None),
+    "DIGAMMA_FAR": ("x (log x − ψ(x)) in s = 1/x, x ≥ 5/2", digamma_rest, mp.mpf(10) ** -12, 0.4, 15, None),
+    "SIN_PI": ("sin(πr) / r in z = r², |r| ≤ 1/2", root(lambda r: mp.sin(mp.pi * r) / r), 0, 0.25, 8, None),
+    "COT_PI": ("πr cot(πr) in z = r², |r| ≤ 1/2", root(lambda r: mp.pi * r * mp.cot(mp.pi * r)), 0, 0.25, 15, None),
     "CBRT": ("∛m, √½ ≤ m ≤ √2", mp.cbrt, mp.sqrt(0.5), mp.sqrt(2), 7, 3),
     "ASIN": ("(asin(r)/r − 1) / z in z = r², |r| ≤ 1/2", root(asin_rest), 0, mp.mpf("0.2501"), 12, 5),
 }
 
+# tables whose first two coefficients nearly cancel
+RESTS = {"LGAMMA_1", "LGAMMA_2"}
+
 # degrees for what is computed in float64 and rounded to float32
-MEDIUM = {"EXP": 5, "LOG": 3}
+MEDIUM = {
+    "EXP": 5,
+    "LOG": 3,
+    "LGAMMA_1": 12,
+    "LGAMMA_2": 10,
+    "STIRLING": 7,
+    "DIGAMMA": 14,
+    "DIGAMMA_FAR": 8,
+    "SIN_PI": 5,
+    "COT_PI": 9,
+}
 
 CONSTANTS = {
     "LN2": mp.log(2),
@@ -132,6 +179,8 @@ CONSTANTS = {
     "INV_LN10": 1 / mp.log(10),
     "LOG10_2": mp.log(2) / mp.log(10),
     "ROOT_HALF": mp.sqrt(0.5),
+    "HALF_LOG_2PI": HALF_LOG_2PI,
+    "DIGAMMA_ZERO": DIGAMMA_ZERO,
     "ROOT_INV_PI": 1 / mp.sqrt(mp.pi),
     "PI": mp.pi,
     "HALF_PI": mp.pi / 2,
@@ -164,7 +213,13 @@ def table(name, what, f, low, high, degree, single):
     print(f"{name} = (")
     for c in coefficients:
         print(f"    {rounded(c, single)!r},")
-    print(")\n")
+    print(")")
+    if name[:-2] in RESTS:
+        rests = [c - mp.mpf(rounded(c, single)) for c in coefficients[:2]]
+        print(
+            f"{name[:-2]}_REST{name[-2:]} = ({', '.join(repr(rounded(r, single)) for r in rests)})  # of the first two"
+        )
+    print()
 
 
 def main():

@@ -14,7 +14,7 @@ from functools import cache
 
 import numpy as np
 
-from wengert.lowering.vecmath import area, error, exponential, far, inverse, logarithm, power, trigonometric
+from wengert.lowering.vecmath import area, error, exponential, far, gamma, inverse, logarithm, power, trigonometric
 from wengert.lowering.vecmath.writer import Writer
 
 FUNCTIONS = {
@@ -43,6 +43,8 @@ FUNCTIONS = {
     "erfcx": (error.erfcx, 1),
     "ndtr": (error.ndtr, 1),
     "log_ndtr": (error.log_ndtr, 1),
+    "lgamma": (gamma.lgamma, 1),
+    "digamma": (gamma.digamma, 1),
     "logaddexp": (logarithm.logaddexp, 2),
     "rsqrt": (power.rsqrt, 1),
     "sqrt": (power.sqrt, 1),
@@ -53,7 +55,7 @@ FUNCTIONS = {
     "tanh": (exponential.tanh, 1),
 }
 NAMES = frozenset(FUNCTIONS)
-WIDENED = frozenset({"pow"})  # float32 by way of float64
+WIDENED = frozenset({"pow", "lgamma", "digamma"})  # float32 by way of float64
 
 
 def arity(name: str) -> int:

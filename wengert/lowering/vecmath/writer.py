@@ -250,16 +250,9 @@ class Writer:
             total = self.fma(total, x, c)
         return total
 
-    def estrin(self, x: Term, coefficients: Sequence[float]) -> Term:
-        """Σ c[i]·x^i by halves: more multiplications than Horner's, in a shorter chain."""
-        terms: list[Any] = list(coefficients)
-        power = x
-        while len(terms) > 1:
-            pairs = [self.fma(terms[i + 1], power, terms[i]) for i in range(0, len(terms) - 1, 2)]
-            terms = pairs + terms[len(terms) & ~1 :]
-            if len(terms) > 1:
-                power = power * power
-        return self.term(terms[0])
+    def horner_pair(self, x: Term, coefficients: Sequence[float]) -> tuple[Term, Term]:
+        """Σ c[i]·x^i with the last sum as a pair; c[0] must be the larger of its terms."""
+        return self.quick_sum(coefficients[0], x * self.horner(x, coefficients[1:]))
 
     def quick_sum(self, x: Any, y: Any) -> tuple[Term, Term]:
         """x + y and its rounding error, where |x| ≥ |y| or x = 0."""
