@@ -308,6 +308,13 @@ def reduced(kind: str, x: Any, out: Aval, axes: Any = None, axis: Any = None) ->
         return np.asarray(REDUCTIONS[kind].reduce(x, axis=axes, dtype=bool if kind in ("any", "all") else out.dtype))
 
 
+def scanned(kind: str, x: Any, out: Aval, axis: int, reverse: bool = False) -> np.ndarray:
+    x = np.flip(x, axis) if reverse else x
+    with np.errstate(all="ignore"):
+        got = REDUCTIONS[kind].accumulate(x, axis=axis, dtype=out.dtype)
+    return np.flip(got, axis) if reverse else got
+
+
 def check_other(op: Op, args: list[Any], params: dict[str, Any], ulps: float) -> str:
     """Check a form that is no Map; returns its name, or "" where there is none."""
     form = form_of(op, args, params)
@@ -338,8 +345,7 @@ def check_other(op: Op, args: list[Any], params: dict[str, Any], ulps: float) ->
         case Reduce():
             got = [reduced(forms[0].kind, args[0], avals[0], **params)]
         case Scan():
-            with np.errstate(all="ignore"):
-                got = [REDUCTIONS[forms[0].kind].accumulate(args[0], axis=params["axis"], dtype=avals[0].dtype)]
+            got = [scanned(forms[0].kind, args[0], avals[0], **params)]
         case other:
             raise AssertionError(f"{op.name}: {other}")
     assert len(got) == len(want), shown

@@ -74,7 +74,8 @@ class Reduce:
 
 @dataclass(frozen=True)
 class Scan:
-    """A running reduction along the parameter `axis`, first element first, result of the operand's shape: add, mul, max, min."""
+    """A running reduction along the parameter `axis`, first element first (last first if the parameter `reverse` is true),
+    result of the operand's shape: add, mul, max, min."""
 
     kind: str
 

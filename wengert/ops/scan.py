@@ -62,18 +62,6 @@ def _scan_batch(op: Callable[[], Op]) -> Rule:
     return lambda xs, batched, size, *, axis, reverse=False: op()(xs[0], axis=axis + 1, reverse=reverse)
 
 
-def _running(kind: str, op: Callable[[], Op]) -> Any:
-    """The form of a scan; one that runs backwards is one of the reversed operand."""
-
-    def reversed_scan(x: Array, *, axis: int, reverse: bool) -> Array:
-        return flip(op()(flip(x, axes=(axis,)), axis=axis), axes=(axis,))
-
-    def form(ins: Sequence[Aval], params: dict[str, Any]) -> Any:
-        return Via(reversed_scan) if params.get("reverse") else Scan(kind)
-
-    return form
-
-
 def shifted(x: Array, axis: int, reverse: bool, fill: float) -> Array:
     """`x` one step later in the order of the scan; `fill` comes in at its start."""
     n = x.shape[axis]
@@ -111,7 +99,7 @@ cumsum = linear(
     batch=_scan_batch(lambda: cumsum),
     samples=_SCAN_SAMPLES,
     rejects=_SCAN_REJECTS,
-    lower=_running("add", lambda: cumsum),
+    lower=Scan("add"),
 )
 
 # ── recurrence ────────────────────────────────────────────────────────────────
@@ -233,7 +221,7 @@ cumprod = Op(
     batch=_scan_batch(lambda: cumprod),
     samples=(*_SCAN_SAMPLES, Sample(np.array([1.5, 0.0, -2.0, 0.0, 0.5]), axis=0, diff=(0,), real_only=True)),
     rejects=_SCAN_REJECTS,
-    lower=_running("mul", lambda: cumprod),
+    lower=Scan("mul"),
 )
 
 # ── cummax, cummin ────────────────────────────────────────────────────────────
@@ -324,7 +312,7 @@ def _running_extremum(name: str, ufunc: np.ufunc, kind: str) -> Op:
         samples=_SCAN_SAMPLES,
         rejects=_SCAN_REJECTS,
         note="elements that tie so far share equally",
-        lower=_running(kind, lambda: op),
+        lower=Scan(kind),
     )
     return op
 
