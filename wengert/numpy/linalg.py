@@ -20,7 +20,7 @@ from numpy.linalg import LinAlgError
 from wengert.core.aval import is_inexact
 from wengert.core.errors import ConcretizationError, NotDifferentiable
 from wengert.core.source import describe, here
-from wengert.core.tensor import Array, Tensor
+from wengert.core.tensor import Array
 from wengert.numpy.arrays import astype, axis_of, kept, lift
 from wengert.numpy.contracting import linalg_matmul as matmul
 from wengert.numpy.contracting import linalg_outer as outer
@@ -28,7 +28,7 @@ from wengert.numpy.contracting import linalg_vecdot as vecdot
 from wengert.numpy.contracting import multi_dot, tensordot
 from wengert.numpy.registry import NAMES, constant
 from wengert.numpy.traced import served, when_traced
-from wengert.numpy.values import concrete, seen
+from wengert.numpy.values import seen
 from wengert.ops import solve as systems
 from wengert.ops.basis import add, real, real_dtype, reduce_sum, reshape, transpose
 from wengert.ops.contract import matmul as matmul_op
@@ -181,7 +181,7 @@ def staged_rank(s: Array, rcond: float) -> Array:
 
 def rank_of(s: Array, rcond: float) -> Any:
     """How many singular values count, where all examples of a vmap agree."""
-    values = np.asarray(concrete(s) if type(s) is Tensor else s)
+    values = np.asarray(seen(s))
     ranks = np.unique(np.sum(values > rcond * values.max(-1, initial=0, keepdims=True), -1))
     if ranks.size > 1:
         raise ConcretizationError(
