@@ -17,7 +17,7 @@ from wengert.core.aval import Aval
 from wengert.core.errors import CompileError
 from wengert.graph.program import Program
 from wengert.lowering.lowered import Lowered
-from wengert.runtime import cache, native, objects, threads  # noqa: F401 - how many threads there are
+from wengert.runtime import blocks, cache, native, objects, threads  # noqa: F401 - which configure what they name
 from wengert.runtime.entry import Tables, Wrap, builtin
 from wengert.runtime.hostcall import located, runner
 from wengert.runtime.portable import Caller

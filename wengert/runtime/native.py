@@ -99,7 +99,28 @@ def _shown(message: str, text: str) -> str:
     return message.strip() + "\n" + "\n".join(near)
 
 
+SEPARATE = 8  # functions in a module from which on they stay functions
+
+
+def _separate(module: Any, tier: Tier) -> None:
+    """Keep the kernels of a large program apart, and equal ones once.
+
+    LLVM takes them all into one function otherwise, and some of its passes take more than linear time in the size of a function:
+    3 to 5 times as long for an unrolled network of a hundred kernels.
+    """
+    own = [f for f in module.functions if not f.is_declaration and b"alwaysinline" not in b" ".join(f.attributes)]
+    if len(own) < SEPARATE:
+        return
+    for function in own:
+        if function.linkage == llvm().Linkage.internal:
+            function.add_function_attribute("noinline")
+    merge = llvm().create_new_module_pass_manager()
+    merge.add_merge_functions_pass()
+    merge.run(module, llvm().create_pass_builder(_emitter(tier), llvm().create_pipeline_tuning_options()))
+
+
 def _optimise(module: Any, tier: Tier) -> None:
+    _separate(module, tier)
     options = llvm().create_pipeline_tuning_options(speed_level=tier.passes)
     options.loop_vectorization = tier.vectorise
     options.slp_vectorization = tier.vectorise and tier.passes > 1

@@ -17,7 +17,9 @@ from typing import Any
 from wengert.runtime import cache, native, objects
 
 STACK = 16384  # bytes of workspace up to which the stack serves
-_KINDS: dict[str, Any] = dict.fromkeys(("limit", "workers", "spins"), ctypes.c_int32)  # of variables; others have 64 bits
+_KINDS: dict[str, Any] = dict.fromkeys(
+    ("limit", "workers", "spins"), ctypes.c_int32
+)  # of variables; others have 64 bits
 _PAUSE = {
     "x86_64": "@llvm.x86.sse2.pause()",
     "amd64": "@llvm.x86.sse2.pause()",
@@ -63,6 +65,16 @@ def configure(name: str, value: int) -> None:
         support().set(name, value)
 
 
+class _Handler(ctypes.Structure):
+    """NumPy's `PyDataMem_Handler`."""
+
+    _fields_ = (
+        ("name", ctypes.c_char * 127),
+        ("version", ctypes.c_uint8),
+        *((field, ctypes.c_void_p) for field in ("context", "malloc", "calloc", "realloc", "free")),
+    )
+
+
 class Support:
     """The loaded code; it is never taken out of memory, since arrays and threads may still need it."""
 
@@ -79,11 +91,22 @@ class Support:
         self.enter, self.host, self.parallel = map(self._code.address, ("enter", "host", "parallel"))
         self.interrupted = self._code.address("interrupted")
         self.invoke = ctypes.PYFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)(self._code.address("invoke"))
+        self.set("handler", self._handler())
         for name, value in _settings.items():
             self.set(name, value)
         if hasattr(os, "register_at_fork"):
             for name in ("threads_forked", "blocks_forked"):
                 os.register_at_fork(after_in_child=self.function(name, None))
+
+    def _handler(self) -> int:
+        """A capsule through which NumPy takes memory from blocks; it is never freed, since arrays may outlive everything."""
+        functions = [self._code.address(f"np_{name}") for name in ("malloc", "calloc", "realloc", "free")]
+        table, name = _Handler(b"wengert", 1, None, *functions), ctypes.create_string_buffer(b"mem_handler")
+        make = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+        capsule = make(objects.address("PyCapsule_New"))(ctypes.addressof(table), ctypes.addressof(name), None)
+        for kept in (table, name, capsule):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+        return id(capsule)
 
     def function(self, name: str, result: Any, *arguments: Any) -> Any:
         """A function of the module, for Python; it must not touch Python's objects, and the GIL is held."""

@@ -7,7 +7,7 @@
 
 %slot = type { ptr, i64, i64 } ; block or null, capacity, when it died
 
-@pooled_least = global i64 1048576, align 8
+@pooled_least = global i64 4194304, align 8
 @blocks_limit = global i64 0, align 8
 @blocks_held = global i64 0, align 8
 @blocks_reused = global i64 0, align 8
