@@ -163,7 +163,7 @@ class Bench:
         runs: dict[str, list[dict[str, float]]] = {}
 
         def first(column: str, library: str, *folder: str) -> None:
-            runs.setdefault(column, []).append(environment.child("cold", library, *folder))
+            runs.setdefault(column, []).append(environment.child("cold", library, self.asked.clock, *folder))
             advance()
 
         for _ in range(self.repeats):
@@ -174,7 +174,7 @@ class Bench:
                 first("jax", "jax")
         if self.jax and not self.asked.quick:
             with tempfile.TemporaryDirectory() as folder:
-                environment.child("cold", "jax", folder)
+                environment.child("cold", "jax", self.asked.clock, folder)
                 first("jax, disk", "jax", folder)
         best = {k: {name: min(r[name] for r in rs) for name in rs[0]} for k, rs in runs.items() if rs}
         return {"seconds": best, **compile_figures(best)}

@@ -1,6 +1,6 @@
 """Compile times: the first call of value-and-gradient on each of the programs, in a process of its own.
 
-    python -m workloads.cold ours|jax [FOLDER]    → JSON on stdout
+    python -m workloads.cold ours|jax wall|cpu [FOLDER]    → JSON on stdout
 
 The library is loaded and has compiled one trivial function before the clock starts; its caches are cleared before
 each program. FOLDER: the disk cache to use (a second process then finds what the first has left); none without.
@@ -45,18 +45,19 @@ def jax_compiler(folder: str | None) -> tuple[Any, Any, Any]:
 
 def main() -> None:
     environment.pin(1)
-    library, folder = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None
+    library, folder = sys.argv[1], sys.argv[3] if len(sys.argv) > 3 else None
+    now = time.perf_counter if sys.argv[2] == "wall" else time.process_time
     compiler, clear, namespace = (our_compiler if library == "ours" else jax_compiler)(folder)
-    start = time.perf_counter()
+    start = now()
     compiler(lambda x: namespace.sum(x * x))(namespace.ones(3))
-    seconds = {"first function of the process": time.perf_counter() - start}
+    seconds = {"first function of the process": now() - start}
     for name, (make, _) in PROGRAMS.items():
         clear()
         x = namespace.asarray(argument(name))
         step = compiler(make(namespace))
-        start = time.perf_counter()
+        start = now()
         value, gradient = step(x)
-        seconds[name] = time.perf_counter() - start
+        seconds[name] = now() - start
         seconds[f"{name}: value"] = float(value)
         seconds[f"{name}: gradient"] = float(namespace.sum(gradient * namespace.cos(namespace.arange(len(x)))))
     print(json.dumps(seconds))

@@ -33,7 +33,8 @@ def main() -> None:
 
         def on(threads, call=call):
             def run():
-                wg.set_threads(threads)
+                if wg.get_threads() != threads:  # once a turn, not in every call
+                    wg.set_threads(threads)
                 return call()
 
             return run
