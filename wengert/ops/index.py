@@ -9,6 +9,7 @@ masks have become integer arrays. `unique` promises that no element is named twi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ from wengert.core.source import describe, here
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
 from wengert.ops.basis import broadcast_to, fit, fit_tangent, reshape, scale, transpose
+from wengert.ops.logic import equal
 
 
 class _Array:
@@ -486,6 +488,14 @@ def _last_batch(
     return _transposed(last_write(*arrays, spec=new_spec, shape=(size, *shape)), axes)
 
 
+def _survivors(*arrays: Array, spec: Spec, shape: tuple[int, ...]) -> Array:
+    dtype = np.dtype(np.intp)
+    part = _indexed_shape("last_write", Aval(shape, dtype), [Aval(a.shape, a.dtype) for a in arrays], spec)
+    number = np.arange(math.prod(part)).reshape(part)
+    owner = index_put(np.zeros(shape, dtype), number, *arrays, spec=spec)
+    return equal(index(owner, *arrays, spec=spec), number)
+
+
 last_write = Op(
     name="last_write",
     accepts=ANY,
@@ -501,4 +511,5 @@ last_write = Op(
         Sample(_I, spec=(ARRAY,), shape=(3, 4)),
         Sample(_I, _J, spec=(ARRAY, slice(None), ARRAY), shape=(3, 2, 4)),
     ),
+    lower=Via(_survivors),
 )

@@ -222,6 +222,27 @@ spacing = piecewise_constant(
 
 _POWERS = np.array([[3, -2, 0, 1]] * 3)
 
+
+def _ldexp_scalar(b: Any, x: Any, n: Any) -> Any:
+    """x·2ⁿ, rounded once: in three steps, of which the last alone may leave the normal numbers."""
+    scalars.floating(x)
+    info = np.finfo(x.dtype)
+    top, bottom, digits = int(info.maxexp) - 1, int(info.minexp), int(info.nmant) + 1
+    bits = np.dtype(f"i{x.dtype.itemsize}")
+    if n.dtype.kind not in "iu":
+        raise Unsupported("an exponent that is no integer")
+    limit, reach = 3 * top + digits, np.iinfo(n.dtype)
+    n = b.maximum(b.minimum(n, b.like(min(limit, reach.max), n)), b.like(max(-limit, reach.min), n))
+    n = b.cast(n, bits)
+    for _ in range(2):
+        high, low = b.compare("gt", n, b.like(top, n)), b.compare("lt", n, b.like(bottom, n))
+        factor = b.select(high, b.like(2.0**top, x), b.select(low, b.like(2.0 ** (bottom + digits), x), b.like(1, x)))
+        step = b.select(high, b.like(top, n), b.select(low, b.like(bottom + digits, n), b.like(0, n)))
+        x, n = b.mul(x, factor), b.sub(n, step)
+    n = b.minimum(b.maximum(n, b.like(bottom, n)), b.like(top, n))
+    return b.mul(x, b.from_bits(b.shl(b.add(n, b.like(top, n)), b.like(digits - 1, n)), x.dtype))
+
+
 ldexp = Op(
     name="ldexp",
     accepts=FLOAT,
@@ -238,6 +259,7 @@ ldexp = Op(
         Sample((0,), 2),
         Sample((2,), 2),
     ),
+    lower=scalars.tested(_ldexp_scalar, 12),
 )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from wengert.core.aval import INEXACT, Aval
 from wengert.core.errors import ShapeError
-from wengert.core.form import Library, Map
+from wengert.core.form import Library, Map, Unsupported, Via
 from wengert.core.op import Op, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array
@@ -36,8 +36,9 @@ from wengert.ops.basis import (
     reshape,
     scale,
 )
-from wengert.ops.elementwise import mul, square, sub, unscale
+from wengert.ops.elementwise import abs_, mul, reciprocal, square, sub, unscale
 from wengert.ops.family import elementwise, piecewise_constant
+from wengert.ops.logic import greater
 from wengert.ops.matrix import (
     add_diag,
     block,
@@ -61,7 +62,8 @@ from wengert.ops.matrix import (
     t,
     widths,
 )
-from wengert.ops.select import where
+from wengert.ops.reduce import reduce_max
+from wengert.ops.select import maximum, where
 from wengert.ops.shape import concatenate
 from wengert.ops.solve import inv
 
@@ -115,6 +117,18 @@ def _apart(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return np.arange(1.0, 1 + shape[-1]) + 0.1 * rng.normal(size=shape)
 
 
+def _gaps(x: Array, y: Array, *, same: bool = False) -> Array:
+    n, last = x.shape[-1], (len(x.shape) - 1, len(y.shape) - 1)
+    if not n or not y.shape[-1]:
+        raise Unsupported("no values")
+    dtype = common(x.dtype, y.dtype)
+    gap = sub(reshape(x, shape=(*x.shape[:-1], 1, n)), reshape(y, shape=(*y.shape, 1)))
+    size = maximum(reduce_max(abs_(x), axes=(last[0],)), reduce_max(abs_(y), axes=(last[1],)))
+    bound = mul(reshape(size, shape=(*size.shape, 1, 1)), float(n * np.finfo(dtype).eps))
+    out = where(greater(abs_(gap), bound), reciprocal(gap), np.full((), np.inf, dtype))
+    return where(np.eye(n, dtype=bool), np.zeros((), dtype), out) if same else out
+
+
 inverse_gaps = Op(
     name="inverse_gaps",
     accepts=INEXACT,
@@ -133,6 +147,7 @@ inverse_gaps = Op(
         Sample((3,), (3,), same=True, domain=(_apart, _apart)),
     ),
     note="1/(xⱼ - yᵢ), infinite where the gap is no more than rounding; `same`: x is y, and the diagonal zero",
+    lower=scalars.for_floats(Via(_gaps)),
 )
 
 
