@@ -206,7 +206,76 @@ def gathers():
             )
 
 
-BENCHMARKS = {"contractions": contractions, "algebra": algebra, "gathers": gathers}
+def convolution(dtype, n, c, size, o, kernel, stride=1, pad=0):
+    import jax
+
+    from wengert.ops.conv import conv, conv_input, conv_kernel, positions
+
+    window = {"strides": (stride,) * 2, "padding": ((pad, pad),) * 2, "dilation": (1, 1)}
+    places = positions((size,) * 2, (kernel,) * 2, **window)
+    x, w, y = (
+        normal(n, 1, c, size, size, dtype=dtype),
+        normal(1, o, c, kernel, kernel, dtype=dtype),
+        normal(n, 1, o, *places, dtype=dtype),
+    )
+    their = lambda x, w: jax.lax.conv_general_dilated(x, w, (stride,) * 2, [(pad, pad)] * 2)
+    flops = 2.0 * y.size * c * kernel**2
+    title = f"{n}×{c}→{o} {size}² k{kernel} s{stride} p{pad} {np.dtype(dtype).char}"
+    peers = {
+        "x": jitted(lambda x, w, y: jax.vjp(lambda x: their(x, w), x)[1](y), x[:, 0], w[0], y[:, 0]),
+        "w": jitted(lambda x, w, y: jax.vjp(lambda w: their(x, w), w)[1](y), x[:, 0], w[0], y[:, 0]),
+    }
+    start = time.perf_counter()
+    mine = [
+        ours(conv, x, w, **window),
+        ours(conv_input, y, w, extent=(size,) * 2, **window),
+        ours(conv_kernel, x, y, kernel=(kernel,) * 2, **window),
+    ]
+    title += f" ({(time.perf_counter() - start) * 1e3 / 3:.0f} ms)"
+    show(
+        "conv " + title,
+        {"ours": mine[0], "jax": jitted(their, x[:, 0], w[0]), **torches(x, w, y, stride, pad, None)},
+        flops,
+    )
+    show(
+        "conv_input " + title,
+        {"ours": mine[1], "jax": peers["x"], **torches(x, w, y, stride, pad, (True, False, False))},
+        flops,
+    )
+    show(
+        "conv_kernel " + title,
+        {"ours": mine[2], "jax": peers["w"], **torches(x, w, y, stride, pad, (False, True, False))},
+        flops,
+    )
+
+
+def torches(x, w, y, stride, pad, which):
+    try:
+        import torch
+    except ImportError:
+        return {}
+    torch.set_num_threads(1)
+    x, w, y = torch.from_numpy(x[:, 0].copy()), torch.from_numpy(w[0].copy()), torch.from_numpy(y[:, 0].copy())
+    if which is None:
+        return {"torch": lambda: torch.nn.functional.conv2d(x, w, stride=stride, padding=pad)}
+    return {
+        "torch": lambda: torch.ops.aten.convolution_backward(
+            y, x, w, None, [stride] * 2, [pad] * 2, [1, 1], False, [0, 0], 1, which
+        )
+    }
+
+
+def convolutions():
+    for dtype in (np.float32, np.float64):
+        convolution(dtype, 32, 1, 28, 16, 3)
+        convolution(dtype, 32, 16, 14, 32, 3)
+        convolution(dtype, 16, 64, 28, 64, 3)
+        convolution(dtype, 16, 64, 28, 64, 3, pad=1)
+        convolution(dtype, 8, 3, 64, 32, 5, stride=2, pad=2)
+        convolution(dtype, 8, 64, 14, 64, 1)
+
+
+BENCHMARKS = {"contractions": contractions, "algebra": algebra, "gathers": gathers, "convolutions": convolutions}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or BENCHMARKS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wengert.lowering.emission import Emitter
 from wengert.lowering.library.contraction import Contract, MatMul
+from wengert.lowering.library.convolution import Conv, ConvInput, ConvKernel
 from wengert.lowering.library.gather import Index, IndexPut, ScatterAdd
 from wengert.lowering.library.smallalgebra import LU, Cholesky, Det, Inv, SlogDet, Solve, SolveTriangular
 
@@ -17,6 +18,9 @@ EMITTERS: dict[str, Emitter] = {
     "solve_triangular": SolveTriangular(),
     "cholesky": Cholesky(),
     "lu": LU(),
+    "conv": Conv(),
+    "conv_input": ConvInput(),
+    "conv_kernel": ConvKernel(),
     "index": Index(),
     "scatter_add": ScatterAdd(),
     "index_put": IndexPut(),

@@ -95,7 +95,7 @@ def _rows(w: Walk, source: Value, to: Value) -> None:
 
 def _elements(w: Walk, source: Value, to: Value) -> None:
     b, dtype = w.e.b, w.dtype
-    sizes, (beside, *own) = w.middle
+    sizes, (beside, *_) = w.middle
     n = sizes[-1] if sizes else 1
     with nest(b, sizes[:-1]) as at:
         target = moved(b, to, offset(b, at, beside[:-1]), dtype)
