@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,20 @@ from wengert.core.aval import Aval
 from wengert.core.errors import CompileError, WengertError
 from wengert.core.source import Source, describe
 from wengert.lowering.lowered import HostReference
+from wengert.runtime import objects
+
+
+HELD = (
+    4  # references to an array that only its caller and `run` know: the entry's, the tuple's, the loop's, the count's
+)
 
 
 def runner(reference: HostReference) -> Callable[..., None]:
-    """Runs `reference` on arrays over the memory of its operands (read-only) and of its results, which it fills."""
+    """Runs `reference` on arrays over the memory of its operands (read-only) and of its results, which it fills.
+
+    That memory is the compiled program's. Where somebody has kept one of the arrays, a traceback's frames for one, it is given
+    memory of its own before the program goes on.
+    """
     op, params, ins, outs = reference.op, reference.params, reference.ins, reference.outs
     n = len(ins)
     scalars = [(i, a.weak) for i, a in enumerate(ins) if a.shape == ()]
@@ -23,14 +34,21 @@ def runner(reference: HostReference) -> Callable[..., None]:
         operands: list[Any] = list(arrays[:n])
         for i, weak in scalars:  # as eager evaluation has them: NumPy scalars, and Python's own where weak
             operands[i] = operands[i].item() if weak else operands[i][()]
+        results: Any = None
         try:
             results = op.eval(*operands, **params)
+            for aval, result, memory in zip(outs, results if op.multi else (results,), arrays[n:], strict=True):
+                if type(result) is not np.ndarray or result.shape != aval.shape or result.dtype != aval.dtype:
+                    _check(reference, aval, result)
+                memory[...] = result
         except Exception as error:
             raise located(error, reference.source) from None
-        for aval, result, memory in zip(outs, results if op.multi else (results,), arrays[n:], strict=True):
-            if type(result) is not np.ndarray or result.shape != aval.shape or result.dtype != aval.dtype:
-                _check(reference, aval, result)
-            memory[...] = result
+        finally:
+            del operands[:]
+            results = result = memory = None
+            for array in arrays:
+                if getrefcount(array) > HELD:
+                    objects.own(array)
 
     return run
 

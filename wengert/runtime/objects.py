@@ -15,7 +15,12 @@ from typing import Any
 import numpy as np
 
 ALIGNED, C_CONTIGUOUS, WRITEABLE = 0x100, 0x1, 0x400  # flags of NumPy's arrays
-_SLOTS = {"np.NewFromDescr": 94, "np.Scalar": 60, "np.SetHandler": 304}  # in NumPy's table of C functions
+_SLOTS = {
+    "np.NewFromDescr": 94,
+    "np.Scalar": 60,
+    "np.SetHandler": 304,
+    "np.SetBaseObject": 282,
+}  # in NumPy's table of C functions
 _ABI = 0x02000000  # of NumPy 2
 
 
@@ -104,6 +109,17 @@ def functions() -> dict[str, int]:
     found = {name: table[slot] or 0 for name, slot in _SLOTS.items()}
     found |= {"np.ndarray": id(np.ndarray), "py.int": id(int), "py.true": id(True), "py.false": id(False)}
     return found
+
+
+def own(array: np.ndarray) -> None:
+    """Give an array over borrowed memory a copy of its elements to live on. Views of it that somebody holds are not reached."""
+    if supported():
+        return
+    kept = array.copy()
+    set_base = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.py_object)(functions()["np.SetBaseObject"])
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))  # which NumPy takes over
+    if set_base(array, kept) == 0:
+        ctypes.c_size_t.from_address(id(array) + offsets()["data"]).value = kept.ctypes.data
 
 
 @functools.cache
