@@ -9,14 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.abstract import no_value
 from wengert.core.errors import DTypeError, NotDifferentiable
 from wengert.core.source import describe, here
-from wengert.core.tensor import Array, Tensor, raw, view
-from wengert.numpy.arrays import ARRAYS, lift
+from wengert.core.tensor import Array, Tensor, held, raw, staged, view
+from wengert.numpy.arrays import ARRAYS, astype, lift
 from wengert.numpy.layout import as_array, example
+from wengert.numpy.masked import Selected
 from wengert.numpy.values import concrete
 from wengert.ops.basis import reshape
 from wengert.ops.index import ARRAY, index, index_put, native
+from wengert.ops.select import where as select
 from wengert.ops.shape import laid_out
 from wengert.trace.cells import element, write_in_place
 
@@ -104,6 +107,8 @@ def getitem(x: Tensor, key: Any) -> Array:
     """`x[key]`."""
     if type(key) not in PLAIN and _is_boolean(key):
         return index(reshape(x, shape=(1, *x.shape)), np.arange(int(key)), spec=(ARRAY,), unique=True)
+    if type(key) is Tensor and key.dtype.kind == "b" and staged(key) and x.shape[: key.ndim] == key.shape:
+        return Selected(held(x), held(key))
     spec, arrays, unique = parse(key, x.ndim)
     if arrays:
         out = index(x, *arrays, spec=spec, unique=unique)
@@ -129,10 +134,33 @@ def _set_if(x: Tensor, condition: bool, value: Any) -> None:
         setitem(x, (), reshape(lift(value), shape=()))
 
 
+def _set_where(x: Tensor, mask: Tensor, value: Any) -> None:
+    """`x[mask] = value` for a mask without a value yet: the same value for every place, chosen by `where`."""
+    if x.shape[: mask.ndim] != mask.shape:
+        raise IndexError(f"boolean index of shape {mask.shape} does not match an array of shape {x.shape}")
+    trailing = x.shape[mask.ndim :]
+    if isinstance(value, Selected):
+        if not value.selects_as(mask) or value.full.shape != x.shape:
+            raise value.refused("an assignment of what another mask selects, to places of")
+        return x._write(select(value.places(), astype(value.full, x.dtype), x))
+    new = lift(value)
+    if new.ndim > len(trailing):
+        raise no_value(
+            "x[mask] = values",
+            f"a mask of shape {list(mask.shape)} for values of shape {list(new.shape)}",
+            3,
+            "give a value for every place, and choose: x = numpy.where(mask, new, x)",
+        )
+    chosen = select(reshape(mask, shape=(*mask.shape, *(1,) * len(trailing))), astype(new, x.dtype), x)
+    x._write(chosen)
+
+
 def setitem(x: Tensor, key: Any, value: Any) -> None:
     """`x[key] = value`."""
     if type(key) not in PLAIN and _is_boolean(key):
         return _set_if(x, bool(key), value)
+    if type(key) is Tensor and key.dtype.kind == "b" and staged(key):
+        return _set_where(x, key, value)
     spec, arrays, _ = parse(key, x.ndim)
     if type(value) is Tensor and (seen := value._view) is not None:
         # x[key] += y has written through the view x[key] already.

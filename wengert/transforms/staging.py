@@ -118,6 +118,8 @@ def stage_call(
 def _check_result(out: Any) -> None:
     if type(out) is Tensor or isinstance(out, (np.ndarray, np.generic, bool, int, float, complex)):
         return
+    if hasattr(out, "refused"):  # a selection by a mask
+        raise out.refused("a result that is a selection by")
     raise DTypeError(
         "a staged function",
         got=f"a result of type {type(out).__module__}.{type(out).__qualname__}",
