@@ -176,7 +176,9 @@ def _already_positive(r: Rewriter, ins: Ins, out: Var, params: Params) -> Atom |
 @rule("x · x → x²", mul)
 def _square(r: Rewriter, ins: Ins, out: Var, params: Params) -> Atom | None:
     x, y = ins
-    return r.emit(square, x) if x is y and is_real(out.dtype) and x.dtype == out.dtype else None
+    return (
+        r.emit(square, x) if x is y and type(x) is not Literal and is_real(out.dtype) and x.dtype == out.dtype else None
+    )
 
 
 # ── powers ────────────────────────────────────────────────────────────────────
