@@ -225,10 +225,10 @@ def table(name, what, f, low, high, degree, single):
 def main():
     print('"""Coefficients of vector math, as `benchmarks/coefficients.py` derives and prints them: change them there.')
     print()
+    print("Names end in _D for float64, in _F for float32, in _M for float64 that is rounded to float32.")
     print(
-        "Names end in _D for float64, in _F for float32, in _M for float64 that is rounded to float32. A comment says what is approximated, and the relative error of"
+        "A comment says what is approximated, and the relative error of the polynomial before its coefficients were rounded."
     )
-    print("the polynomial before its coefficients were rounded.")
     print('"""\n')
     for name, value in CONSTANTS.items():
         print(

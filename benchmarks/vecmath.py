@@ -285,11 +285,11 @@ def float32(names: list[str]) -> None:
         print(f"{name:10s} float32 {worst:.3f} ulp at {at!r}", flush=True)
 
 
-def best(f, repeats: int = 200) -> float:
+def best(f, *args, repeats: int = 60) -> float:
     found = np.inf
     for _ in range(repeats):
         start = time.perf_counter()
-        f()
+        f(*args)
         found = min(found, time.perf_counter() - start)
     return found
 
@@ -383,13 +383,13 @@ def speed(names: list[str]) -> None:
                 out = np.empty(n, dtype)
                 row = []
                 f, args = loop(name, dtype).run, (out.ctypes.data, *[x.ctypes.data for x in xs], n)
-                row.append(best(lambda: f(*args)))
+                row.append(best(f, *args, repeats=200))
                 g = numpys.get(name) or getattr(special, name, None)
-                row.append(best(lambda: g(*xs), 60) if g else np.nan)
+                row.append(best(g, *xs) if g else np.nan)
                 h = getattr(c, f"{name}_{dtype.char}", None) if c else None
                 if h is not None:
                     h.restype, h.argtypes = None, [ctypes.c_void_p] * len(args[:-1]) + [ctypes.c_long]
-                row.append(best(lambda: h(*args), 60) if h is not None else np.nan)
+                row.append(best(h, *args) if h is not None else np.nan)
                 j, put = jax_function(name)
                 if j is not None:
                     ys = [put(np.tile(x, 256)) for x in xs]  # its dispatch takes longer than 4096 elements

@@ -1,7 +1,7 @@
 """Coefficients of vector math, as `benchmarks/coefficients.py` derives and prints them: change them there.
 
-Names end in _D for float64, in _F for float32, in _M for float64 that is rounded to float32. A comment says what is approximated, and the relative error of
-the polynomial before its coefficients were rounded.
+Names end in _D for float64, in _F for float32, in _M for float64 that is rounded to float32.
+A comment says what is approximated, and the relative error of the polynomial before its coefficients were rounded.
 """
 
 LN2_D = (0.6931471805599453, 2.3190468138462996e-17)  # and the rest of it

@@ -1,6 +1,6 @@
 """sin, cos and tan of arguments so large that π/2 in a few floats no longer does (Payne and Hanek's reduction).
 
-Such arguments are rare, and the work is in integers of 256 bits: it stays out of line. A loop is vectorised all the
+Such arguments are rare, and the work is in integers of 128 bits: it stays out of line. A loop is vectorised all the
 same, because the call names vector variants (`vector-function-abi-variant`), which look whether any lane needs
 the work, and almost always return at once. They are `weak_odr`: an `internal` function that nothing calls yet
 would be dropped before the vectoriser has run.
@@ -12,11 +12,12 @@ from math import inf
 
 import numpy as np
 
-from wengert.lowering.text import F32, F64, hexadecimal
+from wengert.lowering.text import F64, hexadecimal
 from wengert.lowering.vecmath.coefficients import TWO_OVER_PI_BITS, TWO_OVER_PI_DIGITS
 from wengert.lowering.vecmath.writer import Term, Writer
 
-ATTRIBUTES = "noinline nounwind willreturn memory(none)"
+# not optimised: that would take longer than the functions ever run, and the check for far lanes is as fast
+ATTRIBUTES = "noinline optnone nounwind willreturn memory(none)"
 TABLE = "wg.two_over_pi"
 
 
@@ -26,8 +27,8 @@ def limit(w: Writer) -> float:
 
 
 def widths(dtype: np.dtype) -> tuple[int, ...]:
-    """Lanes of the vector variants: 128, 256 and 512 bits."""
-    return (2, 4, 8) if dtype == F64 else (4, 8, 16)
+    """Lanes of the vector variants: 256 and 512 bits."""
+    return (4, 8) if dtype == F64 else (8, 16)
 
 
 def call(w: Writer, name: str, x: Term) -> Term:
@@ -45,55 +46,55 @@ def table() -> str:
     return f'@{TABLE} = internal unnamed_addr constant [{len(data)} x i8] c"{text}"'
 
 
-# |x| = m·2^e. Of 2/π the bits from 2^(1−e) on count, since those before make multiples of four quarters.
-# 256 of them times m, modulo 2^256: two bits of quarters, and 254 of fraction, of which at least 190 are right.
+# |x| = m·2^e. Of 2/π, 192 bits count: those of a weight above that of a few whole turns make multiples of four quarters,
+# and those below are too small. Times m, modulo whole turns, that is two bits of quarters and 118 bits of fraction.
+# The window begins at a byte, so up to seven bits too early: the product is shifted by them.
 REDUCTION = f"""
   %bits = bitcast double %x to i64
   %field = lshr i64 %bits, 52
   %exponent = and i64 %field, 2047
   %fraction = and i64 %bits, 4503599627370495
   %m = or i64 %fraction, 4503599627370496
-  %place = sub i64 {TWO_OVER_PI_BITS - 256 + 2 + 1075 - 1}, %exponent
-  %place1 = add i64 %place, 1
-  %byte = lshr i64 %place1, 3
-  %bit = and i64 %place1, 7
+  %place = sub i64 {TWO_OVER_PI_BITS - 192 + 2 + 1075}, %exponent
+  %late = add i64 %place, 7
+  %byte = lshr i64 %late, 3
+  %start = shl i64 %byte, 3
+  %early = sub i64 %start, %place
   %address = getelementptr i8, ptr @{TABLE}, i64 %byte
-  %raw = load i264, ptr %address, align 1
-  %bit.w = zext i64 %bit to i264
-  %window.w = lshr i264 %raw, %bit.w
-  %window = trunc i264 %window.w to i256
-  %m.w = zext i64 %m to i256
-  %product = mul i256 %window, %m.w
-  %half = shl i256 1, 253
-  %turned = add i256 %product, %half
-  %quarter.w = lshr i256 %turned, 254
-  %k = trunc i256 %quarter.w to i64
-  %rest = shl i256 %product, 2
-  %rest.h = lshr i256 %rest, 128
-  %f = trunc i256 %rest.h to i128
-  %minus = icmp slt i128 %f, 0
-  %negated = sub i128 0, %f
-  %size = select i1 %minus, i128 %negated, i128 %f
-  %zeros = call i128 @llvm.ctlz.i128(i128 %size, i1 false)
-  %digits = shl i128 %size, %zeros
-  %first.w = lshr i128 %digits, 75
-  %first = trunc i128 %first.w to i64
-  %second.w = lshr i128 %digits, 22
-  %second.t = trunc i128 %second.w to i64
-  %second = and i64 %second.t, 9007199254740991
-  %z = trunc i128 %zeros to i64
-  %scale.e = sub i64 970, %z
-  %scale.b = shl i64 %scale.e, 52
-  %scale = bitcast i64 %scale.b to double
-  %first.f = uitofp i64 %first to double
-  %second.f = uitofp i64 %second to double
-  %high.u = fmul double %first.f, %scale
-  %low.s = fmul double %second.f, {hexadecimal(2.0**-53)}
-  %low.u = fmul double %low.s, %scale
-  %high.n = fneg double %high.u
-  %low.n = fneg double %low.u
-  %high = select i1 %minus, double %high.n, double %high.u
-  %low = select i1 %minus, double %low.n, double %low.u"""
+  %address1 = getelementptr i8, ptr %address, i64 8
+  %address2 = getelementptr i8, ptr %address, i64 16
+  %word = load i64, ptr %address, align 1
+  %word1 = load i64, ptr %address1, align 1
+  %word2 = load i64, ptr %address2, align 1
+  %m.w = zext i64 %m to i128
+  %word.w = zext i64 %word to i128
+  %word1.w = zext i64 %word1 to i128
+  %low.p = mul i128 %m.w, %word.w
+  %low.c = lshr i128 %low.p, 64
+  %middle.p = mul i128 %m.w, %word1.w
+  %middle = add i128 %middle.p, %low.c
+  %high.p = mul i64 %m, %word2
+  %high.w = zext i64 %high.p to i128
+  %high.s = shl i128 %high.w, 64
+  %product = add i128 %high.s, %middle
+  %turns.w = zext i64 %early to i128
+  %quarters = shl i128 %product, %turns.w
+  %half = shl i128 1, 125
+  %turned = add i128 %quarters, %half
+  %k.w = lshr i128 %turned, 126
+  %k = trunc i128 %k.w to i64
+  %rest = shl i128 %quarters, 2
+  %upper.w = lshr i128 %rest, 64
+  %upper = trunc i128 %upper.w to i64
+  %lower = trunc i128 %rest to i64
+  %first.i = and i64 %upper, -2048
+  %second.i = and i64 %upper, 2047
+  %first.f = sitofp i64 %first.i to double
+  %second.f = sitofp i64 %second.i to double
+  %third.f = uitofp i64 %lower to double
+  %first = fmul double %first.f, {hexadecimal(2.0**-64)}
+  %second = fmul double %second.f, {hexadecimal(2.0**-64)}
+  %third = fmul double %third.f, {hexadecimal(2.0**-128)}"""
 
 
 def scalar(name: str) -> tuple[str, str]:
@@ -102,7 +103,11 @@ def scalar(name: str) -> tuple[str, str]:
 
     combine = {"sin": trigonometric.sine, "cos": trigonometric.cosine, "tan": trigonometric.tangent}[name]
     w = Writer(F64)
-    x, k, high, low = (Term(w, ref, kind) for ref, kind in (("%x", "f"), ("%k", "i"), ("%high", "f"), ("%low", "f")))
+    x, k = Term(w, "%x", "f"), Term(w, "%k", "i")
+    first, second, third = (Term(w, f"%{name}", "f") for name in ("first", "second", "third"))
+    high, low = w.quick_sum(first, second)
+    high, rest = w.quick_sum(high, third)
+    high, low = w.quick_sum(high, rest + low)
     pi_high, pi_low = w.table("HALF_PI")
     r, rest = w.two_product(high, pi_high)
     r, rest = w.quick_sum(r, rest + w.fma(high, pi_low, low * pi_high))
@@ -110,7 +115,6 @@ def scalar(name: str) -> tuple[str, str]:
     if name != "cos":
         minus = w.bits(x) & -(2**63)
         value = w.float(w.bits(value) ^ minus)
-    w.declarations["declare i128 @llvm.ctlz.i128(i128, i1)"] = None
     w.declarations["declare double @llvm.fabs.f64(double)"] = None
     text = [
         f"define internal double @wg.far_{name}.d(double %x) {ATTRIBUTES} {{",
@@ -135,30 +139,36 @@ def variant(name: str, dtype: np.dtype, n: int) -> tuple[str, str]:
     w = Writer(dtype)
     kind = w.types["f"]
     vector, symbol = f"<{n} x {kind}>", f"wg.far_{name}.{dtype.char}"
-    bound = hexadecimal(limit(w))
+    bound, vector_bytes = hexadecimal(limit(w)), n * dtype.itemsize
     declare = f"declare {vector} @llvm.fabs.v{n}{w.suffix}({vector})"
     bounds = ", ".join([f"{kind} {bound}"] * n)
     return declare, "\n".join(
         [
             f"define weak_odr hidden {vector} @{symbol}.v{n}({vector} %x) {ATTRIBUTES} {{",
             "entry:",
+            f"  %memory = alloca {vector}, align {vector_bytes}",
             f"  %a = call {vector} @llvm.fabs.v{n}{w.suffix}({vector} %x)",
             f"  %far = fcmp ogt {vector} %a, <{bounds}>",
             f"  %mask = bitcast <{n} x i1> %far to i{n}",
             f"  %any = icmp ne i{n} %mask, 0",
-            "  br i1 %any, label %lane, label %out",
+            "  br i1 %any, label %work, label %out",
+            "work:",
+            f"  store {vector} %x, ptr %memory, align {vector_bytes}",
+            "  br label %lane",
             "lane:",
-            "  %i = phi i64 [0, %entry], [%j, %lane]",
-            f"  %y = phi {vector} [%x, %entry], [%z, %lane]",
-            f"  %e = extractelement {vector} %x, i64 %i",
+            "  %i = phi i64 [0, %work], [%j, %lane]",
+            f"  %place = getelementptr {kind}, ptr %memory, i64 %i",
+            f"  %e = load {kind}, ptr %place",
             f"  %v = call {kind} @{symbol}({kind} %e)",
-            f"  %z = insertelement {vector} %y, {kind} %v, i64 %i",
+            f"  store {kind} %v, ptr %place",
             "  %j = add nuw nsw i64 %i, 1",
             f"  %more = icmp ult i64 %j, {n}",
-            "  br i1 %more, label %lane, label %out",
+            "  br i1 %more, label %lane, label %done",
+            "done:",
+            f"  %y = load {vector}, ptr %memory, align {vector_bytes}",
+            f"  ret {vector} %y",
             "out:",
-            f"  %r = phi {vector} [%x, %entry], [%z, %lane]",
-            f"  ret {vector} %r",
+            f"  ret {vector} %x",
             "}",
         ]
     )
@@ -195,4 +205,3 @@ def narrow(name: str) -> str:
 
 
 NAMES = {"far_sin", "far_cos", "far_tan", "two_over_pi"}
-_ = F32
