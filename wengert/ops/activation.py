@@ -268,7 +268,7 @@ sigmoid = unary(
     lambda r: mul(r.out, sub(1, r.out)),
     ("out",),
     note="1 / (1 + exp(-x)): full relative accuracy for negative x; the derivative is read off the output",
-    lower=scalars.mathematical("sigmoid", 35),
+    lower=Map(scalars.sigmoid, cost=36),
 )
 soft_plus = unary(
     "soft_plus",
@@ -299,7 +299,7 @@ silu = unary(
     lambda r: _silu_slope(r.x),
     ("x",),
     accepts=FLOAT,
-    lower=Map(lambda b, x: b.mul(x, b.math("sigmoid", x)), cost=36),
+    lower=Map(lambda b, x: b.mul(x, scalars.sigmoid(b, x)), cost=36),
 )
 
 # ── softsign, tanhshrink ──────────────────────────────────────────────────────
@@ -466,7 +466,7 @@ def _gelu_tanh_curve(x: Array) -> Array:
 
 def _gelu_share_scalar(b: Any, x: Any) -> Any:
     inner = b.mul(scalars.plus(b, 1, scalars.times(b, CUBIC, b.mul(x, x))), x)
-    return b.math("sigmoid", scalars.times(b, 2 * SQRT_2_PI, inner))
+    return scalars.sigmoid(b, scalars.times(b, 2 * SQRT_2_PI, inner))
 
 
 def _gelu_tanh_slope_scalar(b: Any, x: Any) -> Any:

@@ -392,15 +392,9 @@ def _logistic_eval(x: Array, y: Array) -> Array:
 
 
 def _logistic_scalar(b: Any, x: Any, y: Any) -> Any:
-    share = scalars.reciprocal(b, scalars.plus(b, 1, scalars.exp(b, b.sub(y, x))))
+    share = scalars.sigmoid(b, b.sub(x, y))
     tie = b.and_(scalars.isinf(b, x), b.compare("eq", x, y))
     return b.select(tie, b.like(0.5, x), share)
-
-
-def _logaddexp_scalar(b: Any, x: Any, y: Any) -> Any:
-    apart = b.math("log1p", b.math("exp", b.neg(b.abs(b.sub(x, y)))))
-    tie = b.compare("eq", x, y)  # of infinities too
-    return b.select(tie, scalars.plus(b, LN2, x), b.add(b.maximum(x, y), apart))
 
 
 def _logaddexp2_scalar(b: Any, x: Any, y: Any) -> Any:
@@ -429,7 +423,7 @@ logaddexp = binary(
     ("x", "y"),
     accepts=FLOAT,
     note="equal infinities share the derivative equally",
-    lower=Map(_logaddexp_scalar, cost=60),
+    lower=scalars.mathematical("logaddexp", 50),
 )
 logaddexp2 = binary(
     "logaddexp2",

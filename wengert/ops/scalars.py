@@ -231,6 +231,11 @@ def exp(b: Any, x: Any) -> Any:
     return b.math("exp", x)
 
 
+def sigmoid(b: Any, x: Any) -> Any:
+    """1 / (1 + e⁻ˣ) by these very operations, in half the time of vector math's, whose last digit is better."""
+    return reciprocal(b, plus(b, 1, exp(b, b.neg(x))))
+
+
 def horner(b: Any, coefficients: tuple[float, ...], x: Any) -> Any:
     """A polynomial, coefficients from the lowest power."""
     total = b.like(coefficients[-1], x)

@@ -191,6 +191,7 @@ recurrence = Op(
         Sample((2, 0), (2, 0), axis=1),
     ),
     rejects=(Sample((3,), (4,), axis=0, raises=ShapeError),),
+    lower=Library("recurrence"),
     note="yᵢ = aᵢ yᵢ₋₁ + bᵢ, from zero: the first coefficient is not read. A zero yᵢ₋₁ is strong",
     source="Blelloch (1990), Prefix sums and their applications, §1.4",
 )

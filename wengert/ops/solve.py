@@ -322,6 +322,7 @@ det_cofactor = Op(
         *_DET_SAMPLES,
         Sample((4, 4), domain=singular, order=1),
     ),
+    lower=Library("det_cofactor"),
     note="the gradient of det: det(A) A⁻ᵀ, and its limit for singular A",
 )
 

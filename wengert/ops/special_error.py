@@ -104,7 +104,12 @@ _erfcx.complex = True  # type: ignore[attr-defined]
 erfcx_derivative = special(
     "erfcx_derivative", "x", lambda x, *, n: erfcx_derivative(x, n=n + 1), fn=in_double(_erfcx), params={"n": 1}
 )
-erfcx = special("erfcx", "x", lambda x: erfcx_derivative(x, n=1))
+erfcx = special(
+    "erfcx",
+    "x",
+    lambda x: erfcx_derivative(x, n=1),
+    lower=scalars.mathematical("erfcx", 50),
+)
 
 
 def faddeeva(z: Array, n: int) -> Array:
@@ -217,7 +222,13 @@ def _mills(x: Array) -> Array:
     return where(right, div(normal_density(plain), ndtr(plain)), ratio)
 
 
-log_ndtr = special("log_ndtr", "x", _mills, domain=((-3.0, 2.0),))
+log_ndtr = special(
+    "log_ndtr",
+    "x",
+    _mills,
+    domain=((-3.0, 2.0),),
+    lower=scalars.mathematical("log_ndtr", 90),
+)
 
 
 def _ndtri_slope(p: Array, out: Array) -> Array:
