@@ -67,7 +67,7 @@ def arity(name: str) -> int:
 def definition(name: str, dtype: np.dtype) -> tuple[str, Sequence[tuple[str, np.dtype]]]:
     """The text of `@wg.<name>.<dtype.char>` for float64 or float32, and which others it calls."""
     if name in far.NAMES:
-        return far.definition(name, dtype)
+        return far.definition(name, dtype, trigonometric.COMBINE)
     body, count = FUNCTIONS[name]
     w = Writer(dtype)
     arguments = w.arguments(count)

@@ -8,6 +8,7 @@ would be dropped before the vectoriser has run.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from math import inf
 
 import numpy as np
@@ -19,6 +20,7 @@ from wengert.lowering.vecmath.writer import Term, Writer
 # not optimised: that would take longer than the functions ever run, and the check for far lanes is as fast
 ATTRIBUTES = "noinline optnone nounwind willreturn memory(none)"
 TABLE = "wg.two_over_pi"
+Combine = Callable[[Writer, Term, Term, Term], Term]  # quarters k, r and its rest → the function
 
 
 def limit(w: Writer) -> float:
@@ -97,11 +99,8 @@ REDUCTION = f"""
   %third = fmul double %third.f, {hexadecimal(2.0**-128)}"""
 
 
-def scalar(name: str) -> tuple[str, str]:
+def scalar(name: str, combine: Combine) -> tuple[str, str]:
     """Declarations, and the function of one double."""
-    from wengert.lowering.vecmath import trigonometric
-
-    combine = {"sin": trigonometric.sine, "cos": trigonometric.cosine, "tan": trigonometric.tangent}[name]
     w = Writer(F64)
     x, k = Term(w, "%x", "f"), Term(w, "%k", "i")
     first, second, third = (Term(w, f"%{name}", "f") for name in ("first", "second", "third"))
@@ -174,7 +173,7 @@ def variant(name: str, dtype: np.dtype, n: int) -> tuple[str, str]:
     )
 
 
-def definition(name: str, dtype: np.dtype) -> tuple[str, list[tuple[str, np.dtype]]]:
+def definition(name: str, dtype: np.dtype, combine: Mapping[str, Combine]) -> tuple[str, list[tuple[str, np.dtype]]]:
     """Scalar function and vector variants of `far_sin`, `far_cos`, `far_tan`; or the table of digits."""
     if name == "two_over_pi":
         return table(), []
@@ -182,7 +181,7 @@ def definition(name: str, dtype: np.dtype) -> tuple[str, list[tuple[str, np.dtyp
     pairs = [variant(base, dtype, n) for n in widths(dtype)]
     needs: list[tuple[str, np.dtype]]
     if dtype == F64:
-        pairs.append(scalar(base))
+        pairs.append(scalar(base, combine[base]))
         needs = [("two_over_pi", F64)]
     else:
         pairs.append(("", narrow(base)))

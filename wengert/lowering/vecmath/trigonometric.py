@@ -1,17 +1,13 @@
 """sin, cos, tan, and their inverses.
 
-x = k π/2 + r with |r| ≤ π/4, r as a pair of floats. Up to `LIMIT` the parts of π/2 (Cody and Waite) have exact
+x = k π/2 + r with |r| ≤ π/4, r as a pair of floats. Up to `far.limit` the parts of π/2 (Cody and Waite) have exact
 products with k. Beyond, `far` takes over: see there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from wengert.lowering.vecmath import far
 from wengert.lowering.vecmath.writer import Term, Writer
-
-Combine = Callable[[Writer, Term, Term, Term], Term]
 
 
 def reduced(w: Writer, x: Term) -> tuple[Term, Term, Term]:
@@ -62,18 +58,21 @@ def tangent(w: Writer, k: Term, r: Term, low: Term) -> Term:
     )
 
 
-def periodic(w: Writer, x: Term, name: str, combine: Combine) -> Term:
-    near = combine(w, *reduced(w, x))
+COMBINE = {"sin": sine, "cos": cosine, "tan": tangent}
+
+
+def periodic(w: Writer, x: Term, name: str) -> Term:
+    near = COMBINE[name](w, *reduced(w, x))
     return w.where(w.abs(x) > far.limit(w), far.call(w, name, x), near)
 
 
 def sin(w: Writer, x: Term) -> Term:
-    return w.where(w.abs(x) < w.pick(2.0**-27, 2.0**-13), x, periodic(w, x, "sin", sine))
+    return w.where(w.abs(x) < w.pick(2.0**-27, 2.0**-13), x, periodic(w, x, "sin"))
 
 
 def cos(w: Writer, x: Term) -> Term:
-    return periodic(w, x, "cos", cosine)
+    return periodic(w, x, "cos")
 
 
 def tan(w: Writer, x: Term) -> Term:
-    return w.where(w.abs(x) < w.pick(2.0**-28, 2.0**-13), x, periodic(w, x, "tan", tangent))
+    return w.where(w.abs(x) < w.pick(2.0**-28, 2.0**-13), x, periodic(w, x, "tan"))
