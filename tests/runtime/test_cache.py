@@ -1,5 +1,6 @@
 """Object code on disk: found again, never trusted."""
 
+import json
 import os
 import stat
 import subprocess
@@ -211,3 +212,27 @@ def test_several_processes_at_once(folder):
     running = [subprocess.Popen([sys.executable, "-c", script], env=env) for _ in range(3)]
     assert [p.wait() for p in running] == [0, 0, 0]
     assert len(list(folder.iterdir())) == 5
+
+
+def test_command(made, folder, capsys):
+    from wengert.cli import main
+
+    engine.compile(made.twice(7))
+    nbytes = only(folder).stat().st_size
+    assert main(["cache"]) == 0
+    assert capsys.readouterr().out.startswith(f"{folder}: 1 compiled programs, {nbytes} of at most")
+    assert main(["cache", "info", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["files"] == 1
+    assert main(["cache", "clear"]) == 0
+    assert capsys.readouterr().out == f"1 files, {nbytes} bytes deleted\n"
+    assert main(["cache", "clear", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"files": 0, "bytes": 0}
+    assert list(folder.iterdir()) == []
+
+
+@posix
+def test_info_tells_of_a_folder_that_is_not_private(made, folder):
+    engine.compile(made.twice(7))
+    assert cache.info().problem == ""
+    folder.chmod(0o777)
+    assert "only you" in cache.info().problem

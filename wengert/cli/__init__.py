@@ -1,4 +1,4 @@
-"""The command line: `wengert demo | doctor | check | coverage | fuzz`. Each command prints; the work is done elsewhere."""
+"""The command line: `wengert demo | doctor | check | coverage | fuzz | cache`. Each command prints; the work is done elsewhere."""
 
 from __future__ import annotations
 
@@ -107,6 +107,10 @@ def parser() -> argparse.ArgumentParser:
         "--out", default="out/fuzz", help="folder for what was found, as scripts to run (default: out/fuzz)"
     )
     fuzz.add_argument("--json", action="store_true", help="print the summary for a machine")
+
+    cache = commands.add_parser("cache", help="machine code kept on disk: how much, and where; or delete it")
+    cache.add_argument("action", nargs="?", choices=("info", "clear"), default="info")
+    cache.add_argument("--json", action="store_true", help="print the result for a machine")
     return top
 
 

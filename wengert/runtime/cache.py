@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from wengert.core.config import config
 from wengert.runtime import native
@@ -160,6 +161,26 @@ def _trim() -> None:
         with contextlib.suppress(OSError):
             entry.path.unlink()
             total -= entry.nbytes
+
+
+class Info(NamedTuple):
+    """Where the cache is, what it holds, and why it is not used, if it is not."""
+
+    folder: str
+    files: int
+    bytes: int
+    limit: int
+    problem: str
+
+
+def info() -> Info:
+    """The state of the cache."""
+    folder, found = directory(), list(entries())
+    problem = "" if config.disk_cache else "wg.config.disk_cache is off"
+    with contextlib.suppress(OSError):
+        if not _private(os.lstat(folder), stat.S_ISDIR):
+            problem = "it is no folder of yours that only you can write"
+    return Info(str(folder), len(found), sum(entry.nbytes for entry in found), config.cache_size, problem)
 
 
 def clear() -> tuple[int, int]:

@@ -14,10 +14,8 @@ from wengert.core.source import Source, describe
 from wengert.lowering.lowered import HostReference
 from wengert.runtime import objects
 
-
-HELD = (
-    4  # references to an array that only its caller and `run` know: the entry's, the tuple's, the loop's, the count's
-)
+# references to an array that only its caller and `run` know: the entry's, the tuple's, the loop's, the count's
+HELD = 4
 
 
 def runner(reference: HostReference) -> Callable[..., None]:
