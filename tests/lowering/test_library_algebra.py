@@ -5,9 +5,9 @@ import pytest
 
 from wengert.lowering.library import EMITTERS
 from wengert.ops.factor import cholesky, lu
-from wengert.ops.solve import det, inv, slogdet, solve, solve_triangular
+from wengert.ops.solve import det, det_cofactor, inv, slogdet, solve, solve_triangular
 
-OPS = [inv, det, slogdet, solve, solve_triangular, cholesky, lu]
+OPS = [inv, det, det_cofactor, slogdet, solve, solve_triangular, cholesky, lu]
 DTYPES = [np.float32, np.float64]
 STACKS = [(), (19,), (2, 3)]
 
@@ -30,7 +30,9 @@ def test_samples(emitted, op, dtype):
             continue
         want = op.eval(*arrays, **sample.params)
         for g, w in zip(got, want, strict=True) if op.multi else [(got, want)]:
-            near(g, np.asarray(w), dtype, 50) if op is not det else np.testing.assert_allclose(g, w, 1e-3, 1e-6)
+            near(g, np.asarray(w), dtype, 50) if op not in (det, det_cofactor) else np.testing.assert_allclose(
+                g, w, 1e-3, 1e-5
+            )
 
 
 def regular(rng, stack, n, dtype):
@@ -46,6 +48,8 @@ def test_stacks(emitted, stack, n, dtype):
     cond = float(np.max(np.linalg.cond(a.astype(float))))
     near(emitted(inv, a), np.linalg.inv(a), dtype, cond)
     near(emitted(det, a), np.linalg.det(a), dtype, cond)
+    if n <= 4:
+        near(emitted(det_cofactor, a), det_cofactor.eval(a), dtype, cond)
     for g, w in zip(emitted(slogdet, a), np.linalg.slogdet(a)):
         near(g, w, dtype, cond)
     for k in (1, 5):

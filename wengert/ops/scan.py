@@ -16,7 +16,7 @@ import numpy as np
 
 from wengert.core.aval import ANY, INEXACT, Aval, promote
 from wengert.core.errors import ShapeError
-from wengert.core.form import Scan, Via
+from wengert.core.form import Library, Scan, Via
 from wengert.core.op import Constant, Op, Rule, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array

@@ -6,7 +6,8 @@ from wengert.lowering.emission import Emitter
 from wengert.lowering.library.contraction import Contract, MatMul
 from wengert.lowering.library.convolution import Conv, ConvInput, ConvKernel
 from wengert.lowering.library.gather import Index, IndexPut, ScatterAdd
-from wengert.lowering.library.smallalgebra import LU, Cholesky, Det, Inv, SlogDet, Solve, SolveTriangular
+from wengert.lowering.library.recurrence import Recurrence
+from wengert.lowering.library.smallalgebra import LU, Cholesky, Det, DetCofactor, Inv, SlogDet, Solve, SolveTriangular
 
 EMITTERS: dict[str, Emitter] = {
     "contract": Contract(),
@@ -18,6 +19,8 @@ EMITTERS: dict[str, Emitter] = {
     "solve_triangular": SolveTriangular(),
     "cholesky": Cholesky(),
     "lu": LU(),
+    "det_cofactor": DetCofactor(),
+    "recurrence": Recurrence(),
     "conv": Conv(),
     "conv_input": ConvInput(),
     "conv_kernel": ConvKernel(),

@@ -110,6 +110,35 @@ def clamped(v: Lanes, k: str, bound: int) -> str:
     return k
 
 
+def cofactors(v: Lanes, a: Rows) -> list[Value]:
+    """Row by row; minors of the last rows are made once."""
+    n = len(a)
+    minors: dict[tuple[tuple[int, ...], tuple[int, ...]], Value] = {}
+
+    def minor(rows: tuple[int, ...], columns: tuple[int, ...]) -> Value:
+        if not rows:
+            return v.constant(1.0)
+        if len(rows) == 1:
+            return a[rows[0]][columns[0]]
+        key = rows, columns
+        if key not in minors:
+            total: Value | None = None
+            for j, column in enumerate(columns):
+                term = v.mul(a[rows[0]][column], minor(rows[1:], columns[:j] + columns[j + 1 :]))
+                total = term if total is None else v.sub(total, term) if j % 2 else v.add(total, term)
+            assert total is not None
+            minors[key] = total
+        return minors[key]
+
+    every = tuple(range(n))
+    out = []
+    for i in range(n):
+        for j in range(n):
+            m = minor(every[:i] + every[i + 1 :], every[:j] + every[j + 1 :])
+            out.append(v.neg(m) if (i + j) % 2 else m)
+    return out
+
+
 def cholesky_factor(v: Lanes, a: Rows) -> tuple[Rows, Mask]:
     """The lower factor of the symmetric part, and where there is none."""
     n = len(a)

@@ -81,6 +81,24 @@ class Det(Algebra):
         return Work(2 / 3 * number(a, 2) * n**3, "unrolled" if n <= UNROLLED else "LAPACK getrf")
 
 
+class DetCofactor(Algebra):
+    """Minors, which need no regular matrix; larger ones need singular values where they are singular."""
+
+    def supports(self, ins: Sequence[Aval], outs: Sequence[Aval], params: dict[str, Any]) -> bool:
+        return ins[0].shape[-1] <= UNROLLED and super().supports(ins, outs, params)
+
+    def emit(self, e: Emission, ins: Sequence[Operand], outs: Sequence[Operand], params: dict[str, Any]) -> Work:
+        (a,), (out,) = ins, outs
+        n = a.shape[-1]
+
+        def body(v: Lanes, values: list[Value], _: list[Value]) -> list[Value]:
+            return elimination.cofactors(v, elimination.matrix(values, n))
+
+        if out.size:
+            in_lanes(e, batch_axes(2, a, None, out), a, None, out, (n * n, 0, n * n), body)
+        return Work(2.0 * number(a, 2) * n**3, "unrolled")
+
+
 class SlogDet(Algebra):
     def emit(self, e: Emission, ins: Sequence[Operand], outs: Sequence[Operand], params: dict[str, Any]) -> Work:
         (a,), (sign, log) = ins, outs
