@@ -139,6 +139,20 @@ TABLES = {
         None,
         9,
     ),
+    "ERF_FAR": (
+        "(1 + 2x) e^x² erfc(x) in t = (x − 3) / (x + 3), 1 ≤ x ≤ 6",
+        erfcx_rest(3),
+        *between(3, 0.999, 6),
+        14,
+        None,
+    ),
+    "ERF_FAR_SHORT": (
+        "(1 + 2x) e^x² erfc(x) in t = (x − 2) / (x + 2), 1 ≤ x ≤ 4",
+        erfcx_rest(2),
+        *between(2, 0.999, 4),
+        None,
+        5,
+    ),
     "LGAMMA_1": ("log Γ(1 + t) / t, −1/4 ≤ t ≤ 1/2", lgamma_rest(1), -0.25, 0.5, 21, None),
     "LGAMMA_2": ("log Γ(2 + t) / t, |t| ≤ 1/2", lgamma_rest(2), -0.5, 0.5, 18, None),
     "STIRLING": (
