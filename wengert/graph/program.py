@@ -50,14 +50,15 @@ class Program:
         def read(atom: Any) -> Array:
             return atom.value if type(atom) is Literal else env[atom]
 
-        for eqn in self.equations():
-            if at is not None:
-                at(eqn.source)
-            out = eqn.op(*map(read, eqn.ins), **eqn.params)
-            if eqn.op.multi:
-                env.update((var, value) for var, value in zip(eqn.outs, out, strict=True) if var is not None)
-            else:
-                env[eqn.outs] = out
+        with np.errstate(all="ignore"):  # a warning would name a line of ours
+            for eqn in self.equations():
+                if at is not None:
+                    at(eqn.source)
+                out = eqn.op(*map(read, eqn.ins), **eqn.params)
+                if eqn.op.multi:
+                    env.update((var, value) for var, value in zip(eqn.outs, out, strict=True) if var is not None)
+                else:
+                    env[eqn.outs] = out
         return [read(atom) for atom in self.outs]
 
     # ── what a staged program is ──────────────────────────────────────────────

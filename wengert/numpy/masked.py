@@ -1,7 +1,8 @@
 """`x[mask]` while it is staged: how many elements a mask selects is not known then, so they stay in their places.
 
 Elementwise functions, reductions over all of it, and assignment through the same mask (`x[mask] *= 2`,
-`x[mask] = np.log(x[mask])`) need no more than that. They compute at every place, and choose: what is not selected has a derivative of strong zero.
+`x[mask] = np.log(x[mask])`) need no more than that. They compute at every place, and choose: what is not selected
+has a derivative of strong zero.
 """
 
 from __future__ import annotations

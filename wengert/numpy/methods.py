@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.abstract import Abstract
 from wengert.core.errors import DTypeError, NotDifferentiable
 from wengert.core.op import Op
 from wengert.core.source import describe, here
@@ -193,11 +194,15 @@ def representation(self: Tensor) -> str:
         self._sync()
     value = raw(self)
     kind = type(self._trace).__name__.strip("_").lower()
+    if type(value) is Abstract:
+        return f"Tensor({self.dtype}{list(self.shape)}, {kind}, staged)"
     batch = "" if value.shape == self.shape else f", shape={self.shape}, batched"
     return f"Tensor({np.array2string(np.asarray(value), separator=', ', prefix='Tensor(')}{batch}, {kind})"
 
 
 def formatted(self: Tensor, spec: str) -> str:
+    if type(raw(self)) is Abstract:
+        return repr(self)
     return format(raw(self), spec) if spec else str(self)
 
 
@@ -369,12 +374,17 @@ def attach_methods() -> None:
         "itemsize": property(lambda self: self.dtype.itemsize),
         "nbytes": property(lambda self: self.size * self.dtype.itemsize),
         "device": property(lambda self: "cpu"),
-        "strides": property(lambda self: np.asarray(raw(self)).strides),
-        "flags": property(lambda self: np.asarray(raw(self)).flags),
+        "strides": property(lambda self: _laid_out(self).strides),
+        "flags": property(lambda self: _laid_out(self).flags),
         "base": property(lambda self: self._view.base if self._view is not None else None),
     }
     for name, value in attributes.items():
         setattr(Tensor, name, value)
+
+
+def _laid_out(self: Tensor) -> Any:
+    bottom = raw(self)
+    return bottom if type(bottom) is Abstract else np.asarray(bottom)
 
 
 def _set_part(self: Tensor, part: str, value: Any) -> None:

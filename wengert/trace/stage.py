@@ -12,6 +12,7 @@ them there. So weak variables meet weak ones only, and whoever reads a program n
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -221,16 +222,26 @@ def infer(op: Op, avals: Sequence[Aval], params: dict[str, Any]) -> Any:
 
 
 def _probe(op: Op, avals: Sequence[Aval], params: dict[str, Any]) -> Any:
-    """What the op makes of ones: NumPy's own answer. Where one point shows the dtype, on one point."""
+    """What the op makes of arrays of zeros, or of ones: NumPy's own answer."""
     key = (op, tuple(avals), _hashable(params))
     found = _probed.get(key) if key[2] is not None else None
     if found is None:
-        with np.errstate(all="ignore"):
-            out = op.eval(*[_example(a) for a in avals], **params)
-        found = tuple(map(aval_of, out)) if op.multi else aval_of(out)
+        found = _evaluated(op, avals, params)
         if key[2] is not None:
             _probed[key] = found
     return found
+
+
+def _evaluated(op: Op, avals: Sequence[Aval], params: dict[str, Any]) -> Any:
+    for fill in (np.zeros, np.ones):
+        try:
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                out = op.eval(*[_example(a, fill) for a in avals], **params)
+        except Exception:
+            continue  # an op that does not take such values (a singular matrix); its rule for floats tells the shape
+        return tuple(map(aval_of, out)) if op.multi else aval_of(out)
+    return op.shape(*[a.with_dtype(float) if a.dtype.kind in "biu" else a for a in avals], **params)
 
 
 _probed: dict[Any, Any] = {}
@@ -245,12 +256,12 @@ def _hashable(params: dict[str, Any]) -> Any:
     return items
 
 
-def _example(aval: Aval) -> Any:
+def _example(aval: Aval, fill: Callable[..., np.ndarray]) -> Any:
     if aval.weak:
         return type(_SCALAR[aval.dtype.kind])(1)
     if aval.shape == ():
         return aval.dtype.type(1)
-    return np.ones(aval.shape, aval.dtype) if aval.dtype.kind == "b" else np.zeros(aval.shape, aval.dtype)
+    return fill(aval.shape, aval.dtype)
 
 
 def laid_out(
