@@ -11,7 +11,7 @@ _factorial _lambertw _lgam1p _log1pmx _riemann_zeta _scaled_exp1 _spherical_in _
 _spherical_yn _zeta agm airy airye airye_far argpartition as_complexes as_reals bdtr bdtrc bdtri bdtrik bdtrin bei
 beip ber berp bessel_i besselpoly beta beta_density betainc betainc_in betaincc betainccinv betaincinv betaln binom
 btdtria btdtrib carlson chdtr chdtrc chdtri chdtriv chndtr chndtrinc chndtrix convolve cosdg cotdg cylinder_far dawsn
-dawsn_derivative dct det_cofactor det_second digamma_difference dropout dst eig ellipe ellipeinc ellipj ellipk
+dawsn_derivative dct det_second digamma_difference dropout dst eig ellipe ellipeinc ellipj ellipk
 ellipkinc ellipkm1 elliprc elliprd elliprf elliprg elliprj erfcinv  erfcx_derivative erfi erfinv eval_chebyc
 eval_chebys eval_chebyt eval_chebyu eval_gegenbauer eval_genlaguerre eval_hermite eval_hermitenorm eval_jacobi
 eval_laguerre eval_legendre eval_sh_chebyt eval_sh_chebyu eval_sh_jacobi eval_sh_legendre exp1 expi expm expm_frechet
@@ -23,8 +23,8 @@ kolmogorov kolmogorov_derivative kv kve largest_entries  lcm  lexsort  log_wrigh
 logm_frechet lpmv lpmv_angle lstsq mathieu_a mathieu_b mathieu_cem mathieu_modcem1 mathieu_modcem2 mathieu_modsem1
 mathieu_modsem2 mathieu_sem merged modfresnelm modfresnelp modstruve nbdtr nbdtrc nbdtri nbdtrik nbdtrin ndtri
 ndtri_exp noncentral_density nrdtrimn nrdtrisd obl_ang1 obl_ang1_cv obl_cv obl_rad1 obl_rad1_cv owens_t
-partition_order pbdv pbvv pbwa pdtr pdtrc pdtri pdtrik permutation_matrix pinv poch polar_factor polygamma powm1
-pro_ang1 pro_ang1_cv pro_cv pro_rad1 pro_rad1_cv quantile_plan reciprocal_moment recurrence resolved rfft rgamma
+partition_order pbdv pbvv pbwa pdtr pdtrc pdtri pdtrik  pinv poch polar_factor polygamma powm1
+pro_ang1 pro_ang1_cv pro_cv pro_rad1 pro_rad1_cv quantile_plan reciprocal_moment  resolved rfft rgamma
 rgamma_slope roots row_order rq_signs shichi sici sindg smirnov smirnov_derivative smirnovi spence sqrtm sqrtm_frechet
 stdtr stdtridf stdtrit struve sylvester tandg tklmbda turns voigt_profile weighted_rank wofz wright_bessel wrightomega
 y0 y1 yn yv yve zetac

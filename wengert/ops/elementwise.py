@@ -649,21 +649,33 @@ def _sinc_eval(x: Array, *, n: int = 0) -> Array:
     return (np.pi**n * value)[()]
 
 
-def _sinc_series(t: np.ndarray, n: int) -> np.ndarray:
-    """Σ (-1)ᵏ t²ᵏ⁻ⁿ / ((2k - n)! (2k + 1)) over 2k ≥ n."""
+def _sinc_coefficients(n: int) -> tuple[float, ...]:
+    """Those of Σ (-1)ᵏ t²ᵏ⁻ⁿ / ((2k - n)! (2k + 1)) over 2k ≥ n, from the lowest power."""
     first = (n + 1) // 2
+    return tuple([(-1) ** k / (math.factorial(2 * k - n) * (2 * k + 1)) for k in range(first, first + n + 13)])
+
+
+def _sinc_series(t: np.ndarray, n: int) -> np.ndarray:
     total = np.zeros_like(t)
-    for k in range(first + n + 12, first - 1, -1):  # Horner's scheme in t²
-        power = 2 * k - n
-        total = total * t * t + (-1) ** k / (math.factorial(power) * (2 * k + 1))
+    for c in reversed(_sinc_coefficients(n)):  # Horner's scheme in t²
+        total = total * t * t + c
     return total * t if n % 2 else total
 
 
 def _sinc_scalar(b: Any, x: Any, *, n: int = 0) -> Any:
-    if n:
-        raise Unsupported("a derivative of sinc, which switches to a series")
     t = scalars.times(b, math.pi, x)
-    return b.select(scalars.is_zero(b, t), b.like(1, t), b.div(b.math("sin", t), t))
+    if n == 0:
+        return b.select(scalars.is_zero(b, t), b.like(1, t), b.div(b.math("sin", t), t))
+    if n > 4:
+        raise Unsupported("a high derivative of sinc")
+    turn = scalars.times(b, math.pi, b.sub(x, scalars.times(b, 2, b.rint(scalars.times(b, 0.5, x)))))
+    sin, cos = b.math("sin", turn), b.math("cos", turn)
+    value = b.div(sin, t)
+    for k in range(1, n + 1):
+        value = b.div(b.sub((sin, cos, b.neg(sin), b.neg(cos))[k % 4], scalars.times(b, k, value)), t)
+    series = scalars.horner(b, _sinc_coefficients(n), b.mul(t, t))
+    near = b.compare("lt", b.abs(t), b.like(max(1, n), t))
+    return scalars.times(b, math.pi**n, b.select(near, b.mul(series, t) if n % 2 else series, value))
 
 
 sinc = unary(

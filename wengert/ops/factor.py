@@ -8,13 +8,15 @@ import numpy as np
 
 from wengert.core.aval import INEXACT, Aval
 from wengert.core.errors import ShapeError
-from wengert.core.form import Library
+from wengert.core.form import Library, Via
 from wengert.core.op import Op, Sample
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
-from wengert.ops.basis import add, all_batched, fit, fit_tangent, imag, reduce_sum
+from wengert.ops.basis import add, all_batched, fit, fit_tangent, imag, reduce_sum, reshape
+from wengert.ops.dtype import truncate
 from wengert.ops.elementwise import abs_, mul, sub
 from wengert.ops.family import piecewise_constant
+from wengert.ops.logic import equal
 from wengert.ops.matrix import (
     add_diag,
     block,
@@ -247,6 +249,11 @@ def _permutation_eval(order: Array, *, dtype: np.dtype) -> np.ndarray:
     return (order[..., :, None] == np.arange(order.shape[-1])).astype(dtype)
 
 
+def _permutation(order: Array, *, dtype: np.dtype) -> Array:
+    rows = reshape(order, shape=(*order.shape, 1))
+    return truncate(equal(rows, np.arange(order.shape[-1])), dtype=np.dtype(dtype))
+
+
 permutation_matrix = piecewise_constant(
     "permutation_matrix",
     _permutation_eval,
@@ -254,6 +261,7 @@ permutation_matrix = piecewise_constant(
     shape=lambda order, *, dtype: Aval((*order.shape, order.shape[-1]), np.dtype(dtype)),
     batch=lambda xs, batched, size, *, dtype: permutation_matrix(xs[0], dtype=dtype),
     samples=[Sample(np.array([2, 0, 1]), dtype=np.dtype(float))],
+    lower=Via(_permutation),
 )
 
 
