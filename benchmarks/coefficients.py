@@ -153,6 +153,14 @@ TABLES = {
         None,
         5,
     ),
+    "TANH": (
+        "(tanh(x)/x − 1) / z in z = x², |x| ≤ 0.55",
+        root(lambda x: (mp.tanh(x) / x - 1) / x**2),
+        0,
+        mp.mpf("0.551") ** 2,
+        10,
+        4,
+    ),
     "LGAMMA_1": ("log Γ(1 + t) / t, −1/4 ≤ t ≤ 1/2", lgamma_rest(1), -0.25, 0.5, 21, None),
     "LGAMMA_2": ("log Γ(2 + t) / t, |t| ≤ 1/2", lgamma_rest(2), -0.5, 0.5, 18, None),
     "STIRLING": (

@@ -236,7 +236,7 @@ def tables():
 USERS = {
     "EXP": "exp", "LOG": "log", "LOG_2": "pow", "SIN": "sin", "COS": "cos", "ATAN": "arctan", "ASIN": "arcsin", "ERF": "erf",
     "ERFCX_3": "erfcx", "ERFCX_2": "erfcx", "LN2_SPLIT": "log", "HALF_PI_PARTS": "cos",
-    "LGAMMA_1": "lgamma", "LGAMMA_2": "lgamma", "STIRLING": "lgamma", "DIGAMMA": "digamma", "DIGAMMA_FAR": "digamma", "CBRT": "cbrt", "ERF_FAR": "erf", "ERF_FAR_SHORT": "erf",
+    "LGAMMA_1": "lgamma", "LGAMMA_2": "lgamma", "STIRLING": "lgamma", "DIGAMMA": "digamma", "DIGAMMA_FAR": "digamma", "CBRT": "cbrt", "TANH": "tanh", "ERF_FAR": "erf", "ERF_FAR_SHORT": "erf",
 }  # fmt: skip
 
 

@@ -104,22 +104,25 @@ def exp_of_minus(w: Writer, a: Term) -> tuple[Term, Term]:
 
 def sigmoid(w: Writer, x: Term) -> Term:
     """1 / (1 + e^−x), from e^−|x|."""
-    e, rest = exp_of_minus(w, w.abs(x))
+    least, _ = limits(w)
+    y = w.most(-w.abs(x), least)
+    k, r, _ = reduced(w, y)
+    e = scaled(w, y, k, 1.0 + w.fma(r * r, w.horner(r, w.table("EXP")), r))
     divisor, lost = w.quick_sum(1.0, e)
-    positive = x >= 0.0
-    value = w.quotient(w.where(positive, 1.0, e), w.where(positive, 0.0, rest), divisor, lost + rest)
+    value = w.quotient(w.where(x >= 0.0, 1.0, e), None, divisor, lost)
     return w.where(w.isnan(x), x, value)
 
 
 def tanh(w: Writer, x: Term) -> Term:
-    """(e^2|x| − 1) / (e^2|x| + 1)."""
+    """1 − 2 / (e^2|x| + 1); below 0.55, where that would cancel, a polynomial."""
     a = w.abs(x)
     y = w.least(a + a, w.pick(44.0, 20.0))
-    high, low = expm1_pair(w, y, 0)
-    high, low = w.quick_sum(high, low)
-    divisor, rest = w.two_sum(high, 2.0)
-    value = w.quotient(high, low, divisor, rest + low)
-    return w.where(a < w.pick(2.0**-28, 2.0**-13), x, w.copysign(value, x))
+    k, r, _ = reduced(w, y)
+    p = 1.0 + w.fma(r * r, w.horner(r, w.table("EXP")), r)
+    large = 1.0 - 2.0 / w.fma(p, w.power_of_two(k), 1.0)
+    z = x * x
+    small = w.fma(a * z, w.horner(z, w.table("TANH")), a)
+    return w.where(w.isnan(x), x, w.copysign(w.where(a < 0.55, small, large), x))
 
 
 def sinh(w: Writer, x: Term) -> Term:

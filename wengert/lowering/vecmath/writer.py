@@ -274,7 +274,9 @@ class Writer:
         """(high + low) / (divisor + rest), with hardly more than the last rounding."""
         inverse = 1.0 / divisor
         q = high * inverse
-        left = self.fma(-q, divisor, high) + low
+        left = self.fma(-q, divisor, high)
+        if low is not None:
+            left = left + low
         if rest is not None:
             left = self.fma(-q, rest, left)
         return self.fma(left, inverse, q)
