@@ -33,6 +33,9 @@ class Config:
         Check every program before and after each pass of the compiler.
     log_compiles
         Log each compilation of a jitted function, and the argument that caused it, as a warning of the logger "wengert".
+    tiered
+        Run a large program at once as quickly made code, and compile it well, in the background, when it is called
+        again. Results of the two may differ in rounding; without it they are the same from the first call on.
     disk_cache, cache_dir, cache_size
         Keep machine code on disk; in which folder (default: `$WENGERT_CACHE_DIR`, or where the system keeps
         caches); and how many bytes of it at most.
@@ -44,6 +47,7 @@ class Config:
     compile: bool = True
     debug_passes: bool = False
     log_compiles: bool = False
+    tiered: bool = True
     disk_cache: bool = True
     cache_dir: str | None = None
     cache_size: int = 512 * 1024**2

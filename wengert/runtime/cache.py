@@ -95,11 +95,24 @@ def save(name: str, content: bytes) -> None:
         _note(_HEAD + len(content))
 
 
+def _name(text: str, tier: native.Tier) -> str:
+    """This library's version is not part of it: object code depends on nothing of the library but the text."""
+    return key("1", native.version(), *native.cpu(), sys.platform, repr(tier), text)
+
+
+def holds(text: str, tier: native.Tier) -> bool:
+    """Whether there seems to be object code for `text`."""
+    if not config.disk_cache:
+        return False
+    with contextlib.suppress(OSError, RuntimeError):
+        return (directory() / (_name(text, tier) + _SUFFIX)).exists()
+    return False
+
+
 def assembled(text: str, tier: native.Tier) -> tuple[bytes, dict[str, float]]:
     """Object code for `text`, from disk where it has been compiled before; and the seconds of each stage, or of "cached"."""
     start = time.perf_counter()
-    # this library's version is not part of the name: object code depends on nothing of it but the text
-    name = key("1", native.version(), *native.cpu(), sys.platform, repr(tier), text)
+    name = _name(text, tier)
     code = load(name)
     if code is not None:
         return code, {"cached": time.perf_counter() - start}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import threading
 import time
 import weakref
@@ -14,11 +15,12 @@ from typing import Any, NoReturn
 import numpy as np
 
 from wengert.core.aval import Aval
+from wengert.core.config import config
 from wengert.core.errors import CompileError
 from wengert.graph.program import Program
 from wengert.lowering.lowered import Lowered
-from wengert.runtime import blocks, cache, native, objects, threads  # noqa: F401 - which configure what they name
-from wengert.runtime.entry import Tables, Wrap, builtin
+from wengert.runtime import blocks, cache, native, objects, threads, tiers  # noqa: F401 - which configure what they name
+from wengert.runtime.entry import CONTEXT, Tables, Wrap, builtin
 from wengert.runtime.hostcall import located, runner
 from wengert.runtime.portable import Caller
 from wengert.runtime.support import support
@@ -32,15 +34,15 @@ def compile(
     """Machine code for a program; the same object where an equal program, from the same lines of the user's, is compiled again.
 
     donated : operands whose memory results may take over
-    tier : "fast" or "full"
-    Cost: about a millisecond per loop nest in the fast tier, some tens of milliseconds in the full one; a millisecond
-    altogether where the disk cache has the code. Several threads that ask for one program wait for the first of them.
+    tier : "first", "fast" or "full"; None: see `tiers.py`
+    Cost: some tens of milliseconds per loop nest in the full tier, a tenth of that in the first; a millisecond altogether where
+    the disk cache has the code. Several threads that ask for one program wait for the first of them.
     """
-    level = native.TIERS[tier or "full"]
+    level = None if tier is None else native.TIERS[tier]
     if isinstance(program, Lowered):
         return Executable(program, level, name, {})
     lines = tuple(eqn[6:8] for eqn in program.eqns)  # errors name them
-    known = program, lines, donated, level
+    known = program, lines, donated, level, config.tiered
     with _compiling(known):
         found = _recent.pop(known, None) or _alive.get(known)
         if found is None:
@@ -50,7 +52,7 @@ def compile(
         return found
 
 
-def _compiled(program: Program, donated: frozenset[int], name: str, tier: native.Tier) -> Executable:
+def _compiled(program: Program, donated: frozenset[int], name: str, tier: native.Tier | None) -> Executable:
     from wengert.lowering.lower import lower
 
     start = time.perf_counter()
@@ -58,12 +60,23 @@ def _compiled(program: Program, donated: frozenset[int], name: str, tier: native
     return Executable(lowered, tier, name, {"lower": time.perf_counter() - start})
 
 
-Known = tuple[Program, Any, frozenset[int], native.Tier]
+Known = tuple[Program, Any, frozenset[int], native.Tier | None, bool]
 _alive: weakref.WeakValueDictionary[Known, Executable] = weakref.WeakValueDictionary()
 _recent: OrderedDict[Known, Executable] = OrderedDict()  # kept even if nobody else does
 _RECENT, _SMALL = 128, 1 << 20  # how many; and up to which bytes of constants
 _guard = threading.Lock()
 _running: dict[Known, tuple[threading.RLock, list[int]]] = {}
+
+
+def _forked() -> None:
+    """Nobody compiles in the child of a fork, whatever other threads of its parent did."""
+    global _guard
+    _guard = threading.Lock()
+    _running.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 @contextlib.contextmanager
@@ -97,19 +110,16 @@ class Executable:
     nbytes : of object code
     """
 
-    def __init__(self, lowered: Lowered, tier: native.Tier, name: str, seconds: dict[str, float]) -> None:
-        self.lowered, self.tier, self.name, self.seconds = lowered, tier, name or "compiled", seconds
+    def __init__(self, lowered: Lowered, tier: native.Tier | None, name: str, seconds: dict[str, float]) -> None:
+        self.lowered, self.name, self.seconds = lowered, name or "compiled", seconds
         for aval in (*lowered.ins, *(out.aval for out in lowered.outs)):
             if aval.dtype.hasobject:
                 raise CompileError("compiled code cannot hold Python objects", got=str(aval))
         native.require(lowered.symbols)
-        code, stages = cache.assembled(lowered.text, tier)
-        seconds.update(stages)
-        start = time.perf_counter()
-        self._code = native.Code(code)
-        self._run = self._code.address("run")
-        seconds["load"] = time.perf_counter() - start
-        self.nbytes = len(code)
+        self._specs: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._codes: list[native.Code] = []  # earlier ones may still be running
+        self._calls = 0
+        self._load(self._assembled(tier))
         self._constants = [_constant(c) for c in lowered.constants]
         self._long = sum(max(k.flops / 4e9, k.bytes / 1e10) for k in lowered.kernels) > LONG
         self._host = [runner(reference) for reference in lowered.host_calls]
@@ -120,8 +130,41 @@ class Executable:
         else:
             self._tables = Tables(lowered, self._constants, self._host)
             self._spec = self._tables.spec(self._run, long=self._long)
-            self._context = self._spec.ctypes.data + 112
+            self._specs.add(self._spec)
+            self._context = self._spec.address + CONTEXT
             self.unsupported = self._tables.unsupported
+
+    def _assembled(self, tier: native.Tier | None) -> bytes:
+        """Object code: of the tier asked for, or of the one to begin in, unless the full one lies in the cache already."""
+        self.tier, text = tier or tiers.chosen(self.lowered), self.lowered.text
+        if tier is None and self.tier is not native.FULL and cache.holds(text, native.FULL):
+            self.tier = native.FULL
+        code, stages = cache.assembled(text, self.tier)
+        self._until_hot = tiers.CALLS if tier is None and self.tier is not native.FULL else 0
+        self.seconds |= stages
+        return code
+
+    def _load(self, code: bytes) -> None:
+        start = time.perf_counter()
+        self._codes.append(native.Code(code))
+        self._run = self._codes[-1].address("run")
+        self.nbytes = len(code)
+        self.seconds["load"] = time.perf_counter() - start
+
+    def recompile(self, tier: native.Tier) -> None:
+        """Run code of another tier from the next call on."""
+        code, stages = cache.assembled(self.lowered.text, tier)
+        self.seconds |= {f"{tier.name} {stage}": seconds for stage, seconds in stages.items()}
+        self._load(code)
+        self.tier = tier
+        for spec in list(self._specs):
+            spec.words[0] = self._run
+
+    def _hot(self) -> None:
+        """This program was called again."""
+        if self._until_hot:
+            self._until_hot = 0
+            tiers.promote(self)
 
     def entry(self, slow: Callable[..., Any], out: Wrap = "array") -> Callable[..., Any]:
         """A function of the operands, at about 0.2 µs a call and 20 ns an array.
@@ -132,9 +175,13 @@ class Executable:
         """
         if self.unsupported:
             return slow
-        fail = self._fail
-        spec = self._tables.spec(self._run, long=self._long, slow=slow, fail=fail, wrap=out)
-        return builtin(spec, self.name, (slow, fail, out, self))
+        fail, hot = self._fail, self._hot
+        spec = self._tables.spec(
+            self._run, long=self._long, slow=slow, fail=fail, wrap=out, calls=self._until_hot, hot=hot
+        )
+        self._specs.add(spec)
+        spec.words[0] = self._run  # which may have changed just now
+        return builtin(spec, self.name, (slow, fail, out, hot, self))
 
     def __call__(self, *operands: Any) -> list[np.ndarray]:
         """Results for operands of the avals that were compiled for: arrays in any layout, or scalars. 0-d results are 0-d arrays."""
@@ -152,9 +199,12 @@ class Executable:
         if objects.supported():
             code = self._caller(self._run, ctypes.addressof(frame))
         else:
-            code = support().invoke(self._spec.ctypes.data, ctypes.addressof(frame))
+            code = support().invoke(self._spec.address, ctypes.addressof(frame))
         if code:
             self._fail(code)
+        self._calls += 1
+        if self._calls == self._until_hot:
+            self._hot()
         return self._results(ins, new)
 
     def _new(self, number: int, ins: list[np.ndarray]) -> np.ndarray:

@@ -24,6 +24,16 @@ _BOXED = {"f": 1, "i": 2, "b": 3, "c": 4}  # Python's scalars, as `entry.ll` num
 _PYTHON_SCALARS: dict[str, type] = {"f": float, "c": complex}
 
 
+CONTEXT = 112  # where the Context begins in a spec
+
+
+class Spec:
+    """One entry's words, as `%spec` in `entry.ll` has them."""
+
+    def __init__(self, words: np.ndarray) -> None:
+        self.words, self.address = words, words.ctypes.data
+
+
 class Tables:
     """What `entry.ll` reads of one program.
 
@@ -92,8 +102,18 @@ class Tables:
         ]
         return [id(run), len(arrays), self._table(table, 4)]
 
-    def spec(self, run: int, *, long: bool, slow: Any = None, fail: Any = None, wrap: Wrap = "tuple") -> np.ndarray:
-        """One entry's words, as `%spec` in `entry.ll` has them. What they point to must be kept by the caller, but for the tables."""
+    def spec(
+        self,
+        run: int,
+        *,
+        long: bool,
+        slow: Any = None,
+        fail: Any = None,
+        wrap: Wrap = "tuple",
+        calls: int = 0,
+        hot: Any = None,
+    ) -> Spec:
+        """One entry. What it points to must be kept by the caller, but for the tables."""
         lowered, code = self.lowered, support()
         form = {"array": 0, "tuple": 1}.get(wrap, 2) if isinstance(wrap, str) else 2
         words = np.array(
@@ -116,11 +136,13 @@ class Tables:
                 code.parallel,
                 0,
                 code.interrupted,
+                calls,
+                id(hot),
             ],
             np.int64,
         )
         words[16] = words.ctypes.data
-        return words
+        return Spec(words)
 
 
 class _MethodDef(ctypes.Structure):
@@ -132,9 +154,9 @@ class _MethodDef(ctypes.Structure):
     )
 
 
-def builtin(spec: np.ndarray, name: str, keep: tuple[Any, ...]) -> Callable[..., Any]:
+def builtin(spec: Spec, name: str, keep: tuple[Any, ...]) -> Callable[..., Any]:
     """A built-in function that enters by `spec`; `keep` lives as long as it does, and is known to the garbage collector."""
     definition = _MethodDef(name.encode(), support().enter, _FASTCALL, None)
     make = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
     new = make(objects.address("PyCFunction_NewEx"))
-    return new(ctypes.addressof(definition), (spec.ctypes.data, spec, definition, *keep), None)
+    return new(ctypes.addressof(definition), (spec.address, spec, definition, *keep), None)

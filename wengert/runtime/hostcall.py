@@ -14,8 +14,14 @@ from wengert.core.source import Source, describe
 from wengert.lowering.lowered import HostReference
 from wengert.runtime import objects
 
-# references to an array that only its caller and `run` know: the entry's, the tuple's, the loop's, the count's
-HELD = 4
+
+def _count(*objects: object) -> int:
+    for one in objects:
+        return getrefcount(one)
+    return 0
+
+
+HELD = _count(object()) + 1  # references to an array that nobody keeps, as `run` counts them: one is the entry's
 
 
 def runner(reference: HostReference) -> Callable[..., None]:

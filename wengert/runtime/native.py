@@ -18,6 +18,8 @@ from typing import Any
 from wengert.core.errors import CompileError
 
 LOCK = threading.RLock()
+if hasattr(os, "register_at_fork"):  # no other thread is within LLVM when a process forks, so that the child can use it
+    os.register_at_fork(before=LOCK.acquire, after_in_parent=LOCK.release, after_in_child=LOCK.release)
 _DECLARED = re.compile(r'^declare [^@]*@(?:"([^"]+)"|([\w.$]+))\(', re.MULTILINE)
 
 
@@ -31,9 +33,10 @@ class Tier:
     vectorise: bool
 
 
+FIRST = Tier("first", 0, 0, False)
 FAST = Tier("fast", 1, 1, True)
 FULL = Tier("full", 2, 2, True)
-TIERS = {tier.name: tier for tier in (FAST, FULL)}
+TIERS = {tier.name: tier for tier in (FIRST, FAST, FULL)}
 
 
 @functools.cache
@@ -131,16 +134,17 @@ def _optimise(module: Any, tier: Tier) -> None:
 
 def assemble(text: str, tier: Tier) -> tuple[bytes, dict[str, float]]:
     """Object code for `text`, and the seconds that each stage took."""
-    seconds: dict[str, float] = {}
-    with LOCK:
-        start = time.perf_counter()
+    start = time.perf_counter()
+    with LOCK:  # once per stage, so that a long compilation lets others in between
         module = _parsed(text, tier)
-        seconds["parse"] = (now := time.perf_counter()) - start
+    parsed = time.perf_counter()
+    with LOCK:
         _optimise(module, tier)
-        seconds["optimise"], start = (then := time.perf_counter()) - now, then
+    optimised = time.perf_counter()
+    with LOCK:
         code = _emitter(tier).emit_object(module)
-        seconds["codegen"] = time.perf_counter() - start
         module.close()
+    seconds = {"parse": parsed - start, "optimise": optimised - parsed, "codegen": time.perf_counter() - optimised}
     return code, seconds
 
 

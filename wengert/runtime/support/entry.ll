@@ -21,8 +21,10 @@
 ; 104  ptr   host calls' table              16  ptr  arrays' table                    16  ptr  dims
 ;                                                                                     24  i64  flags
 ; 112  the Context: host, parallel, self (this spec), interrupted
+; 144  i64   calls until `hot` is called, or 0
+; 152  ptr   hot (callable)
 
-%spec = type { ptr, ptr, ptr, ptr, i64, i64, i64, i64, ptr, ptr, ptr, i64, i64, ptr, ptr, ptr, ptr, ptr }
+%spec = type { ptr, ptr, ptr, ptr, i64, i64, i64, i64, ptr, ptr, ptr, i64, i64, ptr, ptr, ptr, ptr, ptr, i64, ptr }
 %operand = type { i64, ptr, i64, ptr, i64, ptr, i64, i64 }
 %result = type { i64, ptr, i64, ptr, i64, i64, i64 }
 %hosted = type { ptr, i64, ptr }
@@ -49,6 +51,7 @@ declare ptr @PyComplex_FromDoubles(double, double)
 declare i64 @PyLong_AsLongLongAndOverflow(ptr, ptr)
 declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
 declare ptr @PyObject_CallOneArg(ptr, ptr)
+declare ptr @PyObject_CallNoArgs(ptr)
 declare ptr @PyErr_NoMemory()
 declare ptr @PyErr_Occurred()
 declare i32 @PyErr_CheckSignals()
@@ -491,6 +494,25 @@ no.result:
   ret ptr null
 
 deliver:
+  %calls.at = getelementptr %spec, ptr %spec, i64 0, i32 18
+  %calls = load i64, ptr %calls.at
+  %counting = icmp ne i64 %calls, 0
+  br i1 %counting, label %counted, label %hand.over
+counted:
+  %calls.left = sub i64 %calls, 1
+  store i64 %calls.left, ptr %calls.at
+  %hot = icmp eq i64 %calls.left, 0
+  br i1 %hot, label %promote, label %hand.over
+promote:
+  %hot.at = getelementptr %spec, ptr %spec, i64 0, i32 19
+  %hot.call = load ptr, ptr %hot.at
+  %promoted = call ptr @PyObject_CallNoArgs(ptr %hot.call)
+  %unpromoted = icmp eq ptr %promoted, null
+  br i1 %unpromoted, label %no.result, label %promoted.done
+promoted.done:
+  call void @Py_DecRef(ptr %promoted)
+  br label %hand.over
+hand.over:
   %form.at = getelementptr %spec, ptr %spec, i64 0, i32 4
   %form = load i64, ptr %form.at
   switch i64 %form, label %alone [ i64 1, label %tuple
