@@ -52,6 +52,12 @@ class Lanes:
         kind = self.v.type(self.n * count)
         self.b.effect(f"store {kind} {joined}, ptr {pointer.ref}, align {self.dtype.itemsize}")
 
+    def transposed(self, rows: Sequence[Value]) -> Value:
+        """The rows' elements column by column, as one vector."""
+        joined = self._joined([(x.ref, self.n) for x in rows])
+        order = [i * self.n + q for q in range(self.n) for i in range(len(rows))]
+        return self._shuffle(self.v.type(self.n * len(rows)), joined, "poison", order)
+
     def _joined(self, parts: list[tuple[str, int]]) -> str:
         """One vector of all parts, by halves."""
         if len(parts) == 1:
