@@ -27,7 +27,8 @@ def array(self: Tensor, dtype: Any = None, copy: Any = None) -> np.ndarray:
             "numpy.asarray of a staged Tensor",
             f"{self.dtype}{list(self.shape)}",
             3,
-            "use functions of NumPy that dispatch, or let wengert adopt the function that does this (wengert.adopt)",
+            "use functions of NumPy that dispatch (x.astype(dtype) for numpy.float64(x)), or let wengert adopt the function"
+            " that does this (wengert.adopt)",
         )
     if carries(self):
         raise lost(

@@ -56,7 +56,8 @@ def execute(program: Program) -> Callable[..., Any]:
                 def slow(*args: Any) -> tuple[Any, ...]:
                     return tuple([out if out.ndim else out[()] for out in built(*args)])
 
-                make = getattr(built, "entry", None)
+                weak = any(atom.aval.weak for atom in program.outs)  # entries give Python's numbers for these
+                make = None if weak else getattr(built, "entry", None)
                 found = program.derived[key] = slow if make is None else make(slow, "tuple")
     return found
 

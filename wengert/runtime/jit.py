@@ -178,7 +178,11 @@ class JitFunction:
         known = self.staged(signature)
         if known.captured or known.written:
             return self.directly(site, leaves)
-        return unflatten(known.out_tree, run_program(known.program, *[value for value, _ in found]))
+        outs = run_program(known.program, *[value for value, _ in found])
+        weak = [atom.aval.weak for atom in known.program.outs]
+        return unflatten(
+            known.out_tree, [o.item() if w and type(o) is not Tensor else o for o, w in zip(outs, weak, strict=True)]
+        )
 
     def admitted(self, site: Site, number: int, value: Any) -> Any:
         """An argument's leaf as an array, number or Tensor, and its aval."""

@@ -1,0 +1,445 @@
+"""jit: results against NumPy, compositions, signatures, errors."""
+
+import logging
+import pickle
+import threading
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from wengert.core.errors import ConcretizationError, DTypeError
+from wengert.core.tree import leaves
+
+X = np.array([0.3, -1.2, 2.0, 0.7])
+A = np.array([[1.0, 2.0, 0.5, -1.0], [0.0, -1.0, 2.0, 0.3], [1.5, 0.2, 0.1, 0.4], [0.3, -0.7, 1.1, 2.0]])
+
+
+@pytest.fixture(params=[True, False], ids=["compiled", "interpreted"])
+def either(request):
+    with wg.config.override(compile=request.param, debug_passes=True):
+        yield
+
+
+def same(got, want, rtol=1e-10):
+    for g, w in zip(leaves(got), leaves(want), strict=True):
+        np.testing.assert_allclose(g, w, rtol=rtol, atol=1e-12)
+        assert np.shape(g) == np.shape(w) and np.asarray(g).dtype == np.asarray(w).dtype
+        assert isinstance(g, np.ndarray) == isinstance(w, np.ndarray)
+
+
+def loss(x, a):
+    h = np.tanh(a @ x)
+    return np.sum(h**2) * np.exp(-x[0])
+
+
+def pytree(params, n, *, k=2.0, rest=None):
+    return {
+        "sum": np.sum(params["w"] * params["b"][0]) * k,
+        "next": n + 1,
+        "sign": params["w"] > 0,
+        "empty": np.zeros((0, 3)) * k,
+        "none": rest,
+        "pair": (params["w"][::-1], [params["b"][0].T]),
+    }
+
+
+PARAMS = {"w": X, "b": [X * 2]}
+
+
+def written(x):
+    out = np.zeros((3, x.shape[0]))
+    out[0] = x
+    out[1, ::2] += x[::2] ** 2
+    out[2] -= out[0]
+    return out, out[2].sum()
+
+
+# ── values ────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("fun", "args"),
+    [
+        (loss, (X, A)),
+        (pytree, (PARAMS, np.arange(3))),
+        (written, (X,)),
+        (lambda x: x, (X,)),
+        (lambda x: (x, x, np.sin(x)), (X,)),
+        (lambda x: (), (X,)),
+        (lambda x: None, (X,)),
+        (lambda: np.arange(3.0), ()),
+        (lambda x: 2.5, (X,)),
+        (lambda x: np.float32(2.5) * x, (X.astype(np.float32),)),
+        (lambda z: (z * 1j, np.abs(z)), (X + 1j,)),
+        (lambda n: (n // 2, n / 2, n > 1, np.cumsum(n)), (np.arange(5, dtype=np.int32),)),
+        (lambda b: (~b, b & b[::-1], np.where(b, 1, 2.0)), (X > 0,)),
+        (lambda x: (np.sum(x), np.max(x, axis=0), x.mean()), (A,)),
+        (lambda x: np.sum(x, axis=1), (np.zeros((3, 0)),)),
+        (lambda x: np.linalg.solve(x + 4 * np.eye(4), x), (A,)),
+        (lambda x: np.sort(x)[::-1], (X,)),
+        (lambda x: x.astype(np.float32) * 2, (np.float64(3),)),
+        (lambda x: x.T.copy().reshape(-1), (A[::2, ::-1],)),
+        (lambda x, y: (x * y, x + 1), (2.0, 3)),
+        (lambda s, x: s * x, (3, X.astype(np.float32))),
+    ],
+)
+def test_results_are_numpys(either, fun, args):
+    compiled = wg.jit(fun)
+    for _ in range(3):
+        same(compiled(*args), fun(*args))
+
+
+def test_keywords_and_structures(either):
+    compiled = wg.jit(pytree)
+    same(compiled(PARAMS, np.arange(3), k=3.0), pytree(PARAMS, np.arange(3), k=3.0))
+    same(compiled(PARAMS, n=np.arange(3), rest=(X, None)), pytree(PARAMS, n=np.arange(3), rest=(X, None)))
+    same(compiled(PARAMS, 4), pytree(PARAMS, 4))
+
+
+def test_any_layout_and_dtype_of_arguments(either):
+    compiled = wg.jit(lambda x: x * 2 + np.arange(4))
+    big = np.arange(64.0).reshape(8, 8)
+    for x in (
+        big[::2, :4],
+        big.T[:4, :4],
+        np.asfortranarray(big[:4, :4]),
+        X,
+        X.astype(np.float32),
+        np.arange(4),
+        X[:, None],
+    ):
+        same(compiled(x), x * 2 + np.arange(4))
+
+
+def test_results_share_memory_with_nothing(either):
+    constant = np.arange(4.0)
+    compiled = wg.jit(lambda x: (x, x.T, constant, constant[::-1], x + 1))
+    for _ in range(2):
+        out = compiled(X)
+        for i, one in enumerate(out):
+            assert not np.shares_memory(one, X) and one.flags.writeable
+            assert not any(np.shares_memory(one, other) for other in out[i + 1 :])
+            one[:] = np.nan
+    assert np.isfinite(X).all() and np.isfinite(constant).all()
+
+
+def test_arguments_are_written_as_by_the_function(either):
+    def step(x, rate, table):
+        x -= rate * np.sin(x)
+        table["n"][0] += 1
+        return np.sum(x)
+
+    mine, theirs = ({"x": X.copy(), "n": np.zeros(2, int)} for _ in range(2))
+    compiled = wg.jit(step)
+    for _ in range(3):
+        got = compiled(mine["x"], 0.1, mine)
+        want = step(theirs["x"], 0.1, theirs)
+        np.testing.assert_allclose(got, want)
+        np.testing.assert_allclose(mine["x"], theirs["x"])
+        np.testing.assert_array_equal(mine["n"], theirs["n"])
+
+
+def test_donated_arguments():
+    compiled = wg.jit(lambda x, y: (x * 2 + y, y), donate_argnums=0)
+    same(compiled(X.copy(), X), (X * 3, X))
+
+
+def test_methods_and_decorators():
+    class Model:
+        def __init__(self, scale):
+            self.scale = scale
+
+        @wg.jit(static_argnums=0)
+        def predict(self, x):
+            return x * self.scale
+
+    one, two = Model(2.0), Model(3.0)
+    same(one.predict(X), X * 2.0)
+    same(two.predict(X), X * 3.0)
+
+
+def test_functions_are_read_once():
+    calls = []
+
+    @wg.jit
+    def fun(x):
+        calls.append(x.shape)
+        return x * 2
+
+    for _ in range(3):
+        fun(X)
+        fun(A)
+    assert calls == [(4,), (4, 4)]
+
+
+def test_pickle():
+    again = pickle.loads(pickle.dumps(wg.jit(loss, static_argnames=())))
+    same(again(X, A), loss(X, A))
+
+
+# ── compositions ──────────────────────────────────────────────────────────────
+
+B = np.stack([X, X[::-1], X * 0.5])
+COMPOSED = {
+    "grad of jit": lambda j: wg.grad(j(loss))(X, A),
+    "both arguments": lambda j: wg.grad(j(loss), (0, 1))(X, A),
+    "jit of grad": lambda j: j(wg.grad(loss))(X, A),
+    "jit of grad of jit": lambda j: j(wg.grad(j(loss)))(X, A),
+    "hessian of jit": lambda j: wg.hessian(j(loss))(X, A),
+    "jit of hessian": lambda j: j(wg.hessian(loss))(X, A),
+    "grad of grad of jit": lambda j: wg.grad(lambda x: np.sum(wg.grad(j(loss))(x, A) ** 2))(X),
+    "three times": lambda j: wg.jvp(lambda x: wg.hessian(j(loss))(x, A), (X,), (X,))[1],
+    "forward over reverse": lambda j: wg.jacfwd(wg.grad(j(loss)))(X, A),
+    "jvp of jit": lambda j: wg.jvp(j(loss), (X, A), (X, A)),
+    "jit of jvp": lambda j: j(lambda x: wg.jvp(loss, (x, A), (x, A)))(X),
+    "hvp of jit": lambda j: wg.hvp(j(loss), (X, A), (X, A)),
+    "vmap of jit": lambda j: wg.vmap(j(loss), (0, None))(B, A),
+    "vmap of jit of grad": lambda j: wg.vmap(j(wg.grad(loss)), (0, None))(B, A),
+    "jit of vmap of grad": lambda j: j(wg.vmap(wg.grad(loss), (0, None)))(B, A),
+    "jit of vmap of jit": lambda j: j(wg.vmap(j(loss), (0, None)))(B, A),
+    "vmap of grad of jit": lambda j: wg.vmap(wg.grad(j(loss)), (0, None))(B, A),
+    "grad of vmap of jit": lambda j: wg.grad(lambda b: np.sum(wg.vmap(j(loss), (0, None))(b, A)))(B),
+    "per example": lambda j: wg.per_example_grad(j(lambda a, x: loss(x, a)))(A, B),
+    "jacobian of jit": lambda j: wg.jacobian(j(lambda x: written(x)[0]))(X),
+    "vjp of jit": lambda j: wg.vjp(j(lambda x: np.sin(x) * x), X)[1](X),
+    "linearize of jit": lambda j: wg.linearize(j(loss), X, A)[1](X, A),
+    "checkpoint of jit": lambda j: wg.grad(lambda x: np.sum(wg.checkpoint(j(lambda y: np.sin(y) * y))(x)))(X),
+    "jit of checkpoint": lambda j: j(wg.grad(lambda x: np.sum(wg.checkpoint(lambda y: np.sin(y) * y)(x))))(X),
+    "structures": lambda j: wg.grad(lambda p: j(pytree)(p, np.arange(3), k=3.0)["sum"])(PARAMS),
+    "aux": lambda j: wg.value_and_grad(lambda p: (j(pytree)(p, np.arange(3))["sum"], j(pytree)(p, 2)), has_aux=True)(
+        PARAMS
+    ),
+    "complex": lambda j: wg.grad(j(lambda z: np.sum(np.abs(z * np.exp(z)) ** 2)))(X + 1j),
+    "integers beside": lambda j: wg.grad(j(lambda x, n: np.sum(x[n] ** 2)))(X, np.array([1, 1, 3])),
+    "several results": lambda j: wg.grad(lambda x: np.sum(np.multiply(*j(lambda y: (np.sin(y), np.cos(y)))(x))))(X),
+    "a result unused": lambda j: wg.grad(lambda x: np.sum(j(lambda y: (np.sin(y), np.sort(y)))(x)[0]))(X),
+    "an argument passed through": lambda j: wg.grad(lambda x: np.sum(j(lambda y: (y, y * 2))(x)[0] * x))(X),
+    "no dependence": lambda j: wg.grad(lambda x: np.sum(j(lambda y: np.ones(4))(x)) + x[0])(X),
+    "written": lambda j: wg.grad(lambda x: j(written)(x)[0][1].sum())(X),
+    "no elements": lambda j: wg.grad(lambda x: np.sum(j(lambda y: y * 2)(x)))(np.zeros((0, 3))),
+    "closes over a Tensor": lambda j: wg.grad(lambda w: j(lambda x: np.sum(x * w))(X) ** 2)(X),
+    "python number": lambda j: wg.grad(j(lambda s, x: np.sum(s * x)))(2.0, X),
+}
+
+
+@pytest.mark.parametrize("what", COMPOSED)
+@pytest.mark.parametrize("inline", [True, False], ids=["inline", "call"])
+def test_compositions(what, inline):
+    want = COMPOSED[what](lambda f: f)
+    with wg.config.override(debug_passes=True):
+        same(COMPOSED[what](lambda f: wg.jit(f, inline=inline)), want, rtol=1e-9)
+
+
+def test_a_tape_around():
+    with wg.GradientTape() as tape:
+        x = tape.watch(X)
+        y = wg.jit(loss)(x, A) * 2
+    same(tape.gradient(y, x), 2 * wg.grad(loss)(X, A))
+
+
+def test_the_backward_half_repeats_nothing_of_the_forward_half():
+    @wg.jit
+    def f(x):
+        return np.sum(np.exp(np.sin(x)))
+
+    def count(trace):
+        names = [eqn.op.name for eqn in trace.equations()]
+        inner = [count(eqn.params["program"]) for eqn in trace.equations() if eqn.op.name == "call"]
+        return {
+            k: sum(n.get(k, 0) for n in [*inner, {name: names.count(name) for name in names}]) for k in ("exp", "sin")
+        }
+
+    f.inline = False
+    assert count(wg.trace(wg.grad(f), X)) == {"exp": 1, "sin": 1}
+
+
+def test_gradients_of_jax():
+    jax = pytest.importorskip("jax")
+    jax.config.update("jax_enable_x64", True)
+    jnp = jax.numpy
+
+    def theirs(x, a):
+        h = jnp.tanh(a @ x)
+        return jnp.sum(h**2) * jnp.exp(-x[0])
+
+    np.testing.assert_allclose(wg.jit(wg.grad(loss))(X, A), jax.grad(theirs)(X, A), rtol=1e-10)
+    np.testing.assert_allclose(wg.hessian(wg.jit(loss))(X, A), jax.hessian(theirs)(X, A), rtol=1e-9, atol=1e-12)
+
+
+# ── signatures ────────────────────────────────────────────────────────────────
+
+
+def test_static_arguments():
+    traced = []
+
+    @wg.jit(static_argnames=("n", "kind"))
+    def power(x, n, kind="sum"):
+        traced.append((n, kind))
+        out = x**n if n > 1 else x
+        return np.sum(out) if kind == "sum" else out
+
+    same(power(X, 2), np.sum(X**2))
+    same(power(X, n=2), np.sum(X**2))
+    same(power(X, 3, kind="all"), X**3)
+    same(power(X, 2), np.sum(X**2))
+    same(power(X, True), np.sum(X))
+    same(power(X, 1), np.sum(X))
+    assert traced == [(2, "sum"), (2, "sum"), (3, "all"), (True, "sum"), (1, "sum")]
+    same(wg.grad(power)(X, 2), 2 * X)
+
+
+def test_static_arguments_must_be_hashable():
+    with pytest.raises(DTypeError, match="static argument 1 \\('n'\\): got a list"):
+        wg.jit(lambda x, n: x, static_argnums=1)(X, [1])
+
+
+def test_static_arguments_must_exist():
+    with pytest.raises(ValueError, match="no such parameters"):
+        wg.jit(lambda x: x, static_argnames="n")
+    with pytest.raises(ValueError, match="1 positional"):
+        wg.jit(lambda x: x, static_argnums=3)
+
+
+def test_arguments_that_are_no_arrays():
+    with pytest.raises(DTypeError, match=r"argument 1 \('mode'\)"):
+        wg.jit(lambda x, mode: x)(X, "fast")
+    with pytest.raises(DTypeError, match="argument options"):
+        wg.jit(lambda x, **kw: x)(X, options=object())
+    with pytest.raises(DTypeError, match="object"):
+        wg.jit(lambda x: x)(np.array([None, 1]))
+
+
+def test_many_signatures_in_turn():
+    compiled = wg.jit(lambda x, y=1.0: x * y)
+    args = [(np.full(n, 2.0, dtype),) for n in range(1, 8) for dtype in (np.float32, np.float64)]
+    args += [(X, X), (2.0,), (2,), (X, 3), (np.float64(2), X)]
+    for _ in range(3):
+        for a in args:
+            same(compiled(*a), a[0] * (a[1] if len(a) > 1 else 1.0))
+
+
+def test_recompilations_are_logged(caplog):
+    compiled = wg.jit(lambda x, n: x * n, static_argnums=1)
+    with wg.config.override(log_compiles=True), caplog.at_level(logging.WARNING, "wengert"):
+        compiled(X, 2)
+        compiled(X, 2)
+        compiled(X.astype(np.float32), 2)
+        compiled(X, 3)
+        compiled(X[:2], 3)
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 4
+    assert "first call" in told[0] and "test_jit.py" in told[0]
+    assert "argument 0 ('x') changed from float64[4] to float32[4]" in told[1]
+    assert "static argument 1 ('n') changed from 2 to 3" in told[2]
+    assert "from float64[4] to float64[2]" in told[3]
+
+
+def test_settings_that_change_results():
+    compiled = wg.jit(wg.grad(lambda z: np.sum(np.abs(z) ** 2)))
+    z = X + 1j
+    same(compiled(z), 2 * z)
+    with wg.config.override(complex_convention="jax"):
+        same(compiled(z), 2 * z.conj())
+    same(compiled(z), 2 * z)
+
+
+def test_concurrent_first_calls():
+    traced = []
+
+    @wg.jit
+    def fun(x):
+        traced.append(1)
+        return np.sum(np.sin(x) * inner(x))
+
+    inner = wg.jit(lambda x: np.cos(x))
+    results, barrier = [], threading.Barrier(8)
+
+    def call(k):
+        barrier.wait()
+        results.append(inner(X) if k % 2 else fun(X))
+
+    threads = [threading.Thread(target=call, args=(k,)) for k in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(60)
+    assert len(results) == 8 and len(traced) == 1
+
+
+# ── errors ────────────────────────────────────────────────────────────────────
+
+
+def test_branches_are_refused_at_the_users_line():
+    def relu(x):
+        if x[0] > 0:
+            return x
+        return 0 * x
+
+    with pytest.raises(ConcretizationError, match=r"in relu: if x\[0\] > 0:") as caught:
+        wg.jit(relu)(X)
+    frames = caught.traceback
+    assert frames[-1].name == "relu"  # the library's frames are folded away
+
+
+def test_errors_of_the_function_itself(either):
+    def wrong(x):
+        return x @ np.ones(7)
+
+    with pytest.raises(ValueError, match="matmul"):
+        wg.jit(wrong)(X)
+
+
+def test_errors_of_calls_at_run_time(either):
+    solve = wg.jit(lambda a, b: np.linalg.solve(a, b))
+    same(solve(A, X), np.linalg.solve(A, X))
+    with pytest.raises(np.linalg.LinAlgError):
+        solve(np.zeros((4, 4)), X)
+    same(solve(A, X), np.linalg.solve(A, X))
+
+
+def test_a_program_that_cannot_be_compiled_is_run_by_numpy(monkeypatch, caplog):
+    import wengert.runtime.engine as engine
+
+    def broken(*args, **kwargs):
+        raise RuntimeError("no machine")
+
+    monkeypatch.setattr(engine, "compile", broken)
+    with caplog.at_level(logging.WARNING, "wengert"):
+        same(wg.jit(loss)(X, A), loss(X, A))
+    assert "no machine" in caplog.text
+
+
+# ── ahead of time ─────────────────────────────────────────────────────────────
+
+
+def test_ahead_of_time():
+    lowered = wg.jit(loss).lower(wg.ShapeDtype(4), wg.ShapeDtype((4, 4)))
+    assert "tanh" in lowered.as_text("program")
+    assert "define" in lowered.as_text("llvm") and "return" in lowered.as_text()
+    assert len(lowered.as_text("asm")) > 100
+    assert lowered.cost_analysis()["flops"] > 16 and lowered.cost_analysis()["kernels"] >= 1
+    memory = lowered.memory_analysis()
+    assert memory["arguments"] == 8 * 20 and memory["results"] == 8 and memory["code"] > 0
+    compiled = lowered.compile()
+    for _ in range(2):
+        same(compiled(X, A), loss(X, A))
+    same(compiled(X[::-1], A.T), loss(X[::-1], A.T))
+    for wrong in ((X[:2], A[:, :2]), (X.astype(np.float32), A), (X,), ({"x": X}, A)):
+        with pytest.raises(DTypeError, match="another signature"):
+            compiled(*wrong)
+    with pytest.raises(ValueError, match="'optimized'"):
+        lowered.as_text("wasm")
+
+
+def test_ahead_of_time_with_structures_and_static_arguments():
+    fun = wg.jit(lambda p, n, *, k: {"out": p["w"] ** n * k}, static_argnums=1)
+    compiled = fun.lower({"w": wg.ShapeDtype(4)}, 3, k=wg.ShapeDtype((), float, weak=True)).compile()
+    same(compiled({"w": X}, 3, k=2.0), {"out": X**3 * 2.0})
+    with pytest.raises(DTypeError, match="changed from 3 to 2"):
+        compiled({"w": X}, 2, k=2.0)
+
+
+def test_explain():
+    text = wg.jit(lambda x: np.sum(np.sin(x) ** 2) + np.linalg.det(x)).explain(A)
+    assert "operations recorded" in text and "kernels" in text and "sin" in text and "compiled in" in text
