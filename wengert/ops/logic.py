@@ -96,7 +96,8 @@ def _isclose_eval(a: Array, b: Array, rtol: Array, atol: Array, *, equal_nan: bo
 
 
 def _isclose_scalar(b: Any, x: Any, y: Any, rtol: Any, atol: Any, *, equal_nan: bool) -> Any:
-    bound = b.add(atol, b.mul(rtol, b.abs(y)))
+    product = b.fma(rtol, b.abs(y), b.like(-0.0, y))  # rounded, and not fused into the sum: bounds are met exactly
+    bound = b.add(atol, product)
     near = b.and_(b.compare("le", b.abs(b.sub(x, y)), bound), scalars.isfinite(b, y))
     near = b.or_(near, b.compare("eq", x, y))
     return b.or_(near, b.and_(b.isnan(x), b.isnan(y))) if equal_nan else near
