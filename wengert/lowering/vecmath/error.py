@@ -80,7 +80,7 @@ def erfc(w: Writer, x: Term) -> Term:
 def large_erfcx(w: Writer, a: Term) -> Term:
     """The asymptotic series Σ (−1)^n (2n − 1)!! / (2a²)^n / (a√π), for a above 28 (float32: 10)."""
     v = 0.5 / a / a
-    series = w.horner(v, (-1.0, 3.0, -15.0, 105.0, -945.0, 10395.0) if w.double else (-1.0, 3.0, -15.0))
+    series = w.horner(v, (-1.0, 3.0, -15.0, 105.0, -945.0, 10395.0) if w.double else (-1.0, 3.0, -15.0, 105.0))
     high, low = w.table("ROOT_INV_PI")
     return (high + w.fma(high, v * series, low)) / a
 
