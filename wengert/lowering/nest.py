@@ -30,14 +30,19 @@ WORK = 2_000_000  # additions' worth of work that a chunk should have, about 50 
 CHUNKS = 32
 PARTIALS = 1 << 20  # bytes of partial results at most
 LINE = 8  # elements of a cache line
+TILE = (32, 256)  # rows and columns of a tile where an operand is transposed
 
 
 @dataclass(slots=True)
 class Loop:
-    """One loop over neighbouring axes; addresses move by the stride of the last of them."""
+    """One loop over neighbouring axes; addresses move by the stride of the last of them.
+
+    With `step`, the loop goes over the starts of blocks, and a later loop over the same axes stays within one.
+    """
 
     axes: tuple[int, ...]
     extent: int
+    step: int = 1
 
 
 @dataclass(slots=True)
@@ -54,7 +59,12 @@ class Nest:
 
 def addresses(cluster: Cluster) -> list[Expression]:
     """Every address that the nest reads or writes, once."""
-    found = {key[1] for m in cluster.members for item in m.body if item.point is None for key in (item.key,)}
+    n = len(cluster.extents)
+    found = {item.key[1] for m in cluster.members for item in m.body if item.point is None}
+    for m in cluster.members:
+        for item in m.body:
+            if isinstance(item.point, Gather):
+                found.add(affine_part(item.point.places, item.key[1], n))
     return [*found, *(m.address for m in cluster.members)]
 
 
@@ -71,6 +81,8 @@ def plan(cluster: Cluster, memory: set[Var], number: int) -> Nest:
         else:
             loops.append(Loop((axis,), extent))
     rows = sum(1 for loop in loops if loop.axes[0] < cluster.rows)
+    if not rows:
+        loops = _tiled(loops, used)
     nest = Nest(cluster, loops, rows, 1, number)
     if loops:
         nest.chunks = _chunks(nest)
@@ -110,10 +122,35 @@ def _order(cluster: Cluster, used: Sequence[Expression], axes: Sequence[int]) ->
 
     last = min(axes, key=cost)
     rest = [a for a in axes if a != last]
+    crossed = _crossing(used, rest, last)
+    if crossed is not None:
+        return [*(a for a in rest if a != crossed), crossed, last]
     if any(abs(e[rest[-1] + 1]) > abs(e[rest[0] + 1]) for e in used) and len(rest) > 1:
         big = max(used, key=lambda e: sum(map(abs, e[1:])))
         rest.sort(key=lambda a: -abs(big[a + 1]))
     return [*rest, last]
+
+
+def _crossing(used: Sequence[Expression], axes: Sequence[int], last: int) -> int | None:
+    """An axis along which an array is contiguous that is strided along `last`: a transposed operand.
+
+    The plane of the two goes innermost, so that the lines fetched for one row serve the next rows too.
+    """
+    for axis in axes:
+        if any(abs(e[axis + 1]) == 1 and abs(e[last + 1]) >= LINE for e in used):
+            return axis
+    return None
+
+
+def _tiled(loops: list[Loop], used: Sequence[Expression]) -> list[Loop]:
+    """Where a transposed operand meets long rows: the plane in tiles, whose lines stay in the first cache."""
+    if len(loops) < 2:
+        return loops
+    *outer, across, last = loops
+    if last.extent <= 2 * TILE[1] or _crossing(used, [across.axes[-1]], last.axes[-1]) is None:
+        return loops
+    blocks = [Loop(across.axes, across.extent, TILE[0]), Loop(last.axes, last.extent, TILE[1])]
+    return [*outer, *blocks, across, last]
 
 
 def _mergeable(cluster: Cluster, used: Sequence[Expression], loop: Loop, axis: int) -> bool:
@@ -128,7 +165,8 @@ def _chunks(nest: Nest) -> int:
     if any(m.statement.scatter is not None for m in cluster.members):
         return 1  # two chunks might add to one element
     cost = sum(m.statement.cost for m in cluster.members)
-    chunks = min(CHUNKS, int(cluster.size * max(cost, 1) // WORK), nest.loops[0].extent)
+    first = nest.loops[0]
+    chunks = min(CHUNKS, int(cluster.size * max(cost, 1) // WORK), -(-first.extent // first.step))
     for m in cluster.members:
         if set(nest.loops[0].axes) <= m.reduced:
             bytes_ = _kept_size(m) * m.statement.target.dtype.itemsize
@@ -196,8 +234,8 @@ class Emitted:
     def write(self) -> None:
         nest = self.nest
         if self.loops:
-            extent = self.loops[0].extent
-            self.bounds[0] = (0, extent) if nest.chunks == 1 else self._chunk_bounds(extent, nest.chunks)
+            first = self.loops[0]
+            self.bounds[0] = (0, first.extent) if nest.chunks == 1 else self._chunk_bounds(first, nest.chunks)
         for m in nest.cluster.members:
             if m.reduced and self._in_memory(m):
                 self._initialise(m)
@@ -213,16 +251,32 @@ class Emitted:
         with b.loop(0, target.aval.size) as i:
             b.store(b.const(0, target.dtype), b.at(self.pointers[target], i, target.dtype))
 
-    def _chunk_bounds(self, extent: int, chunks: int) -> tuple[Value, Value]:
+    def _chunk_bounds(self, loop: Loop, chunks: int) -> tuple[Value, Value]:
         b = self.b
         following = b.add(self.chunk, b.const(1, I64))
-        n, k = b.const(extent, I64), b.const(chunks, I64)
-        return b.quotient(b.mul(self.chunk, n), k), b.quotient(b.mul(following, n), k)
+        n, k = b.const(-(-loop.extent // loop.step), I64), b.const(chunks, I64)
+        low, high = b.quotient(b.mul(self.chunk, n), k), b.quotient(b.mul(following, n), k)
+        if loop.step == 1:
+            return low, high
+        step, extent = b.const(loop.step, I64), b.const(loop.extent, I64)
+        high = b.mul(high, step)
+        return b.mul(low, step), b.select(b.compare("lt", high, extent), high, extent)
+
+    def _bounds(self, depth: int) -> tuple[Any, Any]:
+        """Where the loop at `depth` begins and ends: all, this chunk's, or the current block's."""
+        loop, b = self.loops[depth], self.b
+        for before in range(depth):
+            block = self.loops[before]
+            if block.axes == loop.axes:
+                start = self.at[before]
+                stop, extent = b.add(start, b.const(block.step, I64)), b.const(loop.extent, I64)
+                return start, b.select(b.compare("lt", stop, extent), stop, extent)
+        return self.bounds.get(depth, (0, loop.extent))
 
     def _rows(self, depth: int) -> None:
         if depth < self.nest.rows:
-            low, high = self.bounds.get(depth, (0, self.loops[depth].extent))
-            with self.b.loop(low, high) as i:
+            low, high = self._bounds(depth)
+            with self.b.loop(low, high, self.loops[depth].step) as i:
                 self.at[depth] = i
                 self._rows(depth + 1)
             return
@@ -247,7 +301,7 @@ class Emitted:
         begun = [m for m in members if m.reduced and self._start(m) == depth]
         for m in begun:
             self._begin(m)
-        low, high = self.bounds.get(depth, (0, self.loops[depth].extent))
+        low, high = self._bounds(depth)
         last = depth == len(self.loops) - 1
         sums = [
             m for m in members if m.reduced and self._start(m) <= depth and self.accumulators[m.statement.target][1]
@@ -255,7 +309,7 @@ class Emitted:
         if last and sums:
             self._blocked(members, sums, depth, low, high)
         else:
-            with b.loop(low, high) as i:
+            with b.loop(low, high, self.loops[depth].step) as i:
                 self.at[depth] = i
                 self._inner(members, depth + 1)
         for m in begun:
@@ -336,8 +390,8 @@ class Emitted:
         if depth == len(self.loops):
             b.store(b.const(identity_of(m.statement.kind, target.dtype), target.dtype), self._result(m))
             return
-        low, high = self.bounds.get(depth, (0, self.loops[depth].extent))
-        with b.loop(low, high) as i:
+        low, high = self._bounds(depth)
+        with b.loop(low, high, self.loops[depth].step) as i:
             self.at[depth] = i
             self._initialise(m, depth + 1)
 
@@ -482,7 +536,7 @@ class Emitted:
         index: Value | None = None
         for depth, loop in enumerate(self.loops):
             c = address[loop.axes[-1] + 1]
-            if c:
+            if c and loop.step == 1:
                 i = self.at[depth]
                 term = i if c == 1 else b.mul(i, b.const(c, I64))
                 index = term if index is None else b.add(index, term)
