@@ -9,7 +9,7 @@ from wengert.graph.program import Literal, Program
 from wengert.graph.spec import IllegalProgram
 from wengert.ops.basis import add, broadcast_to, neg, reduce_sum, scale, transpose
 from wengert.ops.contract import contract, matmul
-from wengert.ops.elementwise import div, exp, mul, sin
+from wengert.ops.elementwise import div, exp, mul, sin, sqrt, unscale
 from wengert.ops.index import index, index_put, scatter_add
 from wengert.ops.reduce import reduce_mean
 from wengert.ops.shape import pad_constant, split, stack
@@ -21,6 +21,7 @@ from wengert.passes.fold import fold
 from wengert.passes.inline import inline
 from wengert.passes.pipeline import optimise
 from wengert.passes.placement import placement
+from wengert.passes.reciprocals import reciprocals
 from wengert.passes.schedule import peak_bytes, schedule
 
 # ── dce ───────────────────────────────────────────────────────────────────────
@@ -246,6 +247,26 @@ def test_an_intermediate_that_is_needed_is_not_multiplied_otherwise(program_of):
 
     program = program_of(fun, (50, 60), (60, 70), (70,))
     assert contraction(program) is program
+
+
+# ── reciprocals ───────────────────────────────────────────────────────────────
+
+
+def test_shared_divisors_are_inverted_once(program_of, lines):
+    program = program_of(lambda x, y, z: (div(x, sqrt(z)), unscale(y, sqrt(z))), (6, 4), (6, 4), (6, 1))
+    after = reciprocals(cse(program))
+    assert lines(after)[1:-1] == ["v4 = reciprocal(v3)", "v5 = mul(v0, v4)", "v6 = scale(v1, v4)"]
+    x, y, z = np.random.default_rng(0).normal(size=(3, 6, 4))
+    z = np.array([0.0, -0.0, np.inf, np.nan, 5e-324, 1.7e308])[:, None]
+    x[:, 0], x[:, 1], y[:, 2] = 0.0, np.inf, 0.0
+    with np.errstate(all="ignore"):
+        for old, new in zip(program.run(x, y, z), after.run(x, y, z), strict=True):
+            np.testing.assert_allclose(new, old, rtol=4e-16)
+
+
+def test_divisors_whose_inverse_may_overflow_stay(program_of):
+    program = program_of(lambda x, y, z: (div(x, z), div(y, z)), (6, 4), (6, 4), (6, 1))
+    assert reciprocals(program) is program
 
 
 # ── schedule ──────────────────────────────────────────────────────────────────

@@ -20,6 +20,7 @@ from wengert.passes.fold import fold
 from wengert.passes.inline import inline
 from wengert.passes.pipeline import optimise
 from wengert.passes.placement import placement
+from wengert.passes.reciprocals import reciprocals
 from wengert.passes.schedule import _ordered
 from wengert.passes.simplify import simplify
 from wengert.trace.stage import infer, stage
@@ -32,6 +33,7 @@ PASSES: dict[str, Callable[[Program], Program]] = {
     "inline": inline,
     "placement": placement,
     "contraction": contraction,
+    "reciprocals": reciprocals,
     "order": lambda p: Program(p.ins, _ordered(p), p.outs),
     "all": lambda p: optimise(p)[0],
 }

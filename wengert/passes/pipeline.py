@@ -16,6 +16,7 @@ from wengert.passes.dce import dce
 from wengert.passes.fold import fold
 from wengert.passes.inline import inline
 from wengert.passes.placement import placement
+from wengert.passes.reciprocals import reciprocals
 from wengert.passes.rewriter import Notes
 from wengert.passes.schedule import schedule
 from wengert.passes.simplify import simplify
@@ -28,7 +29,7 @@ Phase = tuple[int, tuple[Pass, ...]]
 PHASES: tuple[Phase, ...] = (
     (1, (dce, fold, simplify, cse)),
     (1, (placement, contraction, dce, inline)),
-    (3, (fold, simplify, cse, dce)),
+    (3, (fold, simplify, cse, reciprocals, dce)),
     (1, (schedule,)),
 )
 
