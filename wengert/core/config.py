@@ -35,7 +35,8 @@ class Config:
         Log each compilation of a jitted function, and the argument that caused it, as a warning of the logger "wengert".
     tiered
         Run a large program at once as quickly made code, and compile it well, in the background, when it is called
-        again. Results of the two may differ in rounding; without it they are the same from the first call on.
+        again. Results of the two may differ in rounding; with False they are the same from the first call on. "always":
+        small programs too, for programs that are run once.
     disk_cache, cache_dir, cache_size
         Keep machine code on disk; in which folder (default: `$WENGERT_CACHE_DIR`, or where the system keeps
         caches); and how many bytes of it at most.
@@ -47,7 +48,7 @@ class Config:
     compile: bool = True
     debug_passes: bool = False
     log_compiles: bool = False
-    tiered: bool = True
+    tiered: bool | Literal["always"] = True
     disk_cache: bool = True
     cache_dir: str | None = None
     cache_size: int = 512 * 1024**2

@@ -161,7 +161,7 @@ class Executable:
             spec.words[0] = self._run
 
     def _hot(self) -> None:
-        """This program was called again."""
+        """This program was called again: an entry's first call is not the program's, which comes through Python."""
         if self._until_hot:
             self._until_hot = 0
             tiers.promote(self)
@@ -177,7 +177,7 @@ class Executable:
             return slow
         fail, hot = self._fail, self._hot
         spec = self._tables.spec(
-            self._run, long=self._long, slow=slow, fail=fail, wrap=out, calls=self._until_hot, hot=hot
+            self._run, long=self._long, slow=slow, fail=fail, wrap=out, calls=min(self._until_hot, 1), hot=hot
         )
         self._specs.add(spec)
         spec.words[0] = self._run  # which may have changed just now

@@ -1,7 +1,7 @@
 """Large programs run at once as quickly made code; what is called again is compiled anew in the background.
 
-LLVM takes some 5 ms per kilobyte of text to make code that runs 3 to 15 times as fast as what it makes in a tenth of that time.
-See docs/adr/.
+LLVM takes some 5 ms per kilobyte of text to make code that runs 3 to 15 times as fast as what it makes in a tenth of that
+time. What was measured stands in docs/adr/010-tiers.md.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ log = logging.getLogger("wengert")
 
 def chosen(lowered: Lowered) -> native.Tier:
     """The tier that a program begins in."""
-    small = len(lowered.text) < LARGE or lowered.flops > BUSY
-    return native.FULL if small or not config.tiered else native.FIRST
+    quick = config.tiered == "always" or (config.tiered and len(lowered.text) >= LARGE)
+    return native.FIRST if quick and lowered.flops <= BUSY else native.FULL
 
 
 _waiting: queue.SimpleQueue[Executable | None] = queue.SimpleQueue()
