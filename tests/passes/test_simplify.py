@@ -304,6 +304,46 @@ CASES = [
         [(2,)],
         ["v1 = broadcast_to(np.float64(0.0)) shape=(2,)", "return v1"],
     ),
+    (
+        lambda x, y=None, z=None: cast(reshape(x, shape=(6,)), dtype=np.dtype("f4")),
+        [(2, 3)],
+        ["v1 = cast(v0) dtype=dtype('float32')", "v2 = reshape(v1) shape=(6,)", "return v2"],
+    ),
+    (
+        lambda x, y=None, z=None: cast(
+            mul(cast(x, dtype=np.dtype("f8")), cast(y, dtype=np.dtype("f8"))), dtype=np.dtype("f4")
+        ),
+        [((3,), "f4"), ((3,), "f4")],
+        ["v2 = mul(v0, v1)", "return v2"],
+    ),
+    (
+        lambda x, y=None, z=None: cast(add(cast(x, dtype=np.dtype("f8")), np.float64(0.5)), dtype=np.dtype("f4")),
+        [((3,), "f4")],
+        ["v1 = add(v0, np.float32(0.5))", "return v1"],
+    ),
+    (
+        lambda x, y=None, z=None: cast(add(cast(x, dtype=np.dtype("f8")), np.float64(0.1)), dtype=np.dtype("f4")),
+        [((3,), "f4")],
+        [
+            "v1 = cast(v0) dtype=dtype('float64')",
+            "v2 = add(v1, np.float64(0.1))",
+            "v3 = cast(v2) dtype=dtype('float32')",
+            "return v3",
+        ],
+    ),
+    (
+        lambda x, y=None, z=None: cast(
+            div(cast(x, dtype=np.dtype("f8")), cast(y, dtype=np.dtype("f8"))), dtype=np.dtype("f4")
+        ),
+        [((3,), "f4"), ((3,), "f4")],
+        [
+            "v2 = cast(v0) dtype=dtype('float64')",
+            "v3 = cast(v1) dtype=dtype('float64')",
+            "v4 = div(v2, v3)",
+            "v5 = cast(v4) dtype=dtype('float32')",
+            "return v5",
+        ],
+    ),
 ]
 SPECIAL = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 5e-324, -1e-310, 1.0, -2.5, 1e155, -3e-160, 1.7e308, 0.3])
 

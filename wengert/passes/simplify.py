@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from wengert.graph.program import Program
 from wengert.passes.rewriter import Notes, Rewriter
-from wengert.passes.rules import arithmetic, indexing, movement, reduction, strong
+from wengert.passes.rules import arithmetic, dtypes, indexing, movement, reduction, strong
 from wengert.passes.rules.table import RULES
 
-RULE_FILES = (arithmetic, strong, movement, reduction, indexing)  # importing them has entered their rules
+RULE_FILES = (arithmetic, strong, dtypes, movement, reduction, indexing)  # importing them has entered their rules
 
 
 def simplify(program: Program, notes: Notes | None = None) -> Program:

@@ -1,4 +1,4 @@
-"""Strong products and quotients become plain ones where that is no difference; selections and casts that decide nothing go."""
+"""Strong products and quotients become plain ones where that is no difference; selections that decide nothing go."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 
 from wengert.graph.program import Literal, Var
-from wengert.ops.basis import cast, conj, real, scale, strong_mul
-from wengert.ops.dtype import truncate
-from wengert.ops.elementwise import div, mul, positive, unscale
+from wengert.ops.basis import scale, strong_mul
+from wengert.ops.elementwise import div, mul, unscale
 from wengert.ops.logic import logical_and, logical_not, logical_or
 from wengert.ops.select import maximum, minimum, where
-from wengert.ops.shape import contiguous
 from wengert.passes.ranges import is_product, is_quotient, range_of
 from wengert.passes.rewriter import Atom, Rewriter, aval, is_real
 from wengert.passes.rules.table import rule
@@ -119,36 +117,3 @@ def _idle_logic(r: Rewriter, ins: Ins, out: Var, params: Params) -> Atom | None:
 def _double_not(r: Rewriter, ins: Ins, out: Var, params: Params) -> Atom | None:
     row = r.producer(ins[0], logical_not)
     return row[1][0] if row is not None and aval(row[1][0]).dtype.kind == "b" else None
-
-
-# ── casts ─────────────────────────────────────────────────────────────────────
-
-
-@rule(
-    "casts to the same dtype, and what changes complex numbers alone", cast, truncate, real, conj, positive, contiguous
-)
-def _idle_cast(r: Rewriter, ins: Ins, out: Var, params: Params) -> Atom | None:
-    (x,) = ins
-    return x if type(x) is not Literal and x.dtype == out.dtype and not x.weak and x.dtype.kind in "biuf" else None
-
-
-@rule("chains of casts", cast, truncate)
-def _cast_chain(r: Rewriter, ins: Ins, out: Var, params: Params) -> Atom | None:
-    """The first of two casts does nothing if every number of its operand's dtype is one of its result's."""
-    row = r.producer(ins[0], cast) or r.producer(ins[0], truncate)
-    if row is None:
-        return None
-    x = row[1][0]
-    before, between = aval(x), ins[0].dtype
-    if before.weak or not _holds(between, before.dtype):
-        return None
-    if before.dtype == out.dtype:
-        return x
-    return r.emit(cast if out.dtype.kind in "fc" else truncate, x, dtype=out.dtype)
-
-
-def _holds(wide: np.dtype, narrow: np.dtype) -> bool:
-    """Whether every number of `narrow` is one of `wide`, exactly."""
-    if narrow.kind not in "biuf" or wide.kind not in "iuf" or not np.can_cast(narrow, wide, "safe"):
-        return False
-    return not (narrow.kind in "iu" and wide.kind == "f") or 8 * narrow.itemsize <= np.finfo(wide).nmant
