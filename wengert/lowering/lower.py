@@ -15,6 +15,7 @@ from wengert.core.tensor import raw
 from wengert.graph.program import Literal, Program, Var
 from wengert.lowering.buffers import plan_buffers
 from wengert.lowering.clusters import Cluster, Clusters
+from wengert.lowering.donation import takeovers
 from wengert.lowering.emission import Emission, Operand, row_major
 from wengert.lowering.lowered import HostReference, Kernel, Lowered, Out
 from wengert.lowering.nest import Emitted, Nest, join, module_text
@@ -71,6 +72,8 @@ class _Lowering:
         memory = self._memory(steps, outs)
         nests = {i: plan_nest(step, memory, i) for i, step in enumerate(steps) if isinstance(step, Cluster)}
         self.buffers = plan_buffers(self.values, steps, nests, outs, memory)
+        inplace = takeovers(self.values, steps, outs, self.donated)
+        self.taken = {self.program.ins[i]: self.values.base(outs[number]) for number, i in inplace.items()}
         calls = [
             self._nest(nests[i], memory) if isinstance(step, Cluster) else self._opaque(i, step)
             for i, step in enumerate(steps)
@@ -87,6 +90,7 @@ class _Lowering:
             self.buffers.workspace,
             self.kernels,
             self.program,
+            inplace,
         )
 
     def _outputs(self) -> list[Var]:
@@ -172,6 +176,9 @@ class _Lowering:
         body = Builder(self.module)
         body.inline = self._inlines(nest)
         pointers = {key: Value(f"%p{i}", None) for i, key in enumerate(needed)}
+        for operand, result in self.taken.items():
+            if operand in pointers and result in pointers:  # one array, which `noalias` must not make two
+                pointers[operand] = pointers[result]
         emitted = Emitted(nest, body, pointers, memory, Value("%chunk", I64), self._constant, self._failure)
         try:
             emitted.write()

@@ -1,0 +1,61 @@
+"""Which results may be written over donated operands: where every element is read before it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from wengert.graph.program import Var
+from wengert.lowering.clusters import Cluster
+from wengert.lowering.values import Values
+
+
+def takeovers(values: Values, steps: Sequence[Any], outs: Sequence[Var], donated: frozenset[int]) -> dict[int, int]:
+    """Result → donated operand of its shape and dtype, whose memory it takes over."""
+    found: dict[int, int] = {}
+    if not donated:
+        return found
+    last: dict[Var, int] = {}
+    writers: dict[Var, list[int]] = {}
+    for i, step in enumerate(steps):
+        if isinstance(step, Cluster):
+            reads = {base for base, _ in step.loads} | step.whole
+            made: Sequence[Var] = list(step.made)
+        else:
+            places = [step.strided[j][0] if j in step.strided else a for j, a in enumerate(step.operands)]
+            reads = {values.base(a) for a in places if isinstance(a, Var)}
+            made = step.outs
+        last.update((base, i) for base in reads)
+        for var in made:
+            writers.setdefault(values.base(var), []).append(i)
+    taken: set[int] = set()
+    for number, out in enumerate(outs):
+        base = values.base(out)
+        if len(writers.get(base, ())) != 1:
+            continue
+        step = writers[base][0]
+        for i in sorted(donated - taken):
+            operand = values.program.ins[i]
+            if operand.aval != base.aval or last.get(operand, -1) > step:
+                continue
+            if last.get(operand, -1) < step or _in_step(steps[step], base, operand):
+                found[number] = i
+                taken.add(i)
+                break
+    return found
+
+
+def _in_step(step: Any, result: Var, operand: Var) -> bool:
+    """Whether a cluster that reads `operand` reads each element before `result` is written in its place."""
+    if not isinstance(step, Cluster) or step.phases > 1 or operand in step.whole:
+        return False
+    writer = step.made[result]
+    if writer.reduced or writer.row or writer.statement.scatter is not None:
+        return False
+    written = False
+    for m in step.members:
+        reads = [item.key[1] for item in m.body if item.point is None and item.key[0] is operand]
+        if any(address != writer.address for address in reads) or (reads and written):
+            return False
+        written = written or m is writer
+    return True
