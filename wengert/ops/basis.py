@@ -25,7 +25,7 @@ from wengert.core.op import Op, Rule, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor
 from wengert.graph.program import Var, Vars
-from wengert.ops import scalars
+from wengert.ops import places, scalars
 
 # ── helpers shared by all families ────────────────────────────────────────────
 
@@ -220,10 +220,6 @@ def _broadcast_batch(xs: Sequence[Array], batched: Sequence[bool], size: int, *,
     return broadcast_to(x, shape=(size, *shape))
 
 
-def _broadcast_index(at: Sequence[Any], of: tuple[int, ...], *, shape: tuple[int, ...]) -> list[Any]:
-    return [0 if n == 1 else i for n, i in zip(of, at[len(shape) - len(of) :], strict=True)]
-
-
 broadcast_to = linear(
     "broadcast_to",
     accepts=ANY,
@@ -239,7 +235,7 @@ broadcast_to = linear(
         Sample((), shape=()),
     ),
     rejects=(Sample((3,), shape=(4,), raises=ShapeError), Sample((2, 3), shape=(3,), raises=ShapeError)),
-    lower=Move(_broadcast_index),
+    lower=Move(places.broadcast),
 )
 
 

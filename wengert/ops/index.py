@@ -17,11 +17,12 @@ import numpy as np
 
 from wengert.core.aval import ANY, Aval
 from wengert.core.errors import ShapeError
-from wengert.core.form import Assemble, HostCall, Library, Move, Region, Via
+from wengert.core.form import Assemble, HostCall, Library, Move, Via
 from wengert.core.op import Constant, Op, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array
 from wengert.graph.program import Vars
+from wengert.ops import places
 from wengert.ops.basis import broadcast_to, fit, fit_tangent, reshape, scale, transpose
 from wengert.ops.logic import equal
 
@@ -48,12 +49,12 @@ def native(spec: Spec, arrays: Sequence[Array]) -> Any:
 
 
 def _indexed_shape(name: str, x: Aval, arrays: Sequence[Aval], spec: Spec) -> tuple[int, ...]:
-    places = sum(s is ARRAY for s in spec) if type(spec) is tuple else int(spec is ARRAY)
-    if places != len(arrays):
+    wanted = sum(s is ARRAY for s in spec) if type(spec) is tuple else int(spec is ARRAY)
+    if wanted != len(arrays):
         raise ShapeError(
             name,
             got=f"{len(arrays)} index arrays for {spec}",
-            want=f"{places}, one for each ARRAY",
+            want=f"{wanted}, one for each ARRAY",
             fix="pass as many as the spec names",
             at=describe(here(2)),
         )
@@ -124,64 +125,9 @@ def _index_batch(xs: Sequence[Array], batched: Sequence[bool], size: int, *, spe
 # ── forms ──
 
 
-def _entries(spec: Spec, ndim: int) -> list[Any]:
-    """The entries of a spec without arrays, with a slice for every axis that it leaves out."""
-    entries = list(spec) if isinstance(spec, tuple) else [spec]
-    named = sum(e is not None and e is not Ellipsis for e in entries)
-    at = next((i for i, e in enumerate(entries) if e is Ellipsis), len(entries))
-    return [*entries[:at], *[slice(None)] * (ndim - named), *entries[at + 1 :]]
-
-
-def _basic_index(at: Sequence[Any], shape: Sequence[int], *, spec: Spec, unique: bool = False) -> list[Any]:
-    axis, places, out = 0, iter(at), []
-    for entry in _entries(spec, len(shape)):
-        if entry is None:
-            next(places)
-            continue
-        n = shape[axis]
-        if isinstance(entry, slice):
-            start, _, step = entry.indices(n)
-            out.append(next(places) * step + start)
-        else:
-            out.append(int(entry) % n)
-        axis += 1
-    return out
-
-
-def _regular(spec: Spec, shape: Sequence[int]) -> tuple[list[slice], tuple[int, ...], tuple[int, ...]]:
-    """A basic spec as one slice with a positive step for each axis of `shape`; the shape of what they select;
-    and the axes along which it then runs backwards."""
-    slices, selected, backward = [], [], []
-    for entry in _entries(spec, len(shape)):
-        if entry is None:
-            continue
-        axis = len(slices)
-        n = shape[axis]
-        if isinstance(entry, slice):
-            places = range(*entry.indices(n))
-            if places.step < 0:
-                places = places[::-1]
-                backward.append(axis)
-        else:
-            places = range(int(entry) % n, int(entry) % n + 1)
-        slices.append(slice(places.start, places.stop, places.step) if places else slice(0, 0, 1))
-        selected.append(len(places))
-    return slices, tuple(selected), tuple(backward)
-
-
-def _is_regular(spec: Spec, shape: Sequence[int]) -> bool:
-    entries = _entries(spec, len(shape))
-    return all(isinstance(e, slice) and (e.step is None or e.step > 0) for e in entries)
-
-
-def _region(operand: int, spec: Spec, shape: Sequence[int]) -> Region:
-    slices, selected, _ = _regular(spec, shape)
-    return Region(operand, tuple(s.start for s in slices), tuple(s.step for s in slices), selected)
-
-
 def _aligned(y: Array, spec: Spec, shape: Sequence[int]) -> tuple[Array, tuple[slice, ...]]:
     """`y`, of the shape that `spec` selects, and a spec of slices alone that put it to the same places."""
-    slices, selected, backward = _regular(spec, shape)
+    slices, selected, backward = places.regular(spec, shape)
     y = y if y.shape == selected else reshape(y, shape=selected)
     if backward:
         reverse = slice(None, None, -1)
@@ -189,21 +135,10 @@ def _aligned(y: Array, spec: Spec, shape: Sequence[int]) -> tuple[Array, tuple[s
     return y, tuple(slices)
 
 
-def _has_booleans(spec: Spec) -> bool:
-    return any(isinstance(e, (bool, np.bool_)) for e in (spec if isinstance(spec, tuple) else (spec,)))
-
-
 def _index_form(ins: Sequence[Aval], params: dict[str, Any]) -> Any:
     if len(ins) > 1:
         return Library("index")
-    return HostCall("a boolean index") if _has_booleans(params["spec"]) else Move(_basic_index)
-
-
-def _scatter_regions(
-    shapes: Sequence[tuple[int, ...]], out_shape: tuple[int, ...], *, spec: Spec, shape: Any, unique: bool = False
-) -> list[Region]:
-    ndim = len(out_shape)
-    return [Region(None, (0,) * ndim, (1,) * ndim, tuple(out_shape)), _region(0, spec, out_shape)]
+    return HostCall("a boolean index") if places.has_booleans(params["spec"]) else Move(places.sliced)
 
 
 def _scattered(y: Array, *, spec: Spec, shape: tuple[int, ...], unique: bool = False) -> Array:
@@ -214,14 +149,9 @@ def _scattered(y: Array, *, spec: Spec, shape: tuple[int, ...], unique: bool = F
 def _scatter_form(ins: Sequence[Aval], params: dict[str, Any]) -> Any:
     if len(ins) > 1:
         return Library("scatter_add")
-    if _has_booleans(params["spec"]):
+    if places.has_booleans(params["spec"]):
         return HostCall("a boolean index")
-    return Assemble(_scatter_regions) if _is_regular(params["spec"], params["shape"]) else Via(_scattered)
-
-
-def _put_regions(shapes: Sequence[tuple[int, ...]], out_shape: tuple[int, ...], *, spec: Spec) -> list[Region]:
-    ndim = len(out_shape)
-    return [Region(0, (0,) * ndim, (1,) * ndim, tuple(out_shape)), _region(1, spec, out_shape)]
+    return Assemble(places.scattered) if places.is_regular(params["spec"], params["shape"]) else Via(_scattered)
 
 
 def _put(x: Array, y: Array, *, spec: Spec) -> Array:
@@ -230,16 +160,16 @@ def _put(x: Array, y: Array, *, spec: Spec) -> Array:
         y = y if y.shape == whole else broadcast_to(y, shape=whole)
         y, slices = _aligned(y, spec, x.shape)
     else:
-        slices = tuple(_regular(spec, x.shape)[0])
+        slices = tuple(places.regular(spec, x.shape)[0])
     return index_put(x, y, spec=slices)
 
 
 def _put_form(ins: Sequence[Aval], params: dict[str, Any]) -> Any:
     if len(ins) > 2:
         return Library("index_put")
-    if _has_booleans(params["spec"]):
+    if places.has_booleans(params["spec"]):
         return HostCall("a boolean index")
-    return Assemble(_put_regions) if _is_regular(params["spec"], ins[0].shape) else Via(_put)
+    return Assemble(places.assigned) if places.is_regular(params["spec"], ins[0].shape) else Via(_put)
 
 
 # ── index ─────────────────────────────────────────────────────────────────────

@@ -11,19 +11,16 @@ import numpy as np
 from wengert.core.abstract import is_array
 from wengert.core.aval import ANY, Aval
 from wengert.core.errors import ShapeError
-from wengert.core.form import Assemble, Move, Region, Unsupported, Via
+from wengert.core.form import Assemble, Move, Unsupported, Via
 from wengert.core.op import Op, Sample
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array, raw
 from wengert.graph.program import Vars
+from wengert.ops import places
 from wengert.ops.basis import add, all_batched, broadcast_to, check_axes, fit, linear, reduce_sum, reshape, transpose
 from wengert.ops.index import index, scatter_add
 
 # ── flip ──────────────────────────────────────────────────────────────────────
-
-
-def _flip_index(at: Sequence[Any], shape: Sequence[int], *, axes: tuple[int, ...]) -> list[Any]:
-    return [i * -1 + (n - 1) if a in axes else i for a, (i, n) in enumerate(zip(at, shape, strict=True))]
 
 
 flip = linear(
@@ -35,7 +32,7 @@ flip = linear(
     batch=lambda xs, batched, size, *, axes: flip(xs[0], axes=tuple(a + 1 for a in axes)),
     put=lambda x, y, *, axes: flip(y, axes=axes),
     samples=(Sample((3, 4), axes=(0,)), Sample((2, 3), axes=(0, 1)), Sample((0,), axes=(0,)), Sample((), axes=())),
-    lower=Move(_flip_index),
+    lower=Move(places.flipped),
 )
 
 # ── concatenate, stack ────────────────────────────────────────────────────────
@@ -65,11 +62,6 @@ def _concatenate_shape(*xs: Aval, axis: int, sizes: tuple[int, ...]) -> Aval:
     return Aval((*first[:axis], sum(sizes), *first[axis + 1 :]), np.result_type(*(x.dtype for x in xs)))
 
 
-def _pieces(sizes: Sequence[int]) -> list[slice]:
-    ends = np.cumsum(sizes).tolist()
-    return [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
-
-
 def _concatenate_jvp(xs: Sequence[Array], dxs: Sequence[Array], out: Array, *, axis: int, sizes: tuple[int, ...]):
     parts = [np.zeros(x.shape, out.dtype) if dx is None else dx for x, dx in zip(xs, dxs, strict=True)]
     return concatenate(*parts, axis=axis, sizes=sizes)
@@ -81,18 +73,8 @@ def _concatenate_vjp(
     lead = (slice(None),) * axis
     return tuple(
         None if var is None else fit(index(ct, spec=(*lead, piece)), var)
-        for var, piece in zip(ins, _pieces(sizes), strict=True)
+        for var, piece in zip(ins, places.pieces(sizes), strict=True)
     )
-
-
-def _concatenate_regions(
-    shapes: Sequence[tuple[int, ...]], out_shape: tuple[int, ...], *, axis: int, sizes: tuple[int, ...]
-) -> list[Region]:
-    ones, regions = (1,) * len(out_shape), []
-    for i, (shape, piece) in enumerate(zip(shapes, _pieces(sizes), strict=True)):
-        start = tuple(piece.start if a == axis else 0 for a in range(len(out_shape)))
-        regions.append(Region(i, start, ones, tuple(shape)))
-    return regions
 
 
 concatenate = Op(
@@ -112,7 +94,7 @@ concatenate = Op(
         Sample((4,), axis=0, sizes=(4,)),
     ),
     rejects=(Sample((2, 3), (2, 2), axis=0, sizes=(2, 2), raises=ShapeError),),
-    lower=Assemble(_concatenate_regions),
+    lower=Assemble(places.side_by_side),
 )
 
 
@@ -183,7 +165,7 @@ def _split_shape(x: Aval, *, axis: int, sizes: tuple[int, ...]) -> tuple[Aval, .
 
 def _split_eval(x: Array, *, axis: int, sizes: tuple[int, ...]) -> tuple[np.ndarray, ...]:
     lead = (slice(None),) * axis
-    return tuple(x[(*lead, piece)] for piece in _pieces(sizes))
+    return tuple(x[(*lead, piece)] for piece in places.pieces(sizes))
 
 
 def _split_vjp(
@@ -194,16 +176,6 @@ def _split_vjp(
     for ct, size in zip(cts, sizes, strict=True):
         parts.append(np.zeros((*x.shape[:axis], size, *x.shape[axis + 1 :]), x.dtype) if ct is None else ct)  # type: ignore[union-attr]
     return (concatenate(*parts, axis=axis, sizes=sizes),)
-
-
-def _split_form(ins: Sequence[Aval], params: dict[str, Any]) -> tuple[Move, ...]:
-    def piece(start: int) -> Move:
-        def moved(at: Sequence[Any], shape: Sequence[int], *, axis: int, sizes: tuple[int, ...]) -> list[Any]:
-            return [i + start if a == axis else i for a, i in enumerate(at)]
-
-        return Move(moved)
-
-    return tuple(piece(p.start) for p in _pieces(params["sizes"]))
 
 
 split = Op(
@@ -222,7 +194,7 @@ split = Op(
         Sample((0,), axis=0, sizes=(0,)),
     ),
     rejects=(Sample((5,), axis=0, sizes=(2, 2), raises=ShapeError), Sample((), axis=0, sizes=(1,), raises=ShapeError)),
-    lower=_split_form,
+    lower=places.split,
 )
 
 # ── contiguous ────────────────────────────────────────────────────────────────
@@ -305,14 +277,6 @@ def _pad_eval(x: Array, *, widths: Widths, value: Any = 0) -> np.ndarray:
     return out
 
 
-def _pad_regions(
-    shapes: Sequence[tuple[int, ...]], out_shape: tuple[int, ...], *, widths: Widths, value: Any = 0
-) -> list[Region]:
-    ones = (1,) * len(out_shape)
-    whole = Region(None, (0,) * len(out_shape), ones, tuple(out_shape), value)
-    return [whole, Region(0, tuple(lo for lo, _ in widths), ones, tuple(shapes[0]))]
-
-
 pad_constant = Op(
     name="pad_constant",
     accepts=ANY,
@@ -332,7 +296,7 @@ pad_constant = Op(
         Sample((3,), widths=((1, -1),), raises=ShapeError),
         Sample((3, 2), widths=((1, 1),), raises=ShapeError),
     ),
-    lower=Assemble(_pad_regions),
+    lower=Assemble(places.padded),
 )
 
 # ── repeat ────────────────────────────────────────────────────────────────────
@@ -422,12 +386,6 @@ def _diagonal_shape(x: Aval, *, offset: int, axis1: int, axis2: int) -> Aval:
     return x.with_shape((*x.without((axis1, axis2)).shape, n))
 
 
-def _diagonal_index(at: Sequence[Any], shape: Sequence[int], *, offset: int, axis1: int, axis2: int) -> list[Any]:
-    along, others = at[-1], iter(at[:-1])
-    own = {axis1: along + max(-offset, 0), axis2: along + max(offset, 0)}
-    return [own[a] if a in own else next(others) for a in range(len(shape))]
-
-
 diagonal = linear(
     "diagonal",
     accepts=ANY,
@@ -450,7 +408,7 @@ diagonal = linear(
         Sample((3, 3), offset=0, axis1=1, axis2=1, raises=ShapeError),
         Sample((3,), offset=0, axis1=0, axis2=1, raises=ShapeError),
     ),
-    lower=Move(_diagonal_index),
+    lower=Move(places.diagonal),
 )
 
 
@@ -481,8 +439,8 @@ def _embedded(y: Array, *, offset: int, axis1: int, axis2: int, shape: tuple[int
     rows, columns, n = shape[axis1], shape[axis2], y.shape[-1]
     lead = tuple(shape[a] for a in rest)
     first = offset if offset >= 0 else -offset * columns
-    places = slice(first, first + (n - 1) * (columns + 1) + 1, columns + 1) if n else slice(0, 0)
-    flat = scatter_add(y, spec=(*(slice(None),) * len(lead), places), shape=(*lead, rows * columns))
+    on = slice(first, first + (n - 1) * (columns + 1) + 1, columns + 1) if n else slice(0, 0)
+    flat = scatter_add(y, spec=(*(slice(None),) * len(lead), on), shape=(*lead, rows * columns))
     order = (*rest, axis1, axis2)
     back = tuple(order.index(a) for a in range(len(shape)))
     out = reshape(flat, shape=(*lead, rows, columns))
@@ -533,15 +491,6 @@ def _windows_shape(x: Aval, *, sizes: tuple[int, ...], axes: tuple[int, ...]) ->
     return x.with_shape(shape)
 
 
-def _windows_index(
-    at: Sequence[Any], shape: Sequence[int], *, sizes: tuple[int, ...], axes: tuple[int, ...]
-) -> list[Any]:
-    index = list(at[: len(shape)])
-    for axis, within in zip(axes, at[len(shape) :], strict=True):
-        index[axis] = index[axis] + within
-    return index
-
-
 windows = linear(
     "windows",
     accepts=ANY,
@@ -557,7 +506,7 @@ windows = linear(
     ),
     rejects=(Sample((3,), sizes=(4,), axes=(0,), raises=ShapeError),),
     note="every window of the given sizes; the windows' own axes come last",
-    lower=Move(_windows_index),
+    lower=Move(places.windows),
 )
 
 
