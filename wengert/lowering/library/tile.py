@@ -7,11 +7,12 @@ import numpy as np
 from wengert.lowering.library.axes import BATCH, INNER, LEFT, RIGHT, Axis
 from wengert.lowering.library.product import Product
 from wengert.lowering.library.strided import moved, offset
-from wengert.lowering.library.vector import Vectors, lanes, pieces
+from wengert.lowering.library.vector import WIDE, Vectors, lanes, pieces
 from wengert.lowering.text import I64, Value
 
-REGISTERS = 16  # accumulators of a tile
+REGISTERS = 16 if WIDE else 6  # accumulators of a tile
 ROWS = 8
+PANEL = 4 if WIDE else 1  # vectors of columns in a tile
 UNROLLED = 16  # summed axes up to this length have no loop
 
 
@@ -22,7 +23,7 @@ def tiles(p: Product) -> None:
     rows = p.axes[LEFT][-1] if p.axes[LEFT] else Axis(1, 0, 0, 0, LEFT)
     rest = [*p.axes[BATCH], *p.axes[LEFT][:-1], *p.axes[RIGHT][:-1]]
     with p.over(rest) as (x, y, out):
-        panel = 4 * lanes(p.dtype)
+        panel = PANEL * lanes(p.dtype)
         whole = columns.size // panel * panel
         if whole > panel:
             with p.e.b.loop(0, whole, panel) as j:

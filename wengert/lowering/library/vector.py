@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 
 import numpy as np
@@ -9,6 +10,18 @@ import numpy as np
 from wengert.lowering.text import Builder, Value, llvm_type
 
 BYTES = 64  # of the widest vector: LLVM splits what the CPU cannot hold in one register
+
+
+def _has_wide_registers() -> bool:
+    """Whether the CPU has 32 registers of 64 bytes; elsewhere a 64-byte vector takes two of 16, at best."""
+    try:
+        features = importlib.import_module("numpy._core._multiarray_umath").__cpu_features__
+    except (ImportError, AttributeError):
+        return False
+    return bool(features.get("AVX512F"))
+
+
+WIDE = _has_wide_registers()
 
 
 def lanes(dtype: np.dtype) -> int:
@@ -80,9 +93,9 @@ class Vectors:
         return self.b.emit(f"shufflevector {kind} {one.ref}, {kind} poison, <{n} x i32> zeroinitializer", self.dtype)
 
     def fma(self, x: Value, y: Value, z: Value, n: int) -> Value:
-        """x·y + z."""
+        """x·y + z, in one rounding where the CPU has an instruction for that."""
         kind, bits = self.type(n), 8 * self.dtype.itemsize
-        full = f"llvm.fma.{'' if n == 1 else f'v{n}'}f{bits}"
+        full = f"llvm.fmuladd.{'' if n == 1 else f'v{n}'}f{bits}"
         self.b.module.declare(full, f"declare {kind} @{full}({kind}, {kind}, {kind})")
         return self.b.emit(f"call {kind} @{full}({kind} {x.ref}, {kind} {y.ref}, {kind} {z.ref})", self.dtype)
 

@@ -10,11 +10,11 @@ import numpy as np
 from wengert.lowering.emission import Emission
 from wengert.lowering.library.image import Geometry
 from wengert.lowering.library.strided import moved, nest, offset, value
-from wengert.lowering.library.vector import Vectors, lanes, pieces
+from wengert.lowering.library.vector import WIDE, Vectors, lanes, pieces
 from wengert.lowering.text import I64, Value
 
-CHANNELS = 8  # of a tile
-REGISTERS = 24  # accumulators of a tile
+CHANNELS = 8 if WIDE else 6  # of a tile
+REGISTERS = 24 if WIDE else 6  # accumulators of a tile
 Part = tuple[int, int, int, int]  # start in the image, start in the result, lanes used, lanes
 
 
@@ -62,7 +62,7 @@ def convolve(
     # short rows: a tile takes several
     vectors = min(8, REGISTERS // min(CHANNELS, weights.rows))
     together = max(1, min(outer[-1], vectors // -(-last // width))) if outer and last <= vectors * width else 1
-    panel = last if last <= vectors * width else min(vectors, 4) // 2 * 2 * width
+    panel = last if last <= vectors * width else max(1, min(vectors, 4) // 2 * 2) * width
     kernels = moved(b, weights.pointer, offset(b, [group], [weights.rows * weights.window]), dtype)
 
     def tiles(image: Value, out: Value, count: int, n: int) -> None:
