@@ -90,7 +90,10 @@ class Clusters:
         """Put a statement into the earliest cluster that it may join with profit, or into one of its own."""
         target = statement.target
         latest = max((self.where.get(base, -1) for base, _ in statement.loads()), default=-1)
-        latest = max(latest, self.where.get(target, -1) + (1 if statement.alone else 0))
+        before = self.where.get(target, -1)
+        if statement.alone and not (before >= 0 and _in_order(self.steps[before], statement)):
+            before += 1
+        latest = max(latest, before)
         latest = max([latest, *(self.where.get(v, -1) + 1 for v in statement.whole)])
         first = max(latest, len(self.steps) - WAYS_BACK, 0)
         for number in range(first, len(self.steps)):
@@ -107,7 +110,10 @@ class Clusters:
 
 def join(cluster: Cluster, statement: Statement) -> bool:
     """Make `statement` a member of `cluster`, if it fits and gains by it."""
-    if cluster.items + len(statement.body) > LIMIT or statement.target in cluster.made:
+    if cluster.items + len(statement.body) > LIMIT:
+        return False
+    before = cluster.made.get(statement.target)
+    if before is not None and not (_in_order(cluster, statement) and before.statement.kind == "into"):
         return False
     internal = [(key, cluster.made[key[0]]) for key in statement.loads() if key[0] in cluster.made]
     n, own = len(cluster.extents), len(statement.extents)
@@ -124,7 +130,7 @@ def join(cluster: Cluster, statement: Statement) -> bool:
             return False
     rows, phase = cluster.rows, 0
     for (_, address), member in internal:
-        if renamed(address, axes, n) != member.address or member.statement.scatter is not None:
+        if renamed(address, axes, n) != member.address or member.statement.kind in ("scatter", "into"):
             return False
         if member.reduced:
             kept = set(range(n)) - member.reduced
@@ -149,6 +155,11 @@ def join(cluster: Cluster, statement: Statement) -> bool:
     cluster.rows = rows
     _enter(cluster, statement, axes, row, phase)
     return True
+
+
+def _in_order(step: Step, statement: Statement) -> bool:
+    """Whether what `statement` adds comes after everything that the step has done: no loops, only a sequence."""
+    return statement.kind == "into" and isinstance(step, Cluster) and not step.extents and not statement.extents
 
 
 def _shares(member: Member, statement: Statement, axes: Sequence[int], n: int) -> bool:

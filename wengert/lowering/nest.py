@@ -193,7 +193,7 @@ def identity_of(kind: str, dtype: np.dtype) -> Any:
 
 def combine(b: Builder, kind: str, total: Value, x: Value) -> Value:
     """One step of a reduction."""
-    if kind == "add":
+    if kind in ("add", "into"):
         return b.accumulate(total, x)
     if kind == "mul":
         return b._binary("fmul", "mul", total, x, "reassoc contract ") if total.dtype.kind == "f" else b.mul(total, x)
@@ -422,6 +422,9 @@ class Emitted:
         if s.kind in ("any", "all") or target.dtype.kind == "b":
             value = b.cast(value, BOOL)
         value = b.cast(value, target.dtype)
+        if s.kind == "into":
+            self._combine(m, value)
+            return
         if s.scatter is not None:
             self._add_at(m, s.scatter, value, memo)
             return

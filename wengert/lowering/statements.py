@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from wengert.core.form import Region
 from wengert.graph.program import Literal, Var
 from wengert.lowering.affine import Expression, Index, broadcast, compose, constant, weighted
 from wengert.lowering.emission import row_major
-from wengert.lowering.values import Assembly, Gather, Places, Point, Reduction, Scatter, Values, View
+from wengert.lowering.values import Accumulation, Assembly, Gather, Places, Point, Reduction, Scatter, Values, View
 
 TOUCH = 8  # what a read or a write of an element costs, in additions
 
@@ -44,7 +45,7 @@ class Statement:
     body: list[Item]
     result: Any  #: a key, or a Literal
     address: Expression  #: where in the target, in elements
-    kind: str  #: "point", or the kind of reduction
+    kind: str  #: "point", "into" (added to what is there), "scatter", or the kind of reduction
     reduced: frozenset[int]
     name: str
     cost: float
@@ -161,6 +162,8 @@ def statements_of(values: Values, var: Var) -> list[Statement]:
         ]
     if isinstance(d, Assembly):
         return _assembly(values, var, base, d)
+    if isinstance(d, Accumulation):
+        return _accumulation(values, var, base, d)
     if isinstance(d, Scatter):
         return [_scattered(values, var, base, d)]
     raise TypeError(f"{type(d).__name__} is no statement")
@@ -188,30 +191,50 @@ def _scattered(values: Values, var: Var, base: Var, d: Scatter) -> Statement:
     return one
 
 
+def _accumulation(values: Values, var: Var, base: Var, d: Accumulation) -> list[Statement]:
+    extents, index = axes_index(var.shape)
+    n = len(extents)
+    if isinstance(d.start, Var):
+        items, result, _ = body_of(values, d.start, broadcast(index, d.start.shape, n), n, through=False)
+    else:
+        items, result = [], Literal(0) if d.start is None else d.start
+    address = weighted(index, row_major(var.shape), n)
+    made = [_statement(base, extents, items, result, address, "point", (), var, d.op.name)]
+    for region, operand in d.regions:
+        if 0 not in region.shape:
+            one = _of_region(values, var, base, region, operand, d.op.name)
+            one.kind, one.alone = "into", True
+            made.append(one)
+    return made
+
+
 def _assembly(values: Values, var: Var, base: Var, d: Assembly) -> list[Statement]:
-    steps = row_major(var.shape)
     made = []
     for number, region in enumerate(d.regions):
         if 0 in region.shape:
             continue
-        extents, index = axes_index(region.shape)
-        n = len(extents)
-        placed = [
-            tuple(s * c + (a if i == 0 else 0) for i, c in enumerate(e))
-            for e, a, s in zip(index, region.start, region.step, strict=True)
-        ]
-        address = weighted(tuple(placed), steps, n)
-        operand = None if region.operand is None else d.operands[region.operand]
-        if isinstance(operand, Var):
-            take = getattr(region, "take", None) or (0,) * len(index)
-            shifted = tuple((e[0] + t, *e[1:]) for e, t in zip(index, take, strict=True))
-            items, result, _ = body_of(values, operand, broadcast(shifted, operand.shape, n), n, through=False)
-        else:
-            items, result = [], Literal(region.fill) if operand is None else operand
-        one = _statement(base, extents, items, result, address, "point", (), var, d.op.name)
+        operand = Literal(region.fill) if region.operand is None else d.operands[region.operand]
+        one = _of_region(values, var, base, region, operand, d.op.name)
         one.alone = any(_meet(region, other) for other in d.regions[:number])
         made.append(one)
     return made
+
+
+def _of_region(values: Values, var: Var, base: Var, region: Region, operand: Any, name: str) -> Statement:
+    """`operand` written to a region of `var`."""
+    extents, index = axes_index(region.shape)
+    n = len(extents)
+    placed = [
+        tuple(s * c + (a if i == 0 else 0) for i, c in enumerate(e))
+        for e, a, s in zip(index, region.start, region.step, strict=True)
+    ]
+    address = weighted(tuple(placed), row_major(var.shape), n)
+    if not isinstance(operand, Var):
+        return _statement(base, extents, [], operand, address, "point", (), var, name)
+    take = getattr(region, "take", None) or (0,) * len(index)
+    shifted = tuple((e[0] + t, *e[1:]) for e, t in zip(index, take, strict=True))
+    items, result, _ = body_of(values, operand, broadcast(shifted, operand.shape, n), n, through=False)
+    return _statement(base, extents, items, result, address, "point", (), var, name)
 
 
 def _meet(x: Any, y: Any) -> bool:

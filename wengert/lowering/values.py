@@ -6,6 +6,7 @@
     Alias       a reshape that no index expression tells: the same memory in another shape
     Reduction   a sum, an extremum, … over some axes
     Assembly    put together from regions
+    Accumulation  a value, to regions of which others are added
     Gather      elements of another value, at places that arrays of integers name
     Scatter     zeros, to which elements are added at such places
     Opaque      made by a library kernel or by the op's own `eval`
@@ -15,6 +16,7 @@ Points and views are recomputed where they are read, unless that would cost more
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,6 +85,15 @@ class Assembly:
 
 
 @dataclass(slots=True)
+class Accumulation:
+    """`start` (or zeros if None), and what is added to its regions, in order."""
+
+    op: Op
+    start: Atom | None
+    regions: Sequence[tuple[Region, Atom]]
+
+
+@dataclass(slots=True)
 class Places:
     """Where an indexed element lies: per axis of the array either `(axis, start, step)` of the indices, or the number
     of an index array, whose own axes are those of the indices in `axes`."""
@@ -121,7 +132,7 @@ class Opaque:
     # operand read in place: base, offset, strides
 
 
-Definition = Place | Point | View | Alias | Reduction | Assembly | Gather | Scatter | Opaque
+Definition = Place | Point | View | Alias | Reduction | Assembly | Accumulation | Gather | Scatter | Opaque
 
 
 class Values:
@@ -138,6 +149,8 @@ class Values:
         self.stored: set[Var] = set()
         self.readers: dict[Var, int] = {}
         self.weights: dict[Var, float] = {}
+        self.uses = Counter(a for row in program.eqns for a in row[1] if isinstance(a, Var))
+        self.uses.update(a for a in program.outs if isinstance(a, Var))
         for i, var in enumerate(program.ins):
             self._define(var, Place("input", i))
             self.stored.add(var)
@@ -237,6 +250,8 @@ class Values:
 
     def _define_one(self, eqn: Eqn, out: Var, form: Any, avals: Sequence[Aval]) -> bool:
         if isinstance(form, Map):
+            if eqn.op is ADD and self._accumulation(eqn, out):
+                return True
             self._point(eqn, out, form, avals)
         elif isinstance(form, (Move, Reshape)):
             operand = self._atom(eqn.ins[0])
@@ -294,6 +309,47 @@ class Values:
                 else:
                     weight += 0.5
         self.weights[out] = weight
+
+    def _accumulation(self, eqn: Eqn, out: Var) -> bool:
+        """A sum with something that is zero but for a region: only the region is added."""
+        x, y = eqn.ins
+        if self._patch(y, out) is None:
+            x, y = y, x
+        patch = self._patch(y, out)
+        if patch is None:
+            return False
+        regions, start = list(patch), self._atom(x)
+        known = self.definitions.get(x) if isinstance(x, Var) else None
+        if isinstance(known, Accumulation) and self.uses[x] == 1 and x.aval == out.aval:
+            regions, start = [*known.regions, *regions], known.start
+            self._absorb(x)
+        elif (first := self._patch(x, out)) is not None:
+            regions, start = [*first, *regions], None
+            self._absorb(x)
+        else:
+            self._read(start)
+        self._absorb(y)
+        self._define(out, Accumulation(eqn.op, start, regions))
+        self.weights[out] = 0
+        self.store(out)
+        return True
+
+    def _patch(self, atom: Any, out: Var) -> list[tuple[Region, Atom]] | None:
+        """The regions of a value that is zero elsewhere, if nobody else reads it."""
+        if not isinstance(atom, Var) or self.uses[atom] != 1 or atom.aval != out.aval:
+            return None
+        d = self.definitions[atom]
+        if not isinstance(d, Assembly) or len(d.regions) != 2:
+            return None
+        zeros, region = d.regions
+        if zeros.operand is not None or zeros.fill != 0 or region.operand is None or zeros.shape != out.shape:
+            return None
+        return [(region, d.operands[region.operand])]
+
+    def _absorb(self, var: Var) -> None:
+        """`var` is part of the definition that reads it, and is not made by itself."""
+        self.stored.discard(var)
+        self.order.remove(var)
 
     def _indexed(self, eqn: Eqn, out: Var, name: str) -> bool:
         """Define a gather or scatter; False if the op is not a plain one."""
@@ -399,7 +455,7 @@ class Values:
         return True
 
 
-COPY = OPS["cast"]
+COPY, ADD = OPS["cast"], OPS["add"]
 IDENTITY = Map(lambda b, x, **params: x, cost=0)
 
 
