@@ -96,15 +96,41 @@ def is_quotient(r: Any, x: Any, y: Any) -> bool:
 
 def _spreads(r: Any, y: Any, x: Any) -> bool:
     """Whether x is NaN wherever y is."""
+    line = _line(r, y)
+    if line is None:
+        return True
     reached = {x}
     queue = [x]
     for atom in queue:
+        if atom in line:
+            return True
         for carrier in range_of(r, atom).carriers:
             if carrier not in reached:
                 reached.add(carrier)
                 queue.append(carrier)
         if len(queue) > NEAR:
             break
+    return _all_reached(r, line[-1], reached)
+
+
+def _line(r: Any, y: Any) -> list[Any] | None:
+    """`y`, and in turn the only operand that a NaN in it can come from; None if there is none in the end."""
+    line = [y]
+    while len(line) < NEAR:
+        sources = range_of(r, line[-1]).sources
+        if sources is None:
+            break
+        possible = [s for s in sources if range_of(r, s).nan]
+        if not possible:
+            return None
+        if len(possible) > 1:
+            break
+        line.append(possible[0])
+    return line
+
+
+def _all_reached(r: Any, y: Any, reached: set[Any]) -> bool:
+    """Whether NaNs in y come from those in `reached` alone."""
     seen = {y}
     queue = [y]
     for atom in queue:

@@ -9,19 +9,19 @@ Source  Sethi & Ullman (1970) for trees; for graphs the problem is NP-complete (
 from __future__ import annotations
 
 import heapq
+import math
 from typing import Any
 
 from wengert.core.form import Move, Reshape
 from wengert.graph.program import Literal, Program, Var
 from wengert.passes.rewriter import Notes
 
-SMALL = 1 << 20  # bytes of peak up to which no other order is looked for
+SMALL = 1 << 23  # bytes of peak up to which no other order is looked for
 
 
 def schedule(program: Program, notes: Notes | None = None) -> Program:
     """`program` in an order of no larger peak. Cost: about 5 µs an equation; nothing for small arrays."""
-    peak = peak_bytes(program)
-    if peak <= SMALL:
+    if _all_bytes(program) <= SMALL or (peak := peak_bytes(program)) <= SMALL:
         return program
     other = Program(program.ins, _ordered(program), program.outs)
     found = peak_bytes(other)
@@ -51,8 +51,15 @@ def peak_bytes(program: Program) -> int:
     return peak
 
 
+def _all_bytes(program: Program) -> int:
+    total = sum(map(_bytes, program.ins))
+    for op, _, outs, *_ in program.eqns:
+        total += sum(map(_bytes, outs)) if op.multi else _bytes(outs)
+    return total
+
+
 def _bytes(var: Var) -> int:
-    return var.aval.size * var.dtype.itemsize
+    return math.prod(var.shape) * var.dtype.itemsize
 
 
 def _homes(program: Program) -> dict[Any, Any]:
