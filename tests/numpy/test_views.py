@@ -13,7 +13,7 @@ from wengert.transforms.batch import batch_flat
 from wengert.transforms.forward import jvp_flat
 from wengert.transforms.reverse import vjp_flat
 from wengert.verify.call import random_like
-from wengert.verify.measure import dot
+from wengert.verify.closeness import dot
 from wengert.verify.reference import differences
 
 # ── random programs ───────────────────────────────────────────────────────────

@@ -20,7 +20,8 @@ from wengert.core.op import Op, Sample
 from wengert.core.tensor import Array
 from wengert.graph.program import Var
 from wengert.verify.call import Call, dtypes_of, random_like
-from wengert.verify.measure import MEASURES, MODES, SECOND, Measurement, applies
+from wengert.verify.closeness import Measurement
+from wengert.verify.measure import MEASURES, MODES, SECOND, applies
 
 __all__ = ["CHECKS", "Call", "check", "check_call", "dtypes_of"]
 

@@ -26,10 +26,11 @@ from wengert.transforms.forward import jvp_flat
 from wengert.transforms.reverse import vjp_flat
 from wengert.verify import rules
 from wengert.verify.call import Call
+from wengert.verify.closeness import alike, dot, present, size, wide
 from wengert.verify.generate.arrays import Laid, limits
 from wengert.verify.generate.calls import Generated, Values, rebuilt
 from wengert.verify.generate.legal import whole
-from wengert.verify.measure import MODES, alike, dot, present, size, wide
+from wengert.verify.measure import MODES
 
 Outcome = dict[str, str]  # check → "" where it passed, or why it decided nothing
 

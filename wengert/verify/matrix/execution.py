@@ -29,13 +29,16 @@ from wengert.core.op import Op, Sample
 from wengert.verify import measure
 from wengert.verify.call import NARROW, Call, dtypes_accepted
 from wengert.verify.catalog import family, load_ops
+from wengert.verify.closeness import Measurement
+from wengert.verify.compiled import Unstaged
 from wengert.verify.generate.variants import variant
-from wengert.verify.measure import MEASURES, MODES, Measurement, NoCall, applies
+from wengert.verify.measure import MEASURES, MODES, NoCall, applies
 from wengert.verify.workers import available, single_threaded
 
 DTYPES = ("float32", "float64", "complex64", "complex128", "integer")
 LAYOUTS = ("contiguous", "strided", "empty", "0-d")
 SCHEMA = 1
+HOW = ("native", "partly", "host")  # what a compiled call is made of, from the best to the worst
 
 Progress = Callable[[int, int, str], None]  # ops done, ops in all, the one just done
 
@@ -106,14 +109,13 @@ def cell(calls: _Calls, ks: Sequence[int], mode: str, dtype: str, layout: str) -
     """Measure one cell over samples `ks`."""
     started = time.perf_counter()
     found: dict[str, Any] = {"status": "refused", "reason": "no such call: no sample"}
-    worst, undecided, refusals = -1.0, 0, 0
+    worst, undecided, how, why_host = -1.0, 0, "", ""
     for k in ks:
         call = calls(k, dtype, layout)
         why = call if isinstance(call, NoCall) else applies(call, mode)
         if why is not None and why.status == "constant" and isinstance(call, Call) and mode == "forward":
             why = _constant(call, why)
         if why is not None:
-            refusals += 1
             if worst < 0 and not undecided:
                 found = {"status": why.status, "reason": why.reason, "sample": k}
             if why.status == "fail":
@@ -124,6 +126,10 @@ def cell(calls: _Calls, ks: Sequence[int], mode: str, dtype: str, layout: str) -
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
                 m = MEASURES[mode](call)
+        except Unstaged as why_not:
+            if worst < 0 and not undecided:
+                found = {"status": "refused", "reason": str(why_not), "sample": k}
+            continue
         except Exception as error:  # whatever is raised where a value is due is a finding
             found = {"status": "fail", "reason": _words(error), "sample": k}
             break
@@ -139,6 +145,10 @@ def cell(calls: _Calls, ks: Sequence[int], mode: str, dtype: str, layout: str) -
                 "status": "pass", "error": m.error, "ulp": m.error / eps, "limit": m.limit, "oracle": m.oracle,
                 "sample": k, "reason": "",
             }  # fmt: skip
+        if m.how and HOW.index(m.how) >= HOW.index(how or m.how):
+            how, why_host = m.how, m.why
+    if how and found["status"] == "pass":
+        found["compiled"], found["reason"] = how, f"runs by NumPy: {why_host}" if why_host else ""
     if found["status"] == "pass" and undecided:
         found["reason"] = f"the reference cannot decide {undecided} of {len(ks)} samples"
     found["seconds"] = round(time.perf_counter() - started, 6)
