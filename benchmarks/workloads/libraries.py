@@ -74,9 +74,18 @@ def ours(problem: Problem) -> Call:
     return lambda: step(*args)
 
 
+def settle(call: Call) -> None:
+    """Call ours until it is compiled as far as it will be: large programs begin as quickly made code."""
+    from wengert.runtime import tiers
+
+    for _ in range(tiers.CALLS + 1):
+        call()
+    tiers.drain()
+
+
 def interpreted(step: Callable[..., Any]) -> bool:
     """Whether a jitted function that has been called is run op by op, not as machine code."""
-    executables = [compiled.executable for compiled in getattr(step, "_cache", {}).values()]
+    executables = [compiled.executable for compiled in getattr(step, "_known", {}).values()]
     return any("Interpreted" in type(e).__name__ for e in executables)
 
 

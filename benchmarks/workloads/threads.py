@@ -30,6 +30,7 @@ def main() -> None:
     rows = []
     for name, problem in problems.items():
         call = libraries.ours(problem)
+        libraries.settle(call)
 
         def on(threads, call=call):
             def run():
