@@ -206,9 +206,10 @@ def _tied_mean_eval(dx: Array, x: Array, out: Array, *, axes: Axes, nan: bool) -
 
 def _ties(x: Array, out: Array, axes: Axes, nan: bool) -> tuple[Array, Array]:
     """`_tied` in ops."""
-    mask = equal(x, keep(out, x.shape, axes))
+    out = keep(out, x.shape, axes)
+    mask = equal(x, out)
     if nan and x.dtype.kind == "f":
-        mask = logical_or(mask, isnan(x))
+        mask = logical_or(mask, logical_and(isnan(x), isnan(out)))
     dtype = inexact_dtype(real_dtype(x.dtype))
     return mask, truncate(at_least(count_nonzero(mask, axes=axes), least=1), dtype=dtype)
 

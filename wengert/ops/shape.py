@@ -347,7 +347,7 @@ def _roll_shape(x: Aval, *, shifts: tuple[int, ...], axes: tuple[int, ...]) -> A
 def _rolled(x: Array, *, shifts: tuple[int, ...], axes: tuple[int, ...]) -> Array:
     for axis in dict.fromkeys(axes):
         n = x.shape[axis]
-        shift = sum(s for s, a in zip(shifts, axes, strict=True) if a == axis) % max(n, 1)
+        shift = sum(int(s) for s, a in np.broadcast(shifts, axes) if a == axis) % max(n, 1)
         if shift:
             lead = (slice(None),) * axis
             tail, head = index(x, spec=(*lead, slice(n - shift, None))), index(x, spec=(*lead, slice(None, n - shift)))
