@@ -233,8 +233,9 @@ def table(name, what, f, low, high, degree, single):
     coefficients, worst = interpolate(f, low, high, degree)
     print(f"# {what}: {float(worst):.1e}")
     print(f"{name} = (")
-    for c in coefficients:
-        print(f"    {rounded(c, single)!r},")
+    texts = [f"{rounded(c, single)!r}," for c in coefficients]
+    for i in range(0, len(texts), 5):
+        print(f"    {' '.join(texts[i : i + 5])}")
     print(")")
     if name[:-2] in RESTS:
         rests = [c - mp.mpf(rounded(c, single)) for c in coefficients[:2]]
@@ -251,7 +252,7 @@ def main():
     print(
         "A comment says what is approximated, and the relative error of the polynomial before its coefficients were rounded."
     )
-    print('"""\n')
+    print('"""\n\n# fmt: off\n')
     for name, value in CONSTANTS.items():
         print(
             f"{name}_D = ({rounded(value, False)!r}, {rounded(value - mp.mpf(rounded(value, False)), False)!r})  # and the rest of it"

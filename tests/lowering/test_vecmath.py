@@ -280,6 +280,27 @@ def test_texts_are_cached_and_quick():
     assert time.perf_counter() - start < 0.02 * len(vecmath.NAMES)  # about 0.4 ms each; a busy machine may take longer
 
 
+def test_tables_are_what_their_script_derives(capsys):
+    spec = importlib.util.spec_from_file_location(
+        "coefficients_bench", Path(bench.__file__).with_name("coefficients.py")
+    )
+    script = importlib.util.module_from_spec(spec)
+    import mpmath
+
+    with mpmath.workdps(60):
+        spec.loader.exec_module(script)
+        script.main()
+    derived = {}
+    exec(capsys.readouterr().out, derived)
+    stored = {n: v for n, v in vars(coefficients).items() if n.isupper()}
+    assert stored == {n: v for n, v in derived.items() if n.isupper()}
+
+
+def test_other_dtypes_are_refused():
+    with pytest.raises(TypeError, match="float16"):
+        vecmath.definition("exp", np.dtype(np.float16))
+
+
 def test_an_unknown_function_is_named():
     with pytest.raises(KeyError, match="frobnicate"):
         vecmath.definition("frobnicate", F64)

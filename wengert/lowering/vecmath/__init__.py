@@ -66,6 +66,8 @@ def arity(name: str) -> int:
 @cache
 def definition(name: str, dtype: np.dtype) -> tuple[str, Sequence[tuple[str, np.dtype]]]:
     """The text of `@wg.<name>.<dtype.char>` for float64 or float32, and which others it calls."""
+    if dtype.char not in "df":
+        raise TypeError(f"vector math got {dtype}; it computes in float64 and float32: cast the operands first")
     if name in far.NAMES:
         return far.definition(name, dtype, trigonometric.COMBINE)
     body, count = FUNCTIONS[name]
