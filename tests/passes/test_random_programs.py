@@ -24,6 +24,7 @@ from wengert.passes.reciprocals import reciprocals
 from wengert.passes.schedule import _ordered
 from wengert.passes.simplify import simplify
 from wengert.trace.stage import infer, stage
+from wengert.transforms.reverse import vjp_flat
 
 PASSES: dict[str, Callable[[Program], Program]] = {
     "dce": dce,
@@ -250,6 +251,31 @@ def test_values_at_the_ends_of_the_range(name):
         rng = np.random.default_rng(seed)
         for _ in range(4):
             agree(before, after, [rng.choice(SPECIAL, v.shape) for v in before.ins], rng)
+
+
+def test_gradients():
+    """Programs with adjoints, at the ends of the range too: strong zeros stay zeros."""
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        shapes = [SHAPES[rng.integers(len(SHAPES))] for _ in range(3)]
+
+        def fun(*xs: Any) -> Any:
+            maker = Maker(rng, list(xs))  # noqa: B023 - staged at once
+            maker.make(6)
+            return maker.values[-3:]
+
+        def both(*xs: Any) -> Any:
+            values, pullback, outs = vjp_flat(fun, xs)
+            return [*values, *pullback([None if v is None else weights(v.shape) for v in outs])]
+
+        before = stage(both, [Aval(s, np.dtype(float)) for s in shapes])[0]
+        after, _ = optimise(before)
+        for k in range(4):
+            agree(before, after, [rng.choice(SPECIAL, s) if k else rng.normal(size=s) for s in shapes], rng)
+
+
+def weights(shape: tuple[int, ...]) -> Any:
+    return np.cos(1.3 * np.arange(np.prod(shape, dtype=int))).reshape(shape)
 
 
 def test_passes_change_random_programs():
