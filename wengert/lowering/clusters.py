@@ -113,8 +113,10 @@ def join(cluster: Cluster, statement: Statement) -> bool:
     if cluster.items + len(statement.body) > LIMIT:
         return False
     before = cluster.made.get(statement.target)
-    if before is not None and not (_in_order(cluster, statement) and before.statement.kind == "into"):
-        return False
+    if before is not None:
+        parts = statement.part and before.statement.part
+        if not parts and not (_in_order(cluster, statement) and before.statement.kind == "into"):
+            return False
     internal = [(key, cluster.made[key[0]]) for key in statement.loads() if key[0] in cluster.made]
     n, own = len(cluster.extents), len(statement.extents)
     if own > n:

@@ -50,6 +50,7 @@ class Statement:
     name: str
     cost: float
     alone: bool = False  #: writes over what earlier statements wrote: must not share their loop
+    part: bool = False  #: one of several that write the target, none where another does
     whole: frozenset[Var] = frozenset()  #: what it reads at places known only when it runs
     scatter: Scatter | None = None  #: adds the result at places given by `arrays`, besides `address`
     arrays: Sequence[Any] = ()  #: keys, or Literals
@@ -216,6 +217,7 @@ def _assembly(values: Values, var: Var, base: Var, d: Assembly) -> list[Statemen
         operand = Literal(region.fill) if region.operand is None else d.operands[region.operand]
         one = _of_region(values, var, base, region, operand, d.op.name)
         one.alone = any(_meet(region, other) for other in d.regions[:number])
+        one.part = not one.alone
         made.append(one)
     return made
 
@@ -262,4 +264,4 @@ def _statement(
 ) -> Statement:
     cost = TOUCH + sum(item.point.form.cost if isinstance(item.point, Point) else TOUCH for item in items)
     whole = frozenset(item.point.operand for item in items if isinstance(item.point, Gather))
-    return Statement(base, extents, items, result, address, kind, frozenset(reduced), name, cost, False, whole)
+    return Statement(base, extents, items, result, address, kind, frozenset(reduced), name, cost, whole=whole)
