@@ -213,6 +213,18 @@ def test_every_lane_and_the_remainder_agree(name, dtype):
     np.testing.assert_array_equal(together, alone)
 
 
+@EITHER
+@pytest.mark.parametrize("name", ["exp", "log1p", "tanh", "sin", "pow", "erf", "lgamma", "arctan2"])
+def test_narrower_vectors_give_the_same_bits(name, dtype):
+    import llvmlite.binding as llvm
+
+    features = llvm.get_host_cpu_features()
+    if not (features.get("avx512f") and features.get("fma")):
+        pytest.skip("a processor with AVX-512, to compare its code with AVX2's")
+    xs = bench.points(name, dtype, 2000, np.random.default_rng(8))
+    np.testing.assert_array_equal(bench.loop(name, dtype)(*xs), bench.Loop(name, dtype, "haswell")(*xs))
+
+
 def test_far_arguments_among_near_ones():
     """One lane that needs the slow reduction leaves the others as they were."""
     f = bench.loop("sin", F64)
