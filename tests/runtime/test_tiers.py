@@ -89,7 +89,7 @@ def test_which_begin_in_the_full_tier(made, monkeypatch):
     monkeypatch.setattr(tiers, "LARGE", 100_000)
     assert engine.compile(made.twice(10)).tier is native.FULL
     monkeypatch.setattr(config, "tiered", "always")
-    assert engine.compile(made.twice(10)).tier is native.FIRST
+    assert engine.compile(made.twice(11)).tier is native.FIRST
     monkeypatch.setattr(config, "tiered", True)
     monkeypatch.setattr(tiers, "LARGE", 100)
     monkeypatch.setattr(config, "tiered", False)
