@@ -23,6 +23,7 @@ from wengert.passes.pipeline import optimise
 from wengert.passes.placement import placement
 from wengert.passes.reciprocals import reciprocals
 from wengert.passes.schedule import peak_bytes, schedule
+from wengert.transforms.call import call
 
 # ── dce ───────────────────────────────────────────────────────────────────────
 
@@ -133,6 +134,14 @@ def test_a_body_is_recorded_once_and_renamed(program_of):
 def test_written_out_equations_keep_the_users_line(program_of):
     program = program_of(lambda x: reduce_mean(x, axes=(0,)), (4,))
     assert {e.source for e in inline(program).equations()} == {e.source for e in program.equations()}
+
+
+def test_calls_are_spliced_in(program_of, lines):
+    inner = program_of(lambda x, y: (mul(x, y), x), (3,), ())
+    program = program_of(lambda x, y: add(*call(x, y, program=inner)), (3,), ())
+    assert lines(inline(program)) == ["v2 = mul(v0, v1)", "v3 = add(v2, v0)", "return v3"]
+    other = program_of(lambda x, y: add(*call(y, x, program=inner)), (), (3,))
+    assert len(inline(other).eqns) == 2
 
 
 def test_complex_programs_stay(program_of):

@@ -12,7 +12,7 @@ from typing import Any
 from wengert.core.aval import aval_of
 from wengert.core.form import Unsupported, Via
 from wengert.core.op import Op
-from wengert.graph.program import Literal, Program
+from wengert.graph.program import Literal, Program, Var
 from wengert.passes.cse import frozen
 from wengert.passes.rewriter import Notes, is_native, strong
 from wengert.trace.stage import infer, stage
@@ -53,7 +53,7 @@ def _splice(program: Program, rows: list[Any], env: dict[Any, Any], line: Any, n
             continue
         count += 1
         notes[f"{op.name} written out"] = notes.get(f"{op.name} written out", 0) + 1
-        inner = dict(zip(body.ins, ins, strict=True))
+        inner = {v: a if v.weak else strong(a, v.dtype) for v, a in zip(body.ins, ins, strict=True)}
         _splice(body, rows, inner, (code, lasti), notes, fresh=True)
         for var, atom in zip(outs if op.multi else (outs,), body.outs, strict=True):
             if var is not None:
@@ -74,7 +74,8 @@ def _renamed(op: Op, outs: Any, env: dict[Any, Any]) -> Any:
 def _body(op: Op, ins: Sequence[Any], params: dict[str, Any]) -> Program | None:
     """What `op` is made of for these operands; None if it stays."""
     if op.name == "call":
-        return params["program"]
+        program = params["program"]
+        return program if all(map(_suits, program.ins, ins)) else None
     form = op.lower
     if type(form) is not Via and not callable(form):
         return None
@@ -94,6 +95,12 @@ def _body(op: Op, ins: Sequence[Any], params: dict[str, Any]) -> Program | None:
     if len(_bodies) > KEPT:
         _bodies.popitem(last=False)
     return body
+
+
+def _suits(var: Var, atom: Any) -> bool:
+    """Whether `atom` can stand for the input `var` of a program: a Python scalar may for an array that it can become."""
+    of = aval_of(atom.value) if type(atom) is Literal else atom.aval
+    return of.shape == var.shape and (of.dtype == var.dtype and (of.weak == var.weak or type(atom) is Literal))
 
 
 def _recorded(op: Op, form: Via, avals: Sequence[Any], params: dict[str, Any]) -> Program:
