@@ -1,6 +1,8 @@
 """Compiling: once per program, in whatever thread; errors of LLVM; what can be read of the result."""
 
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -36,6 +38,41 @@ def test_equal_programs_share(counted):
     assert len(counted) == 3
     x = np.arange(8.0)
     np.testing.assert_allclose(first(x)[0], np.sin(x) * 1.25 + np.cumsum(x), rtol=1e-13)
+
+
+def test_forgotten_programs(counted):
+    p = program(8.5)
+    first = engine.compile(p)
+    engine.forget()
+    assert engine.compile(p) is not first and len(counted) == 2
+
+
+def test_code_goes_with_its_last_entry(made):
+    exe = engine.compile(made.twice(5))
+    code = weakref.ref(exe._codes[0])
+    f = exe.entry(print)
+    del exe
+    gc.collect()
+    assert f(np.ones(5))[0] == 2.0 and code() is not None
+    del f
+    gc.collect()
+    assert code() is None
+
+
+def test_memory_stays_where_it_is(made):
+    """A thousand calls with a large workspace and large results, through both ways."""
+    resource = pytest.importorskip("resource")
+    n = 1 << 20
+    low = made.lowered(made.doubled(n), [made.aval(n)], [made.aval(n)], workspace=1 << 22)
+    exe = engine.compile(low)
+    f, x = exe.entry(print), np.ones(n)
+    for _ in range(20):
+        f(x), exe(x)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(300):
+        f(x), exe(x)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown * 1024 < 40 << 20
 
 
 def test_lines_of_errors_are_not_shared(counted):

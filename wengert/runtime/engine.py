@@ -68,6 +68,13 @@ _guard = threading.Lock()
 _running: dict[Known, tuple[threading.RLock, list[int]]] = {}
 
 
+def forget() -> None:
+    """Let go of programs that nobody holds, and compile equal ones again."""
+    with _guard:
+        _recent.clear()
+        _alive.clear()
+
+
 def _forked() -> None:
     """Nobody compiles in the child of a fork, whatever other threads of its parent did."""
     global _guard
