@@ -19,8 +19,7 @@ from wengert.lowering.emission import Emission, Emitter, Operand, Work, row_majo
 from wengert.lowering.library import blas
 from wengert.lowering.library.annihilation import Convolved, annihilate
 from wengert.lowering.library.image import Geometry, Image, offsets
-from wengert.lowering.library.selection import memory_clear
-from wengert.lowering.library.strided import copy_into, moved, nest, offset
+from wengert.lowering.library.strided import copy_into, memory_clear, moved, nest, offset
 from wengert.lowering.library.windows import Weights, convolve
 from wengert.lowering.text import I64, Value
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from wengert.core.aval import Aval
 from wengert.lowering.emission import Emission, Emitter, Operand, Work, row_major
-from wengert.lowering.library.selection import Selection, Walk, memory_clear, memory_move, selection
-from wengert.lowering.library.strided import copy_into, moved, nest, offset
+from wengert.lowering.library.selection import Selection, Walk, selection
+from wengert.lowering.library.strided import copy_into, memory_clear, memory_move, moved, nest, offset
 from wengert.lowering.library.vector import Vectors, lanes, pieces
 from wengert.lowering.text import NATIVE, Value
 

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 
 from wengert.lowering.emission import Emission, row_major
-from wengert.lowering.library.selection import memory_clear
-from wengert.lowering.library.strided import offset
+from wengert.lowering.library.strided import memory_clear, memory_move, offset
 from wengert.lowering.text import I64, Value
 
 Dims = tuple[int, ...]
@@ -109,15 +108,18 @@ class Image:
             if first >= last:
                 continue
             with ExitStack() as stack:
-                at = [stack.enter_context(b.loop(r.start, r.stop)) for r in outer]
-                i = stack.enter_context(b.loop(first, last))
+                at: list[Value | int] = [stack.enter_context(b.loop(r.start, r.stop)) for r in outer]
+                at.append(first if s == 1 else stack.enter_context(b.loop(first, last)))
                 # position j = i s + phase of the padded axis is element j - lo of the operand's
-                inside = offset(b, [*at, i], [*mine[:-2], 1], phase * g.width)
+                inside = offset(b, at, [*mine[:-2], 1], phase * g.width)
                 start = -sum(lo * t for lo, t in zip(lows[:-1], theirs[:-1], strict=True)) + phase - lows[-1]
-                outside = offset(b, [*at, i], [*theirs[:-1], s], start)
+                outside = offset(b, at, [*theirs[:-1], s], start)
                 here, there = b.at(self.pointer, inside, dtype), b.at(other, outside, dtype)
                 source, target = direction(here, there)
-                b.store(b.load(source, dtype), target)
+                if s == 1:
+                    memory_move(b, target, source, (last - first) * dtype.itemsize)
+                else:
+                    b.store(b.load(source, dtype), target)
 
 
 def offsets(e: Emission, g: Geometry) -> Value:

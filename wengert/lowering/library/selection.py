@@ -16,7 +16,7 @@ import numpy as np
 from wengert.lowering.emission import Emission, Operand
 from wengert.lowering.library.stacks import Flag
 from wengert.lowering.library.strided import moved, nest, offset
-from wengert.lowering.text import I64, Builder, Value
+from wengert.lowering.text import I64, Value
 from wengert.ops.index import ARRAY
 
 
@@ -149,17 +149,3 @@ class Walk:
         for flag, (axis, n, _) in zip(self.flags, self.of.bounds, strict=True):
             message = f"an index is out of bounds for axis {axis} with size {n}"
             self.e.fail_if(flag.read(), IndexError, message)
-
-
-def memory_move(b: Builder, to: Value, source: Value, nbytes: int) -> None:
-    """Copy bytes; LLVM makes moves of registers of short ones."""
-    name = "llvm.memcpy.p0.p0.i64"
-    b.module.declare(name, f"declare void @{name}(ptr, ptr, i64, i1)")
-    b.effect(f"call void @{name}(ptr {to.ref}, ptr {source.ref}, i64 {nbytes}, i1 false)")
-
-
-def memory_clear(b: Builder, to: Value, nbytes: int) -> None:
-    """Zeros."""
-    name = "llvm.memset.p0.i64"
-    b.module.declare(name, f"declare void @{name}(ptr, i8, i64, i1)")
-    b.effect(f"call void @{name}(ptr {to.ref}, i8 0, i64 {nbytes}, i1 false)")

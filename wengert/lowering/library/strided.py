@@ -69,10 +69,33 @@ def copy_into(
     """out[i · to] = pointer[i · strides]; the innermost loop is the axis with the shortest steps."""
     axes = [i for i in range(len(shape)) if shape[i] != 1]
     axes.sort(key=lambda i: (-abs(to[i]), -abs(strides[i])))
+    run = 1
+    while axes and to[axes[-1]] == strides[axes[-1]] == run:  # what lies in one piece on both sides
+        run *= shape[axes.pop()]
+    if run > 1:
+        with nest(b, [shape[i] for i in axes]) as at:
+            source = moved(b, pointer, offset(b, at, [strides[i] for i in axes]), dtype)
+            target = moved(b, out, offset(b, at, [to[i] for i in axes]), dtype)
+            memory_move(b, target, source, run * dtype.itemsize)
+        return
     with nest(b, [shape[i] for i in axes]) as at:
         source = b.at(pointer, offset(b, at, [strides[i] for i in axes]), dtype)
         target = b.at(out, offset(b, at, [to[i] for i in axes]), dtype)
         b.store(b.load(source, dtype), target)
+
+
+def memory_move(b: Builder, to: Value, source: Value, nbytes: int) -> None:
+    """Copy bytes; LLVM makes moves of registers of short ones."""
+    name = "llvm.memcpy.p0.p0.i64"
+    b.module.declare(name, f"declare void @{name}(ptr, ptr, i64, i1)")
+    b.effect(f"call void @{name}(ptr {to.ref}, ptr {source.ref}, i64 {nbytes}, i1 false)")
+
+
+def memory_clear(b: Builder, to: Value, nbytes: int) -> None:
+    """Zeros."""
+    name = "llvm.memset.p0.i64"
+    b.module.declare(name, f"declare void @{name}(ptr, i8, i64, i1)")
+    b.effect(f"call void @{name}(ptr {to.ref}, i8 0, i64 {nbytes}, i1 false)")
 
 
 def fill(b: Builder, pointer: Value, size: int, x: Value) -> None:
