@@ -48,7 +48,7 @@ def _of_broadcast(op: Op, r: Rewriter, ins: Ins, out: Var, params: Params) -> At
     """Along axes that a broadcast has made, a sum is a product with their length."""
     row = r.producer(ins[0], broadcast_to)
     wide = shape(ins[0])
-    if row is None or ins[0].dtype != out.dtype or 0 in wide:
+    if row is None or ins[0].dtype != out.dtype or 0 in wide or out.dtype.kind not in "biuf":
         return None
     axes = params["axes"]
     core = strong(row[1][0], out.dtype)
@@ -60,7 +60,7 @@ def _of_broadcast(op: Op, r: Rewriter, ins: Ins, out: Var, params: Params) -> At
     kept = r.emit(broadcast_to, r.reshaped(core, inner), shape=narrow) if inner != narrow else r.reshaped(core, inner)
     total = r.emit(op, kept, axes=axes)
     count = math.prod(wide[a] for a in made)
-    return r.emit(mul, total, Literal(float(count) if out.dtype.kind in "fc" else count)) if op is reduce_sum else total
+    return r.emit(mul, total, Literal(float(count) if out.dtype.kind == "f" else count)) if op is reduce_sum else total
 
 
 @rule_of("reductions of reductions", MERGING.__contains__)
