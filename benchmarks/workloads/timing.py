@@ -46,9 +46,10 @@ def interleaved(calls: dict[str, Call], rounds: int, budget: float) -> dict[str,
     counts = {}
     for name, call in calls.items():
         call()
-        start = time.perf_counter()
-        call()
-        counts[name] = max(1, int(0.002 / max(time.perf_counter() - start, 1e-7)))
+        trial = Times()
+        for _ in range(3):
+            once(call, 1, trial)
+        counts[name] = max(1, int(0.002 / max(min(trial.wall), 1e-7)))
     times = {name: Times() for name in calls}
     gc.collect()
     start = time.perf_counter()
