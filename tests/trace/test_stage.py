@@ -67,6 +67,12 @@ def test_what_every_op_gives_is_known_beforehand(dtype):
     assert not wrong, "\n".join(wrong)
 
 
+def test_roots_of_a_batch():
+    p = np.array([[1.0, -3.0, 2.0], [2.0, 0.0, -8.0]])
+    (got,) = run(wg.vmap(lambda c: np.sort(np.roots(c).real)), p)
+    np.testing.assert_allclose(got, [[1, 2], [-2, 2]], atol=1e-12)
+
+
 @pytest.mark.parametrize(
     "fun",
     [

@@ -6,6 +6,7 @@ program does not have yet cannot be read by accident.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -103,7 +104,8 @@ class Abstract:
         return f"{self.dtype}{list(self.shape)}"
 
 
-def c_strides(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
+@functools.lru_cache(maxsize=4096)
+def c_strides(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
     """Strides of a C-contiguous array."""
     strides: list[int] = []
     step = itemsize

@@ -88,7 +88,7 @@ def _equation(program: Program, after: str, eqn: Eqn, made: set[Any], infer: Inf
     outs = eqn.outs if eqn.op.multi else (eqn.outs,)
     if not isinstance(outs, tuple):
         raise _fail(program, after, eqn, f"outputs {outs!r}", "a tuple of Vars")
-    avals = [atom.aval for atom in eqn.ins]
+    avals = [atom.aval for atom in eqn.ins if atom is not None]
     found = infer(eqn.op, avals, eqn.params)
     if found is not None:
         found = tuple(found) if eqn.op.multi else (found,)

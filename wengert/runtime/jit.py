@@ -128,6 +128,7 @@ class JitFunction:
         self._programs: dict[Signature, Staged] = {}
         self._known: dict[Signature, Compiled] = {}
         self._sites: dict[Any, Site] = {}
+        self._by_position: dict[TreeDef, Site] = {}  # the same, by the structure of positional arguments alone
         self._lock = threading.RLock()
         self._flat = Chain(self._first)  # for arguments that are leaves, all by position
         self._direct: Callable[..., Any] = self._first
@@ -151,7 +152,14 @@ class JitFunction:
     # ── calls ─────────────────────────────────────────────────────────────────
 
     def _first(self, *args: Any) -> Any:
-        return self._call(args, {})
+        """A call by position that no flat entry serves."""
+        if self.parameters.static:
+            return self._call(args, {})
+        leaves, tree = flatten(args)
+        site = self._by_position.get(tree)
+        if site is None:
+            site = self._by_position[tree] = self.site(flatten((args, {}))[1], ())
+        return site.slow(*leaves) if site.flat else site.chain.call(*leaves)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         statics: Statics = ()
@@ -276,7 +284,8 @@ class JitFunction:
     def forget(self) -> None:
         """Look every signature up again: settings have changed."""
         with self._lock:
-            self._flat, self._direct, self._sites = Chain(self._first), self._first, {}
+            self._flat, self._direct = Chain(self._first), self._first
+            self._sites, self._by_position = {}, {}
 
     def _log(self, signature: Signature) -> None:
         if config.log_compiles:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.abstract import Abstract, is_array, k_strides
+from wengert.core.abstract import Abstract, c_strides, is_array, k_strides
 from wengert.core.aval import Aval, aval_of, is_inexact, kind
 from wengert.core.errors import DTypeError, TracerLeak
 from wengert.core.op import OPS, Op
@@ -40,7 +40,7 @@ UNCONVERTED = frozenset({"ldexp"})  # operands keep dtypes of their own
 class Stage(Trace):
     """A trace that records every op, and evaluates none."""
 
-    __slots__ = ("_broadcasts", "_copies", "append", "captured", "program", "where")
+    __slots__ = ("_broadcasts", "_copies", "_known", "append", "captured", "program", "where")
 
     differentiates = False  # `no_grad` and `stop_gradient` are no concern of a trace that only records
 
@@ -53,6 +53,7 @@ class Stage(Trace):
         ] = []  # Tensors of outer traces that the function closes over: inputs after the others
         self.where: Any = None  # the line to record, while a program is replayed
         self._copies: dict[int, tuple[np.ndarray, Literal]] = {}
+        self._known: dict[Any, Any] = {}
         self._broadcasts: dict[Any, Var] = {}
 
     def input(self, aval: Aval) -> Tensor:
@@ -77,7 +78,7 @@ class Stage(Trace):
                 weak = True
         if weak and strong and op.name not in UNCONVERTED:
             self._resolve(op, atoms, avals)
-        outs = infer(op, avals, params)
+        outs = self._inferred(op, avals, params)
         still = not strong and op.name in PYTHONIC
         layouts = [a._value if type(a) is Tensor else a for a in args]
         code, lasti = self.where or here(3) or NOWHERE
@@ -89,6 +90,17 @@ class Stage(Trace):
         var = (WeakVar if still and shape == () else Var)(shape, outs.dtype)
         self.append((op, atoms, var, params, (), None, code, lasti))
         return Tensor(laid_out(op, layouts, shape, outs.dtype, params), var, self)
+
+    def _inferred(self, op: Op, avals: Sequence[Aval], params: dict[str, Any]) -> Any:
+        """`infer`, remembered: long programs repeat few calls."""
+        settings = _hashable(params) if params else ()
+        if settings is None:
+            return infer(op, avals, params)
+        key = (op, settings, *[(a.shape, a.dtype, a.weak) for a in avals])
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = infer(op, avals, params)
+        return found
 
     def atom(self, a: Array) -> Any:
         """An operand as a Var of this program, or a Literal."""
@@ -249,7 +261,7 @@ _probed: dict[Any, Any] = {}
 
 def _hashable(params: dict[str, Any]) -> Any:
     try:
-        items = tuple(params.items())
+        items = tuple([(k, type(v), v) for k, v in params.items()])  # since 1, 1.0 and True are equal
         hash(items)
     except TypeError:
         return None if params else ()
@@ -274,10 +286,13 @@ def laid_out(
     if op.name == "contiguous":
         compact = type(x) is Abstract and not x.scalar and x.flags.c_contiguous
         return Abstract(shape, dtype, base=x.root if compact else None)  # type: ignore[union-attr]
-    known = [(o.shape, o.strides) for o in operands if isinstance(o, (Abstract, np.ndarray)) and o.ndim]
     strides = None
-    if known and _broadcasts([k[0] for k in known], shape):
-        strides = k_strides(shape, dtype.itemsize, known)
+    if len(shape) > 1:
+        arrays = [o for o in operands if isinstance(o, (Abstract, np.ndarray)) and o.ndim]
+        if not all(o.shape == shape and o.strides == c_strides(shape, o.itemsize) for o in arrays):
+            known = [(o.shape, o.strides) for o in arrays]
+            if _broadcasts([k[0] for k in known], shape):
+                strides = k_strides(shape, dtype.itemsize, known)
     return Abstract(shape, dtype, strides, scalar=shape == ())
 
 
