@@ -7,6 +7,7 @@ import weakref
 import numpy as np
 import pytest
 
+import wengert as wg
 from wengert.core.op import OPS
 from wengert.lowering.lowered import HostReference, Out
 from wengert.runtime import engine, objects
@@ -261,3 +262,10 @@ def test_without_compiled_entries(made, monkeypatch):
     exe = engine.compile(made.lowered(made.host, [a], [a], host_calls=[call]))
     with pytest.raises(ValueError, match="axis"):
         exe(np.ones(5))
+
+
+def test_python_numbers_through_jit():
+    f = wg.jit(lambda x, a, n: (x * a, a, n * 2, a > 1.0))
+    for _ in range(3):  # through Python first, then through the entry
+        _, a, n, large = f(np.ones(3), 2.0, 3)
+        assert (a, n, large) == (2.0, 6, True) and [type(v) for v in (a, n)] == [float, int]

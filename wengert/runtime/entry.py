@@ -20,7 +20,7 @@ _ARRAY, _SCALAR, _INT, _BOOL = range(4)  # kinds of operands
 _NEW, _NEW_SCALAR, _INPUT, _CONSTANT, _SAME, _TAKEN = range(6)  # kinds of results
 _COPIED = {"input": _INPUT, "constant": _CONSTANT, "same": _SAME}
 _FASTCALL = 0x0080
-_BOXED = {"f": 1, "i": 2, "b": 3, "c": 4}  # Python's scalars, as `entry.ll` numbers them
+_BOXED = {"d": 1, np.dtype(int).char: 2, "?": 3, "D": 4}  # Python's scalars, as `entry.ll` numbers them
 _PYTHON_SCALARS: dict[str, type] = {"f": float, "c": complex}
 
 
@@ -91,9 +91,14 @@ class Tables:
                 self.unsupported = "a result takes over the memory of an operand of another shape or dtype"
         else:
             kind = _NEW if aval.shape else _NEW_SCALAR
-        boxed = _BOXED[aval.dtype.kind] if aval.weak else 0
+        boxed = _BOXED.get(aval.dtype.char, 0) if aval.weak or self._weak(number) else 0
         nbytes = aval.size * aval.dtype.itemsize
         return [kind, self._descr(aval.dtype), aval.ndim, self._dims(aval.shape), index, nbytes, boxed]
+
+    def _weak(self, number: int) -> bool:
+        """Whether a result is a Python number: memory does not know, but the program does."""
+        outs = self.lowered.program.outs
+        return number < len(outs) and outs[number].aval.weak
 
     def _hosted(self, reference: HostReference, run: Callable[..., None]) -> list[int]:
         arrays = [(aval, 0) for aval in reference.ins] + [(aval, WRITEABLE) for aval in reference.outs]
