@@ -9,7 +9,7 @@ Memory  Extrema keep their operand and their result, not a mask: both exist anyw
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -150,7 +150,24 @@ count_nonzero = _constant_reduction(
 )
 
 
-def _index_reduction(name: str, fn: Any, lower: Reduce) -> Op:
+def _first(extremum: Callable[[], Op]) -> Via:
+    """The place of an extremum as the least index at which it is met; a NaN is met by a NaN."""
+
+    def ops(x: Array, *, axis: int) -> Array:
+        n = x.shape[axis]
+        if n == 0:
+            raise Unsupported
+        best = reshape(extremum()(x, axes=(axis,)), shape=kept_shape(x.shape, (axis,)))
+        met = equal(x, best)
+        if is_inexact(x.dtype):
+            met = logical_or(met, isnan(x))  # if there is one, it is the extremum
+        places = np.arange(n).reshape([n if i == axis else 1 for i in range(len(x.shape))])
+        return reduce_min(where(met, places, n), axes=(axis,))
+
+    return Via(ops)
+
+
+def _index_reduction(name: str, fn: Any, lower: Via) -> Op:
     def shape(x: Aval, *, axis: int) -> Aval:
         check_axes(name, (axis,), x)
         return x.without((axis,)).with_dtype(np.intp)
@@ -170,12 +187,12 @@ def _index_reduction(name: str, fn: Any, lower: Reduce) -> Op:
 argmax = _index_reduction(
     "argmax",
     np.argmax,
-    lower=Reduce("argmax"),
+    lower=_first(lambda: reduce_max),
 )
 argmin = _index_reduction(
     "argmin",
     np.argmin,
-    lower=Reduce("argmin"),
+    lower=_first(lambda: reduce_min),
 )
 
 # ── reduce_max, reduce_min, and without NaN: reduce_fmax, reduce_fmin ─────────
