@@ -1,7 +1,8 @@
 """Random programs and random calls of ops, checked until the time is over.
 
 Work comes in units. Unit k of a seed is the same whatever the number of processes: even ones are a random program, odd
-ones some calls. One program in PEER is of NumPy alone, and short, and held against JAX where that is installed.
+ones some calls. One program in PEER is of NumPy alone, and short, and held against JAX where that is installed. One in WIDE has
+arrays longer than vectors and of odd lengths, and is compiled; the others have a few elements.
 What fails is shrunk, and written to a folder as a script that fails again.
 """
 
@@ -27,13 +28,14 @@ from wengert.verify.catalog import load_ops
 from wengert.verify.generate.calls import call, generable
 from wengert.verify.generate.choices import RandomChoices
 from wengert.verify.generate.consistency import check_call
-from wengert.verify.generate.programs import Program, program
+from wengert.verify.generate.programs import VARIED, Program, program
 from wengert.verify.programs import CHECKS, Outcome, check_program
 from wengert.verify.shrinking import shrink
 from wengert.verify.workers import available, single_threaded
 
 CALLS = 6  # in a unit
 PEER = 24
+WIDE = 4
 SHRINKING = 20.0  # seconds, at most
 TOO_LONG = 120.0  # seconds for one unit, after which its process is ended
 
@@ -180,9 +182,13 @@ class Plan:
 
 
 def _program(choices: RandomChoices, k: int) -> Tally:
-    peer = k // 2 % PEER == 0
-    made = program(choices, only=frozenset(("complex",)), longest=12) if peer else program(choices)
-    checks = CHECKS if peer else tuple(c for c in CHECKS if c != "peer")
+    peer, wide = k // 2 % PEER == 0, k // 2 % WIDE == 1
+    if peer:
+        made, checks = program(choices, only=frozenset(("complex",)), longest=12), CHECKS
+    elif wide:
+        made, checks = program(choices, longest=20, extents=VARIED), ("jit",)
+    else:
+        made, checks = program(choices), tuple(c for c in CHECKS if c != "peer")
     outcomes = check_program(made, checks)
     tally = Tally(programs=1, passed=sum(o.status == "pass" for o in outcomes))
     tally.undecided.update(f"program, {o.check}" for o in outcomes if o.status == "undecided")

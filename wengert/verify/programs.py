@@ -7,6 +7,7 @@ second   Hessian-vector products: forward over reverse, reverse over reverse, ag
          symmetry, and against differences of the gradient
 vmap     values and gradients of many examples against a loop over them
 tape     pullbacks called twice, persistent tapes and checkpoints against `grad`
+jit      compiled against eager, under several transforms (`compilation`)
 peer     value, gradient and Hessian-vector product against JAX running the same text, where it can
 
 A check returns, or raises AssertionError (a mismatch), Undecided (nothing can be said, and why) or Inapplicable.
@@ -28,10 +29,11 @@ from typing import Any
 import numpy as np
 
 import wengert.api as wg
+from wengert.verify.compilation import Refused, check_jit
 from wengert.verify.generate.programs import Program
 from wengert.verify.trial import Inapplicable, Run, Undecided, check_slope, distance, dot, draw, known, weight
 
-CHECKS = ("value", "modes", "first", "second", "vmap", "tape", "peer")
+CHECKS = ("value", "modes", "first", "second", "vmap", "tape", "jit", "peer")
 
 # Refusals that are documented: (exception, pattern of its message, reason).
 EXPLAINED = (
@@ -78,13 +80,15 @@ def check_function(
 
 def _outcome(check: str, run: Run) -> Outcome:
     try:
-        globals()[f"check_{check}"](run)
+        RUN[check](run)
     except AssertionError as error:
         return Outcome(check, "mismatch", str(error))
     except Undecided as why:
         return Outcome(check, "undecided", str(why))
     except Inapplicable as why:
         return Outcome(check, "inapplicable", str(why))
+    except Refused as why:
+        return Outcome(check, "refused", f"not staged: {why}")
     except Exception as error:  # whatever it is, NumPy does not raise it
         return _judged(check, f"{type(error).__name__}: {error}")
     return Outcome(check, "pass")
@@ -306,3 +310,15 @@ def _against(
         except AssertionError:
             raise gap from None
         raise Inapplicable(f"JAX has another {what}; differences agree with ours") from None
+
+
+RUN: dict[str, Callable[[Run], None]] = {
+    "value": check_value,
+    "modes": check_modes,
+    "first": check_first,
+    "second": check_second,
+    "vmap": check_vmap,
+    "tape": check_tape,
+    "jit": check_jit,
+    "peer": check_peer,
+}

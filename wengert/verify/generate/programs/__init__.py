@@ -11,13 +11,14 @@ The result is a real number on which every value has an effect.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from wengert.verify.generate.choices import Choices
 from wengert.verify.generate.programs import algebra, arrays, elementwise, nesting, writes
-from wengert.verify.generate.programs.scope import Scope, Story
+from wengert.verify.generate.programs.scope import MOST, Scope, Story
 from wengert.verify.generate.programs.text import Program, literal
 
 __all__ = ["Program", "literal", "program"]
@@ -50,15 +51,19 @@ SOMETIMES = {
     "writes": 0.6,
 }
 NESTED = 2  # functions within functions
+SMALL = (1, 2, 3)
+VARIED = (1, 2, 7, 16, 33, 130)  # beyond the width of vectors, with remainders
 
 
-def program(choices: Choices, *, only: frozenset[str] | None = None, longest: int = 40) -> Program:
+def program(
+    choices: Choices, *, only: frozenset[str] | None = None, longest: int = 40, extents: Sequence[int] = SMALL
+) -> Program:
     """A random program. `only` names the kinds of instructions to take besides the plain ones (see SOMETIMES, and
-    "transforms"); `longest` is the number of statements, at most."""
+    "transforms"); `longest` is the number of statements, at most; `extents` are those of the arguments' axes (SMALL, VARIED)."""
     if only is None:
         only = frozenset(k for k, p in {**SOMETIMES, "transforms": 0.5}.items() if choices.chance(p))
-    story = Story(allowed=frozenset(ALWAYS) | only)
-    args = {name: _argument(choices, only) for name in "xyz"[: choices.integer(1, 3)]}
+    story = Story(allowed=frozenset(ALWAYS) | only, most=MOST if extents is SMALL else max(extents) ** 2)
+    args = {name: _argument(choices, only, extents, story.most) for name in "xyz"[: choices.integer(1, 3)]}
     scope = Scope(choices, args, story=story)
     _grow(scope, choices.integer(5, longest))
     source = scope.text(f"f({', '.join(args)})", scope.scalar())
@@ -68,8 +73,10 @@ def program(choices: Choices, *, only: frozenset[str] | None = None, longest: in
     return Program(source, tuple(args.values()), frozenset(story.traits), failures)
 
 
-def _argument(choices: Choices, only: frozenset[str]) -> np.ndarray:
-    shape = tuple(choices.integer(1, 3) for _ in range(choices.integer(0, 3)))
+def _argument(choices: Choices, only: frozenset[str], extents: Sequence[int], most: int) -> np.ndarray:
+    shape = tuple(choices.pick(extents) for _ in range(choices.integer(0, 3)))
+    while math.prod(shape) > most:
+        shape = shape[1:]
     value = np.round(choices.normal(shape), 4)
     if "complex" in only and choices.chance(0.2):
         return np.asarray(value + 1j * np.round(choices.normal(shape), 4))

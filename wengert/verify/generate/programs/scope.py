@@ -33,12 +33,14 @@ class Story:
 
     `allowed` are the kinds of instructions that may be used. `traits` are those of `Program`. `failures` are transforms within the
     program that raised where the function they were given runs: pairs of the text and the exception.
+    `most` is how many elements a value may have.
     """
 
     allowed: frozenset[str] = frozenset()
     traits: set[str] = field(default_factory=set)
     failures: list[tuple[str, Exception]] = field(default_factory=list)
     names: int = 0
+    most: int = MOST
 
 
 class Scope:
@@ -98,7 +100,7 @@ class Scope:
 
     def like(self, shape: tuple[int, ...], kind: str = "f", into: bool = False) -> str:
         """An expression that broadcasts with `shape` (or to it, if it goes `into` an array): a value, or a constant."""
-        found = self.names(lambda v: _joins(v.shape, shape, into), kind)
+        found = self.names(lambda v: _joins(v.shape, shape, into, self.story.most), kind)
         if found and self.choices.chance(0.85):
             return self.choices.pick(found)
         return self.weights(shape) if self.choices.chance(0.5) else self.number()
@@ -149,14 +151,14 @@ class Scope:
             return None
         name = self.fresh()
         statement = f"{before}{name} = {expression}"
-        if not self._execute(statement) or not fit(self.env[name], 1e6):
+        if not self._execute(statement) or not fit(self.env[name], 1e6, self.story.most):
             self.env.pop(name, None)
             return None
         largest = float(np.max(np.abs(self.env[name]), initial=0.0))
         if largest > LARGEST:
             factor = f"{10.0 ** -math.ceil(math.log10(largest / LARGEST)):.6g}"
             statement = f"{before}{name} = {factor} * ({expression})"
-            if not self._execute(statement) or not fit(self.env[name]):
+            if not self._execute(statement) or not fit(self.env[name], most=self.story.most):
                 return None
         self._keep(statement, [name])
         return name
@@ -164,7 +166,9 @@ class Scope:
     def run(self, statement: str, binds: Sequence[str] = (), writes: Sequence[str] = (), fresh: bool = False) -> bool:
         """Add a statement that binds some names and writes into others; False, and nothing is changed, if it does not
         work out. `fresh`: what it binds is made anew by functions that adoption replaces."""
-        if not self._execute(statement) or not all(fit(self.env.get(n)) for n in [*self.own, *binds]):
+        if not self._execute(statement) or not all(
+            fit(self.env.get(n), most=self.story.most) for n in [*self.own, *binds]
+        ):
             self._replay()
             return False
         self._keep(statement, binds, fresh)
@@ -233,11 +237,11 @@ def indented(text: str) -> str:
     return "".join(f"    {line}\n" for line in text.splitlines())
 
 
-def fit(value: Any, largest: float = 10 * LARGEST) -> bool:
+def fit(value: Any, largest: float = 10 * LARGEST, most: int = MOST) -> bool:
     """Whether a value may stay: finite floating-point numbers of ordinary precision, neither many nor large."""
     if not isinstance(value, np.ndarray | np.generic) or value.dtype.name not in PRECISIONS:
         return False
-    if value.size > MOST or value.ndim > DEEPEST or value.size == 0:
+    if value.size > most or value.ndim > DEEPEST or value.size == 0:
         return False
     return bool(np.all(np.isfinite(value))) and float(np.max(np.abs(value))) <= largest
 
@@ -245,9 +249,9 @@ def fit(value: Any, largest: float = 10 * LARGEST) -> bool:
 PRECISIONS = ("float32", "float64", "complex64", "complex128")
 
 
-def _joins(shape: tuple[int, ...], other: tuple[int, ...], into: bool) -> bool:
+def _joins(shape: tuple[int, ...], other: tuple[int, ...], into: bool, most: int) -> bool:
     try:
         joint = np.broadcast_shapes(shape, other)
     except ValueError:
         return False
-    return joint == other if into else math.prod(joint) <= MOST
+    return joint == other if into else math.prod(joint) <= most
