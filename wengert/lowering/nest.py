@@ -239,7 +239,7 @@ class Emitted:
         for m in nest.cluster.members:
             if m.reduced and self._in_memory(m):
                 self._initialise(m)
-            elif m.statement.scatter is not None:
+            elif m.statement.scatter is not None and m.statement.fresh:
                 self._zeros(m.statement.target)
         self._rows(0)
         for flag, code in self.flags:

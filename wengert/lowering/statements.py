@@ -54,6 +54,7 @@ class Statement:
     whole: frozenset[Var] = frozenset()  #: what it reads at places known only when it runs
     scatter: Scatter | None = None  #: adds the result at places given by `arrays`, besides `address`
     arrays: Sequence[Any] = ()  #: keys, or Literals
+    fresh: bool = True  #: a scatter's target begins with zeros
 
     @property
     def size(self) -> int:
@@ -202,7 +203,11 @@ def _accumulation(values: Values, var: Var, base: Var, d: Accumulation) -> list[
     address = weighted(index, row_major(var.shape), n)
     made = [_statement(base, extents, items, result, address, "point", (), var, d.op.name)]
     for region, operand in d.regions:
-        if 0 not in region.shape:
+        if isinstance(region, Scatter):
+            one = _scattered(values, var, base, region)
+            one.alone, one.fresh = True, False
+            made.append(one)
+        elif 0 not in region.shape:
             one = _of_region(values, var, base, region, operand, d.op.name)
             one.kind, one.alone = "into", True
             made.append(one)

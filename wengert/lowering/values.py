@@ -86,11 +86,11 @@ class Assembly:
 
 @dataclass(slots=True)
 class Accumulation:
-    """`start` (or zeros if None), and what is added to its regions, in order."""
+    """`start` (or zeros if None), and what is added to its regions, or at places that are read, in order."""
 
     op: Op
     start: Atom | None
-    regions: Sequence[tuple[Region, Atom]]
+    regions: Sequence[tuple[Region | Scatter, Atom]]
 
 
 @dataclass(slots=True)
@@ -334,11 +334,13 @@ class Values:
         self.store(out)
         return True
 
-    def _patch(self, atom: Any, out: Var) -> list[tuple[Region, Atom]] | None:
+    def _patch(self, atom: Any, out: Var) -> list[tuple[Region | Scatter, Atom]] | None:
         """The regions of a value that is zero elsewhere, if nobody else reads it."""
         if not isinstance(atom, Var) or self.uses[atom] != 1 or atom.aval != out.aval:
             return None
         d = self.definitions[atom]
+        if isinstance(d, Scatter):
+            return [(d, d.operand)]
         if not isinstance(d, Assembly) or len(d.regions) != 2:
             return None
         zeros, region = d.regions
