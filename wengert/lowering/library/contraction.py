@@ -20,10 +20,13 @@ from wengert.lowering.library import blas
 from wengert.lowering.library.axes import BATCH, INNER, LEFT, RIGHT, Axis, axes_of, grouped, merged
 from wengert.lowering.library.product import Product, fill_zero, outer, sums
 from wengert.lowering.library.tile import tiles
+from wengert.lowering.library.vector import WIDE
 from wengert.ops.contract import LABELS, places
 
-# measured: below this many multiplications per matrix, calling BLAS costs more than the product
-SMALL = 64**3
+# measured: up to so many multiplications per matrix, and bytes of three matrices, tiles are faster than BLAS
+SMALL = 320**3 if WIDE else 64**3
+BYTES = 1 << 22
+TRANSPOSED = 40**3  # multiplications, where the second operand has to be transposed for few rows of the first
 
 
 class Contraction(Emitter):
@@ -101,9 +104,13 @@ def _choose(p: Product, interleaved: bool) -> str:
         return "sums"
     if not left:
         return _matrix_vector(p)
-    if math.prod(per) <= SMALL:
-        return _small(p)
-    return _matrices(p)
+    return _small(p) if _is_small(p, *per) else _matrices(p)
+
+
+def _is_small(p: Product, m: int, n: int, k: int) -> bool:
+    nbytes = (m * n + m * k + n * k) * p.dtype.itemsize
+    limit = SMALL if p.axes[RIGHT][-1].y == 1 or m >= 16 else TRANSPOSED
+    return m * n * k <= limit and nbytes <= BYTES
 
 
 def _matrix_vector(p: Product) -> str:

@@ -10,9 +10,9 @@ from wengert.lowering.library.strided import moved, offset
 from wengert.lowering.library.vector import WIDE, Vectors, lanes, pieces
 from wengert.lowering.text import I64, Value
 
-REGISTERS = 16 if WIDE else 6  # accumulators of a tile
+REGISTERS = 24 if WIDE else 6  # accumulators of a tile
 ROWS = 8
-PANEL = 4 if WIDE else 1  # vectors of columns in a tile
+PANEL = 3 if WIDE else 1  # vectors of columns in a tile
 UNROLLED = 16  # summed axes up to this length have no loop
 
 
