@@ -140,6 +140,33 @@ def test_arguments_are_written_as_by_the_function(either):
         np.testing.assert_array_equal(mine["n"], theirs["n"])
 
 
+def test_written_arguments_that_overlap():
+    def shift(a, b):
+        a += 1.0
+        return b * 2
+
+    compiled = wg.jit(shift)
+    mine, theirs = X.copy(), X.copy()
+    same(compiled(mine[1:], mine[:-1]), shift(theirs[1:], theirs[:-1]))
+    same(compiled(mine, mine), shift(theirs, theirs))
+    np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.float32, ">f8", np.float16, np.longdouble])
+def test_positions_as_arguments(either, dtype):
+    def fun(x, i):
+        y = x.copy()
+        y[i] = 3
+        y[i] += 1
+        return x[i] * 2, y, np.ldexp(x[0].astype(np.float32), i // 50)
+
+    x = np.arange(-100, 101).astype(dtype)
+    for i in (150, np.int64(5), np.array([3, 190])):
+        for got, want in zip(wg.jit(fun)(x, i), fun(x, i), strict=True):
+            np.testing.assert_array_equal(got, want)
+            assert got.dtype == want.dtype.newbyteorder("=")
+
+
 def test_donated_arguments():
     compiled = wg.jit(lambda x, y: (x * 2 + y, y), donate_argnums=0)
     same(compiled(X.copy(), X), (X * 3, X))
@@ -396,6 +423,20 @@ def test_errors_of_calls_at_run_time(either):
     with pytest.raises(np.linalg.LinAlgError):
         solve(np.zeros((4, 4)), X)
     same(solve(A, X), np.linalg.solve(A, X))
+
+
+def test_debug_nans():
+    def fun(x):
+        y = x - 1.0
+        return np.sum(np.log(y))
+
+    compiled = wg.jit(fun)
+    assert np.isnan(compiled(np.zeros(3)))
+    with wg.config.override(debug_nans=True):
+        for call in (compiled, wg.jit(wg.grad(fun)), wg.grad(compiled)):
+            with pytest.raises(wg.errors.NonFinite, match=r"log: .*\n.*\n.*\n.*np\.log\(y\)"):
+                call(np.zeros(3))
+    assert np.isnan(compiled(np.zeros(3)))
 
 
 def test_a_program_that_cannot_be_compiled_is_run_by_numpy(monkeypatch, caplog):

@@ -404,6 +404,18 @@ def test_what_is_known_is_given():
     np.testing.assert_allclose(run(fun, X)[0], X.sum(1) + X[0].sum() + X[1, 0])
 
 
+@pytest.mark.parametrize("other", [X, X + 1e-9, X[0], X + np.nan, X[:, :2]])
+def test_comparisons_of_whole_arrays(other):
+    y = np.where(X > 1, np.nan, X)
+    for fun in (
+        lambda x: np.array_equal(x, other),
+        lambda x: np.array_equiv(x, other),
+        lambda x: np.array_equal(np.where(x > 1, np.nan, x), y, equal_nan=True),
+        lambda x: np.allclose(x, other if other.shape != (2, 2) else 0.0, equal_nan=True),
+    ):
+        assert bool(run(fun, X)[0]) is bool(fun(X))
+
+
 def test_printing_shows_the_aval(capsys):
     wg.trace(lambda x: print(x, f"{x}", repr(x)) or x, X)
     assert capsys.readouterr().out.count("float64[2, 3]") == 3

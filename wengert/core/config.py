@@ -24,7 +24,7 @@ class Config:
         input is the direction of steepest ascent, ∂L/∂Re + i ∂L/∂Im, as in PyTorch and
         TensorFlow. "jax": its conjugate, as in JAX and HIPS autograd.
     debug_nans
-        Raise `NonFinite` at the first op, forward or backward, that makes a NaN.
+        Raise `NonFinite` at the first op, forward or backward, that makes a NaN. Jitted functions are run op by op then.
     full_traceback
         Show this library's frames in tracebacks.
     compile

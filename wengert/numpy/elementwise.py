@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from wengert.core.op import Op
-from wengert.core.tensor import Array, Tensor, view
+from wengert.core.tensor import Array, Tensor, staged, view
 from wengert.numpy.arrays import astype, has_tensor, lift, operand, writes_out
-from wengert.numpy.registry import NAMES, UFUNCS, constant, enter, implements, theirs
+from wengert.numpy.registry import NAMES, UFUNCS, constant, enter, implements, on_values, theirs
 from wengert.numpy.traced import when_traced
 from wengert.numpy.ufunc import Ufunc
 from wengert.numpy.values import concrete
@@ -107,8 +108,33 @@ def _isclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool
 
 elementwise_constant("isclose", logic.isclose, _isclose)
 
-for _name in ("allclose", "array_equal", "array_equiv"):
-    constant(_name, "one boolean for two arrays")
+
+def _alike(name: str, compare: Callable[..., Array]) -> None:
+    """One boolean for two arrays: a `bool`, but a Tensor of one while a function is staged."""
+    known = on_values(name)
+
+    def function(a: Any, b: Any, *args: Any, **kwargs: Any) -> Any:
+        if not (staged(a) or staged(b)):
+            return known(a, b, *args, **kwargs)
+        return NAMES["all"].function(compare(lift(a), lift(b), *args, **kwargs))
+
+    constant(name, "one boolean for two arrays", functools.wraps(known)(function))
+
+
+def _equal_arrays(a: Array, b: Array, equal_nan: bool = False, *, broadcast: bool = False) -> Array:
+    try:
+        fit = np.broadcast_shapes(a.shape, b.shape) is not None if broadcast else a.shape == b.shape
+    except ValueError:
+        fit = False
+    if not fit:
+        return np.False_
+    same = logic.equal(a, b)
+    return logic.logical_or(same, logic.logical_and(logic.isnan(a), logic.isnan(b))) if equal_nan else same
+
+
+_alike("allclose", _isclose)
+_alike("array_equal", _equal_arrays)
+_alike("array_equiv", lambda a, b: _equal_arrays(a, b, broadcast=True))
 
 
 def _is_complex(x: Any) -> bool:

@@ -21,7 +21,7 @@ def build(program: Program, donated: frozenset[int] = frozenset(), name: str = "
 
     A program that cannot be compiled is run by NumPy, with a warning in the log; with `config.debug_passes` the error is raised.
     """
-    if not config.compile:
+    if not config.compile or config.debug_nans:
         return Interpreted(program, name)
     try:
         return _compiled(program, donated, name)
@@ -45,7 +45,7 @@ def _compiled(program: Program, donated: frozenset[int], name: str) -> Any:
 def execute(program: Program) -> Callable[..., Any]:
     """What runs `program` for the op `call`: built on its first use, and kept with it. It gives a tuple, with scalars
     for results without axes."""
-    key = "executable", config.compile
+    key = "executable", config.compile, config.debug_nans
     found = program.derived.get(key)
     if found is None:
         with _lock:

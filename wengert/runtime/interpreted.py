@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.config import config
 from wengert.graph.program import Literal, Program, Var
+from wengert.trace.admission import check_nan
 
 
 class Interpreted:
@@ -30,15 +32,18 @@ class Interpreted:
         self.rows = []
         for i, (op, ins, outs, params) in enumerate(rows):
             dead = tuple({a for a in ins if type(a) is not Literal and last[a] == i and a not in kept})
-            self.rows.append((op, ins, outs, params, dead))
+            self.rows.append((op, ins, outs, params, dead, program.eqns[i][6:8]))
 
     def __call__(self, *args: Any) -> list[Any]:
         env: dict[Any, Any] = {}
         for var, arg in zip(self.program.ins, args, strict=True):
             env[var] = _seen(arg, var)
         with np.errstate(all="ignore"):
-            for op, ins, outs, params, dead in self.rows:
+            for op, ins, outs, params, dead, source in self.rows:
                 out = op.eval(*[a.value if type(a) is Literal else env[a] for a in ins], **params)
+                if config.debug_nans:
+                    for value in out if op.multi else (out,):
+                        check_nan(np.asarray(value), op.name, source)
                 if op.multi:
                     env.update(zip(outs, out, strict=True))
                 else:

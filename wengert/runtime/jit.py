@@ -14,6 +14,8 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from wengert.core.config import config, when_set
 from wengert.core.errors import TracerLeak
 from wengert.core.source import describe, here
@@ -105,9 +107,19 @@ class Site:
         found = [owner.admitted(self, i, x) for i, x in enumerate(leaves)]
         signature = Signature(self.tree, tuple([aval for _, aval in found]), self.statics)
         compiled = owner.compiled(signature)
-        if compiled is None:
+        if compiled is None or _overlap(compiled.staged.written, leaves):
             return owner.directly(self, leaves)
         return compiled.run([value for value, _ in found])
+
+
+def _overlap(written: Sequence[int], leaves: Sequence[Any]) -> bool:
+    """Whether an array that is written may share memory with another argument, so that order matters."""
+    return any(
+        np.may_share_memory(leaves[i], other)
+        for i in written
+        for j, other in enumerate(leaves)
+        if i != j and isinstance(other, np.ndarray)
+    )
 
 
 class JitFunction:
@@ -297,7 +309,7 @@ _functions: weakref.WeakSet[JitFunction] = weakref.WeakSet()
 
 
 def _forget(name: str) -> None:
-    if name in ("complex_convention", "compile"):
+    if name in ("complex_convention", "compile", "debug_nans"):
         for function in list(_functions):
             function.forget()
 

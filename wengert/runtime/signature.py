@@ -24,7 +24,7 @@ class Signature:
 
     def __init__(self, tree: TreeDef, avals: tuple[Aval, ...], statics: Statics) -> None:
         self.tree, self.avals, self.statics = tree, avals, statics
-        self.settings = config.complex_convention, config.compile
+        self.settings = config.complex_convention, config.compile, config.debug_nans
         self.key = tree, avals, typed(statics), self.settings
         self._hash = hash(self.key)
 

@@ -12,6 +12,7 @@ them there. So weak variables meet weak ones only, and whoever reads a program n
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.abstract import Abstract, c_strides, is_array, k_strides
-from wengert.core.aval import Aval, aval_of, is_inexact, kind
+from wengert.core.aval import FLOAT, Aval, aval_of, is_inexact, kind
 from wengert.core.errors import DTypeError, TracerLeak
 from wengert.core.op import OPS, Op
 from wengert.core.source import describe, here
@@ -34,7 +35,6 @@ MOVEMENTS = frozenset("reshape transpose broadcast_to index real imag as_reals a
 PYTHONIC = frozenset(
     "add sub mul div pow neg positive abs square reciprocal floor_divide remainder mod real imag conj fmod floor_div".split()
 )
-UNCONVERTED = frozenset({"ldexp"})  # operands keep dtypes of their own
 
 
 class Stage(Trace):
@@ -76,7 +76,7 @@ class Stage(Trace):
                 strong = True
             elif isinstance(atom, Var):
                 weak = True
-        if weak and strong and op.name not in UNCONVERTED:
+        if weak and strong:
             self._resolve(op, atoms, avals)
         outs = self._inferred(op, avals, params)
         still = not strong and op.name in PYTHONIC
@@ -173,7 +173,8 @@ class Stage(Trace):
         partners = [a.dtype for a in avals if not a.weak]
         for i, (atom, aval) in enumerate(zip(atoms, avals, strict=True)):
             if aval.weak and isinstance(atom, Var):
-                dtype = np.result_type(*partners, _SCALAR[aval.dtype.kind])
+                apart = aval.dtype.kind == "i" and _takes_integers(op, i)
+                dtype = aval.dtype if apart else np.result_type(*partners, _SCALAR[aval.dtype.kind])
                 change = OPS["cast" if is_inexact(dtype) else "truncate"]
                 var = Var((), dtype)
                 code, lasti = self.where or here(4) or NOWHERE
@@ -192,6 +193,16 @@ class Stage(Trace):
         self.close("a staged function")
         self._copies.clear()
         return self.program
+
+
+@functools.lru_cache(maxsize=1024)
+def _takes_integers(op: Op, number: int) -> bool:
+    """Whether an operand is of integers whatever the others are: an index, an exponent of two."""
+    if not op.accepts & FLOAT:
+        return False
+    given = [s.args[min(number, len(s.args) - 1)] for s in op.samples if len(s.args) > 1 and number]
+    given = [a for a in given if not isinstance(a, tuple)]
+    return bool(given) and all(np.asarray(a).dtype.kind in "iu" for a in given)
 
 
 _SCALAR: dict[str, Any] = {"b": False, "i": 0, "f": 0.0, "c": 0j}

@@ -73,6 +73,9 @@ def admitted(value: Any, what: Callable[[], str]) -> tuple[Any, Aval]:
             what(), got=f"an array of dtype {dtype}", want="numbers or booleans", fix="make it a static argument, or close over it",
             at=describe(here(3)),
         )  # fmt: skip
+    if not dtype.isnative:
+        dtype = dtype.newbyteorder("=")
+        value = value.astype(dtype)
     return value, Aval(tuple(value.shape), dtype)
 
 
