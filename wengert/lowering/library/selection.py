@@ -147,5 +147,5 @@ class Walk:
     def refuse(self) -> None:
         """Errors of indices that were out of bounds."""
         for flag, (axis, n, _) in zip(self.flags, self.of.bounds, strict=True):
-            message = f"an index is out of bounds for axis {axis} with size {n}"
+            message = f"index is out of bounds for axis {axis} with size {n}"
             self.e.fail_if(flag.read(), IndexError, message)
