@@ -46,13 +46,14 @@ def hexadecimal(x: float) -> str:
 
 
 class Value:
-    """Something in a register: its name or literal in the text, and its dtype."""
+    """Something in a register: its name or literal in the text, and its dtype; `known` is a literal's number."""
 
-    __slots__ = ("dtype", "ref")
+    __slots__ = ("dtype", "known", "ref")
 
-    def __init__(self, ref: str, dtype: np.dtype | None) -> None:
+    def __init__(self, ref: str, dtype: np.dtype | None, known: Any = None) -> None:
         self.ref = ref
         self.dtype: Any = dtype
+        self.known = known
 
     @property
     def type(self) -> str:
@@ -249,7 +250,7 @@ class Builder:
         dtype = np.dtype(dtype)
         if dtype.kind == "f":
             with np.errstate(over="ignore"):
-                return Value(hexadecimal(float(dtype.type(x))), dtype)
+                return Value(hexadecimal(float(dtype.type(x))), dtype, float(dtype.type(x)))
         if dtype.kind == "b":
             return Value("true" if x else "false", dtype)
         return Value(str(int(x)), dtype)

@@ -292,7 +292,7 @@ pow_ = binary(
     ("x", "y"),
     domain=AWAY,
     note="∂/∂y at x = 0 is 0 for y ≥ 0; it is NaN for x < 0, where x**y is defined at isolated y alone",
-    lower=scalars.mathematical("pow", 60),
+    lower=Map(scalars.power, cost=60),
 )
 
 

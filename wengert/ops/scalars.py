@@ -202,6 +202,35 @@ def square(b: Any, x: Any) -> Any:
     return b.mul(x, x)
 
 
+def power(b: Any, x: Any, y: Any) -> Any:
+    """x to the y. A literal whole exponent takes products that carry their rounding errors along: within 1 ulp."""
+    floating(x)
+    n = getattr(y, "known", None)
+    if n is None or not n.is_integer() or not 3 <= abs(n) <= 64:
+        return b.math("pow", x, y)
+    high, low = x, b.like(0, x)
+    if n < 0:
+        high = b.div(b.like(1, x), x)
+        low = b.mul(b.fma(b.neg(x), high, b.like(1, x)), high)
+        low = b.select(b.compare("eq", low, low), low, b.like(0, x))
+    bits = bin(int(abs(n)))[3:]
+    total = (high, low)
+    for bit in bits:
+        total = _product(b, total, total)
+        if bit == "1":
+            total = _product(b, total, (high, low))
+    rounded = b.add(*total)
+    kept = b.and_(b.compare("eq", rounded, rounded), b.compare("ne", total[0], b.like(0, x)))  # zeros have signs
+    return b.select(kept, rounded, total[0])
+
+
+def _product(b: Any, x: tuple[Any, Any], y: tuple[Any, Any]) -> tuple[Any, Any]:
+    """The product of two numbers in two parts each."""
+    high = b.mul(x[0], y[0])
+    low = b.fma(x[0], y[0], b.neg(high))
+    return high, b.fma(x[0], y[1], b.fma(x[1], y[0], low))
+
+
 def whole_power(b: Any, x: Any, n: int) -> Any:
     """xⁿ by multiplication, for a small n ≥ 1."""
     out = x
