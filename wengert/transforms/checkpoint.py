@@ -29,6 +29,7 @@ from wengert.core.tensor import Array, Tensor, Trace, active, constant, held, ra
 from wengert.core.tree import flatten, unflatten
 from wengert.graph.program import Eqn, Var, Vars
 from wengert.trace.adopt import adopt as adopt_function
+from wengert.trace.stage import Stage
 from wengert.trace.tape import ReplayableTape, Tape
 from wengert.transforms.batch import Batch
 from wengert.transforms.forward import Jvp
@@ -70,8 +71,10 @@ def _call(fun: Flat, args: Sequence[Any], traces: Sequence[Trace]) -> list[Any]:
     if not traces:
         return fun(*args)
     *outer, top = traces
-    if type(top) in (Scratch, ReplayableTape):
-        return fun(*args)  # within another checkpoint, which keeps nothing either; or recorded to run again as a whole
+    if type(top) in (Scratch, ReplayableTape, Stage):
+        # Within another checkpoint, which keeps nothing either; or recorded to run again as a whole; or staged, while the tape
+        # that is to save memory is outside and sees one call.
+        return fun(*args)
     if type(top) is Tape:
         return _record(top, fun, args) if top.mode is None else fun(*args)
     if type(top) is Batch:
