@@ -171,7 +171,7 @@ def _shares(member: Member, statement: Statement, axes: Sequence[int], n: int) -
 
 def _can_split(cluster: Cluster, rows: int) -> bool:
     """Whether the leading `rows` axes can become outer: inner loops must be long enough to be worth it."""
-    return math.prod(cluster.extents[rows:]) >= 4
+    return math.prod(cluster.extents[rows:]) >= 2
 
 
 def _identified(
