@@ -301,34 +301,45 @@ class _Lowering:
         return self._host(number, step) if step.emitter is None else self._library(number, step)
 
     def _library(self, number: int, step: Opaque) -> list[str]:
-        b = Builder(self.module)
+        """A kernel of the library: its body takes pointers alone, so that equal ones are compiled once."""
+        outer, b = Builder(self.module), Builder(self.module)
         b.inline = True
         frame = Value("%frame", None)
-        ws = b.load(b.at(frame, self.buffers.last, None), None)
+        ws = outer.load(outer.at(frame, self.buffers.last, None), None)
         source = step.eqn.source
+        passed: list[Value] = []
+
+        def given(pointer: Value) -> Value:
+            passed.append(pointer)
+            return Value(f"%p{len(passed) - 1}", None)
 
         def fail(error: type[Exception], message: str) -> int:
             return self._failure(error, message, source)
 
         def scratch(nbytes: int) -> Value:
             offset = self.buffers.scratch(number, nbytes)
-            return b.emit(f"getelementptr inbounds i8, ptr {ws.ref}, i64 {offset}", None)
+            return given(outer.emit(f"getelementptr inbounds i8, ptr {ws.ref}, i64 {offset}", None))
 
         e = Emission(b, scratch, fail, source)
-        e.code = ws
+        e.code = given(ws)
         operands = []
         for i, atom in enumerate(step.operands):
             if i in step.strided:
                 var, offset, strides = step.strided[i]
-                pointer = b.at(self._pointer(b, frame, ws, var), offset, var.dtype)
-                operands.append(Operand(pointer, step.operands[i].shape, strides, var.dtype))
+                pointer = outer.at(self._pointer(outer, frame, ws, var), offset, var.dtype)
+                operands.append(Operand(given(pointer), step.operands[i].shape, strides, var.dtype))
             else:
-                pointer = self._pointer(b, frame, ws, atom)
-                operands.append(Operand(pointer, atom.shape, row_major(atom.shape), atom.dtype))
-        results = [Operand(self._pointer(b, frame, ws, v), v.shape, row_major(v.shape), v.dtype) for v in step.outs]
+                pointer = self._pointer(outer, frame, ws, atom)
+                operands.append(Operand(given(pointer), atom.shape, row_major(atom.shape), atom.dtype))
+        results = [
+            Operand(given(self._pointer(outer, frame, ws, v)), v.shape, row_major(v.shape), v.dtype) for v in step.outs
+        ]
         assert step.emitter is not None
         work = step.emitter.emit(e, operands, results, step.params)
-        self.module.functions.append(b.function(f"define internal void @k{number}(ptr %frame, i64 %chunk) #0"))
+        heads = ", ".join(f"ptr %p{i}" for i in range(len(passed)))
+        self.module.functions.append(b.function(f"define internal void @k{number}.body({heads}) #0"))
+        outer.effect(f"call void @k{number}.body({', '.join(map(str, passed))})")
+        self.module.functions.append(outer.function(f"define internal void @k{number}(ptr %frame, i64 %chunk) #0"))
         traffic = sum(o.size * o.dtype.itemsize for o in (*operands, *results))
         self.kernels.append(
             Kernel(f"k{number}", [step.eqn.op.name], step.outs[0].shape, traffic, work.flops, 1, work.note or "library")
