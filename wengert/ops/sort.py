@@ -49,14 +49,22 @@ def _order_shape(name: str) -> Any:
     return shape
 
 
+MANY = 1024  # elements of a row
+
 # ── argsort, argpartition, partition_order ────────────────────────────────────
 
 
 def _argsort(x: Array, *, axis: int, kind: Any = None, descending: bool = False) -> np.ndarray:
     """Descending: the order of the reversed array, reversed, so that equal elements keep theirs."""
-    if not descending:
-        return np.argsort(x, axis=axis, kind=kind)
-    return x.shape[axis] - 1 - np.flip(np.argsort(np.flip(x, axis), axis=axis, kind=kind), axis)
+    if descending:
+        return x.shape[axis] - 1 - np.flip(_argsort(np.flip(x, axis), axis=axis, kind=kind), axis)
+    if kind == "stable" and x.dtype.char in "fd" and x.shape[axis] >= MANY:
+        # NumPy sorts floats four times as fast where it may reorder equal ones; where there are none, that is the same
+        order = np.argsort(x, axis=axis)
+        rows = np.moveaxis(np.take_along_axis(x, order, axis), axis, -1)
+        if np.all(rows[..., 1:] > rows[..., :-1]):
+            return order
+    return np.argsort(x, axis=axis, kind=kind)
 
 
 argsort = piecewise_constant(
