@@ -96,6 +96,17 @@ def test_which_begin_in_the_full_tier(made, monkeypatch):
     assert engine.compile(made.twice(10)).tier is native.FULL
 
 
+def test_equal_kernels_count_once(made, monkeypatch):
+    kernel = "define internal void @{}(ptr %x) {{\nentry:\n  store double 1.0, ptr %x\n  ret void\n}}\n"
+    text = "".join(kernel.format(f"k{i}") for i in range(100)) + made.doubled(10)
+    monkeypatch.setattr(tiers, "LARGE", 2000)
+    assert engine.compile(made.lowered(text, [made.aval(10)], [made.aval(10)])).tier is native.FULL
+    text = text.replace("store double 1.0", "store double {}.0")
+    for i in range(100):
+        text = text.replace("{}", str(i), 1)
+    assert engine.compile(made.lowered(text, [made.aval(10)], [made.aval(10)])).tier is native.FIRST
+
+
 def test_a_tier_asked_for_stays(made):
     exe = engine.compile(made.twice(10), tier="first")
     for _ in range(5):

@@ -1,7 +1,7 @@
-"""Large programs run at once as quickly made code; what is called again is compiled anew in the background.
+"""Very large programs run at once as quickly made code; what is called again is compiled anew in the background.
 
-LLVM takes some 5 ms per kilobyte of text to make code that runs 3 to 15 times as fast as what it makes in a tenth of that
-time. What was measured stands in docs/adr/010-tiers.md.
+LLVM takes 1 to 3 ms per kilobyte of text to make code that runs up to 15 times as fast as what it makes in a tenth of that time. What
+was measured stands in docs/adr/010-tiers.md.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from wengert.runtime import native
 if TYPE_CHECKING:
     from wengert.runtime.engine import Executable
 
-LARGE = 32_000  # characters of text: about 0.15 s in the full tier
+LARGE = 500_000  # characters of text, functions that are equal counted once: about a second in the full tier
 BUSY = 1e7  # operations of one call that would take longer in the first tier than compiling does in the full one
 CALLS = 2  # from which call on a program counts as called again
 
@@ -29,8 +29,16 @@ log = logging.getLogger("wengert")
 
 def chosen(lowered: Lowered) -> native.Tier:
     """The tier that a program begins in."""
-    quick = config.tiered == "always" or (config.tiered and len(lowered.text) >= LARGE)
+    quick = config.tiered == "always" or (config.tiered and _size(lowered.text) >= LARGE)
     return native.FIRST if quick and lowered.flops <= BUSY else native.FULL
+
+
+def _size(text: str) -> int:
+    """Characters of the functions in `text`, each kernel counted once however often it occurs."""
+    if len(text) < LARGE:
+        return len(text)
+    heads_and_bodies = (function.partition("\n") for function in text.split("\ndefine "))
+    return sum(map(len, {body for _, _, body in heads_and_bodies}))
 
 
 _waiting: queue.SimpleQueue[Executable | None] = queue.SimpleQueue()
