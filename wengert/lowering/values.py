@@ -180,7 +180,7 @@ class Values:
         aval = atom.aval if isinstance(atom, Var) else aval_of(raw(atom.value))
         out = Var(aval.shape, aval.dtype)
         if aval.dtype.char not in NATIVE:
-            eqn = Eqn(COPY, (value,), out, {"dtype": aval.dtype}, (), None, None, 0)
+            eqn = Eqn(COPY, (atom,), out, {"dtype": aval.dtype}, (), None, None, 0)
             self._opaque(eqn, (out,), HostCall("complex, half or object dtype"), [aval])
             return out
         self._define(out, Point(COPY, IDENTITY, {}, [value], out.dtype, None))
