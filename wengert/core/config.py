@@ -34,9 +34,12 @@ class Config:
     log_compiles
         Log each compilation of a jitted function, and the argument that caused it, as a warning of the logger "wengert".
     tiered
-        Run a large program at once as quickly made code, and compile it well, in the background, when it is called
-        again. Results of the two may differ in rounding; with False they are the same from the first call on. "always":
+        Run a very large program (a second of compiling) at once as quickly made code, and compile it well, in the
+        background, when it is called again. Results of the two may differ in rounding; with False they are the same from the first call on. "always":
         small programs too, for programs that are run once.
+    compiled_backward
+        Compile backward passes of eager functions that come again and again, where that is measured to win. Their results then
+        differ in rounding from those of the first calls.
     disk_cache, cache_dir, cache_size
         Keep machine code on disk; in which folder (default: `$WENGERT_CACHE_DIR`, or where the system keeps
         caches); and how many bytes of it at most.
@@ -49,6 +52,7 @@ class Config:
     debug_passes: bool = False
     log_compiles: bool = False
     tiered: bool | Literal["always"] = True
+    compiled_backward: bool = False
     disk_cache: bool = True
     cache_dir: str | None = None
     cache_size: int = 512 * 1024**2
