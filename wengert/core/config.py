@@ -35,8 +35,8 @@ class Config:
         Log each compilation of a jitted function, and the argument that caused it, as a warning of the logger "wengert".
     tiered
         Run a very large program (a second of compiling) at once as quickly made code, and compile it well, in the
-        background, when it is called again. Results of the two may differ in rounding; with False they are the same from the first call on. "always":
-        small programs too, for programs that are run once.
+        background, when it is called again. Results of the two may differ in rounding; with False they are the same
+        from the first call on. "always": small programs too, where programs are run once.
     compiled_backward
         Compile backward passes of eager functions that come again and again, where that is measured to win. Their results then
         differ in rounding from those of the first calls.
