@@ -258,6 +258,69 @@ def test_compositions(what, inline):
         same(COMPOSED[what](lambda f: wg.jit(f, inline=inline)), want, rtol=1e-9)
 
 
+@wg.custom_vjp
+def tenfold(x):
+    return x * 2
+
+
+tenfold.defvjp(lambda x: (x * 2, None), lambda _, ct: (10 * ct,))
+
+
+@wg.custom_jvp
+def sevenfold(x):
+    return x * 2
+
+
+@sevenfold.defjvp
+def _(primals, tangents):
+    return primals[0] * 2, tangents[0] * 7.0
+
+
+def without(x):
+    with wg.no_grad():
+        a = np.sin(x)
+        with wg.enable_grad():
+            b = x * 3.0
+    return a * x + b
+
+
+CUT = {
+    "custom_vjp": (tenfold, np.full(4, 10.0)),
+    "custom_jvp": (sevenfold, np.full(4, 7.0)),
+    "stop_gradient": (lambda x: wg.stop_gradient(x) * x + wg.stop_gradient({"a": np.sin(x)})["a"], X),
+    "no_grad": (without, np.sin(X) + 3.0),
+    "checkpoint": (lambda x: wg.checkpoint(lambda y: np.sin(y) * y)(x), np.sin(X) + X * np.cos(X)),
+}
+
+
+@pytest.mark.parametrize("inline", [True, False], ids=["inline", "call"])
+@pytest.mark.parametrize("what", CUT)
+def test_what_the_user_says_of_derivatives_holds_within_jit(what, inline):
+    fun, slope = CUT[what]
+    j = wg.jit(fun, inline=inline)
+    same(j(X), fun(X))
+    loss = lambda x: np.sum(j(x))
+    same(wg.grad(loss)(X), slope)
+    same(wg.jit(wg.grad(loss))(X), slope)
+    same(wg.grad(wg.jit(loss))(X), slope)
+    same(wg.jvp(j, (X,), (np.ones(4),))[1], slope)
+    same(wg.grad(lambda b: np.sum(wg.vmap(j)(b)))(B[:, None] * 0 + X), np.broadcast_to(slope, (3, 1, 4)).copy())
+    same(
+        wg.grad(lambda x: np.sum(wg.grad(loss)(x) * x))(X),
+        wg.grad(lambda x: np.sum(wg.grad(lambda y: np.sum(fun(y)))(x) * x))(X),
+    )
+
+
+def test_programs_do_not_forget_rules_silently():
+    program = wg.trace(lambda x: np.sum(tenfold(x)), X)
+    for p in (program, wg.Program.from_bytes(program.to_bytes()), program.pruned()):
+        with pytest.raises(wg.errors.NotDifferentiable, match="custom rules"):
+            p.gradient()
+        with pytest.raises(wg.errors.NotDifferentiable, match="custom rules"):
+            p.pushforward()
+    same(wg.trace(wg.grad(lambda x: np.sum(tenfold(x))), X).run(X)[0], np.full(4, 10.0))
+
+
 def test_a_tape_around():
     with wg.GradientTape() as tape:
         x = tape.watch(X)

@@ -34,6 +34,7 @@ class Program:
     ins: list[Var] = field(default_factory=list)
     eqns: list[Any] = field(default_factory=list)  # rows of Eqn's fields
     outs: list[Any] = field(default_factory=list)
+    written_out: bool = False  # it holds the forward half of rules of the user's, without the rules
     derived: dict[Any, Any] = field(default_factory=dict, repr=False)  # what was made of this program, by what it is
 
     def equations(self) -> Iterator[Eqn]:
@@ -102,7 +103,7 @@ class Program:
             if any(out in needed for out in outs):
                 kept.append(eqn)
                 needed.update(atom for atom in eqn[1] if isinstance(atom, Var))
-        return Program(self.ins, kept[::-1], self.outs)
+        return Program(self.ins, kept[::-1], self.outs, self.written_out)
 
     # ── derivatives, as programs ──────────────────────────────────────────────
 

@@ -32,7 +32,7 @@ def dump(program: Any) -> bytes:
 
 
 def load(data: bytes, build: Any) -> Any:
-    """What `dump` wrote; `build(ins, eqns, outs)` makes a program."""
+    """What `dump` wrote; `build(ins, eqns, outs, written_out)` makes a program."""
     start = len(MAGIC) + 8
     if data[: len(MAGIC)] != MAGIC or len(data) < start:
         raise WengertError("Program.from_bytes", got="bytes that no Program wrote", want="what program.to_bytes() gave")
@@ -78,7 +78,8 @@ def _program(program: Any, arrays: list[np.ndarray]) -> dict[str, Any]:
         used = [use(a) for a in operands]
         written = {k: _value(v, arrays, f"parameter {k} of {op.name}") for k, v in params.items()}
         eqns.append([op.name, used, [define(v) for v in (outs if op.multi else (outs,))], written])
-    return {"ins": ins, "eqns": eqns, "outs": [use(a) for a in program.outs], "vars": vars_}
+    outs = [use(a) for a in program.outs]
+    return {"ins": ins, "eqns": eqns, "outs": outs, "vars": vars_, "written_out": program.written_out}
 
 
 def _value(value: Any, arrays: list[np.ndarray], what: str) -> Any:
@@ -143,7 +144,7 @@ def _read_program(found: dict[str, Any], arrays: list[np.ndarray], build: Any) -
         eqns.append(
             tuple(Eqn(op, [atom(a) for a in ins], results if op.multi else results[0], read, (), None, None, 0))
         )
-    return build([vars_[i] for i in found["ins"]], eqns, [atom(a) for a in found["outs"]])
+    return build([vars_[i] for i in found["ins"]], eqns, [atom(a) for a in found["outs"]], found["written_out"])
 
 
 def _read(found: Any, arrays: list[np.ndarray], build: Any) -> Any:

@@ -196,7 +196,7 @@ class JitFunction:
         found = [self.admitted(site, i, x) for i, x in enumerate(leaves)]
         signature = Signature(site.tree, tuple([aval for _, aval in found]), site.statics)
         known = self.staged(signature)
-        if known.captured or known.written:
+        if known.captured or known.written or known.program.written_out:
             return self.directly(site, leaves)
         outs = run_program(known.program, *[value for value, _ in found])
         weak = [atom.aval.weak for atom in known.program.outs]
@@ -349,7 +349,9 @@ def jit(
     where only Python numbers went in. Arguments may be written in place, as by `fun` itself.
 
     Compiled once per structure, shapes, dtypes and static values of the arguments. Calls of `print`, of a random number
-    generator or of the clock happen while staging alone; what `fun` closes over is read then too.
+    generator or of the clock happen while staging alone; what `fun` closes over is read then too. Where NumPy's dtype depends
+    on values, it is the wider one here: `eig`, `eigvals`, `roots`, `scipy.linalg.sqrtm`, `logm` and their kin are complex. `lstsq` gives
+    residuals of NaN where NumPy, for a matrix without full rank, gives none.
 
     Raises
     ------

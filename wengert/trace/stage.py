@@ -40,7 +40,7 @@ PYTHONIC = frozenset(
 class Stage(Trace):
     """A trace that records every op, and evaluates none."""
 
-    __slots__ = ("_broadcasts", "_copies", "_known", "append", "captured", "program", "where")
+    __slots__ = ("_broadcasts", "_copies", "_known", "append", "captured", "cutting", "program", "where")
 
     differentiates = False  # `no_grad` and `stop_gradient` are no concern of a trace that only records
 
@@ -51,6 +51,7 @@ class Stage(Trace):
         self.captured: list[
             Tensor
         ] = []  # Tensors of outer traces that the function closes over: inputs after the others
+        self.cutting = False  # within `no_grad`: what is recorded has no derivative
         self.where: Any = None  # the line to record, while a program is replayed
         self._copies: dict[int, tuple[np.ndarray, Literal]] = {}
         self._known: dict[Any, Any] = {}
@@ -67,6 +68,7 @@ class Stage(Trace):
         if self.mode is not None:
             return self.mode(self, op, args, params)
         if op.transparent:
+            self.program.written_out = True
             return op.eval(*map(held, args), **params)
         atoms = [self.atom(a) for a in args]
         avals = [atom.aval if isinstance(atom, Var) else aval_of(atom.value) for atom in atoms]
@@ -85,11 +87,24 @@ class Stage(Trace):
         if op.multi:
             made = tuple(Var(tuple(o.shape), o.dtype) for o in outs)
             self.append((op, atoms, made, params, (), None, code, lasti))
+            if self.cutting:
+                made = tuple(map(self.cut, made))
             return tuple(Tensor(Abstract(v.shape, v.dtype, scalar=v.shape == ()), v, self) for v in made)
         shape = tuple(outs.shape)
         var = (WeakVar if still and shape == () else Var)(shape, outs.dtype)
         self.append((op, atoms, var, params, (), None, code, lasti))
+        if self.cutting:
+            var = self.cut(var)
         return Tensor(laid_out(op, layouts, shape, outs.dtype, params), var, self)
+
+    def cut(self, var: Var) -> Var:
+        """`var` without its derivative, should the program be differentiated: `truncate` to its own dtype."""
+        if not is_inexact(var.dtype):
+            return var
+        code, lasti = self.where or here(4) or NOWHERE
+        out = type(var)(var.shape, var.dtype)
+        self.append((OPS["truncate"], [var], out, {"dtype": var.dtype}, (), None, code, lasti))
+        return out
 
     def _inferred(self, op: Op, avals: Sequence[Aval], params: dict[str, Any]) -> Any:
         """`infer`, remembered: long programs repeat few calls."""

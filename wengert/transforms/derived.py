@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from wengert.core.aval import Aval, is_inexact
+from wengert.core.errors import NotDifferentiable
+from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor, running
 from wengert.graph.program import Literal, Program, Var
 from wengert.ops.basis import all_batched
@@ -71,6 +73,17 @@ def some_of(fun: Callable[..., list[Array]], args: Sequence[Array], mask: Mask) 
     return run
 
 
+def need_rules(program: Program) -> None:
+    """Refuse a program in which functions with custom rules were written out: its derivative would be another than theirs."""
+    if program.written_out:
+        raise NotDifferentiable(
+            "derivative of a Program that was staged from a function with custom rules: the Program holds what the function does,"
+            " and not the rules",
+            fix="differentiate the function, and stage that: wengert.trace(wengert.grad(f), x), wengert.jit(wengert.grad(f))",
+            at=describe(here(3)),
+        )
+
+
 def _avals(vars_: Sequence[Any]) -> list[Aval]:
     return [v.aval for v in vars_]
 
@@ -89,6 +102,7 @@ def pushforward(program: Program, mask: Mask, *, primals: bool = False) -> Progr
 
 
 def _pushforward(program: Program, mask: Mask, primals: bool) -> Program:
+    need_rules(program)
     n = len(program.ins)
 
     def run(*args: Tensor) -> list[Array]:
@@ -148,6 +162,7 @@ def split(program: Program, mask: Mask) -> Split:
 
 
 def _split(program: Program, mask: Mask) -> Split:
+    need_rules(program)
     trace = Stage()
     with running(trace):
         cells = [trace.input(v.aval) for v in program.ins]

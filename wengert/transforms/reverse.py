@@ -31,6 +31,8 @@ from wengert.trace.stage import Stage
 from wengert.trace.tape import Lease, Tape
 from wengert.trace.temporaries import LARGE
 
+# What may do a sweep's work in its place, or return None; filled by the runtime, which compiles sweeps that come often.
+SERVERS: list[Callable[..., list[Array | None] | None]] = []
 OWN_LINES = frozenset({"custom_vjp_call", "custom_jvp_call", "checkpoint_call"})  # their rules run code of the user's
 
 
@@ -53,6 +55,17 @@ def sweep(
 
     A wanted variable may also be an intermediate one, or a seed.
     """
+    if SERVERS and config.compiled_backward and not config.debug_nans:
+        found = SERVERS[0](program, seeds, wanted, consume)
+        if found is not None:
+            return found
+    return walk(program, seeds, wanted, consume=consume)
+
+
+def walk(
+    program: Program, seeds: Sequence[tuple[Var, Array]], wanted: Sequence[Var | None], *, consume: bool = False
+) -> list[Array | None]:
+    """`sweep`, equation by equation."""
     cts: dict[Any, Array] = {}  # by Var
     for var, ct in seeds:
         cts[var] = add(cts[var], ct) if var in cts else ct

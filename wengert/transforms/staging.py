@@ -19,8 +19,8 @@ from wengert.ops.index import ARRAY
 from wengert.trace.admission import plain
 from wengert.trace.adopt import adopt as adopt_function
 from wengert.trace.stage import stage
+from wengert.transforms.derived import need_rules, replay, some_of, trace_of
 from wengert.transforms.derived import pushforward as push
-from wengert.transforms.derived import replay, some_of, trace_of
 from wengert.transforms.entry import adopted, entry, outward
 from wengert.transforms.reverse import vjp_flat
 
@@ -194,6 +194,7 @@ def gradient(program: Program, outputs: Any = None, inputs: Any = None) -> Progr
     cotangent is 1. Its outputs are the chosen inputs' cotangents, in the convention of `config.complex_convention`.
     What they do not need of the original is left out.
     """
+    need_rules(program)
     outs = _chosen(outputs, program.outs, "output")
     ins = _chosen(inputs, program.ins, "input")
     avals = [program.outs[i].aval for i in outs]

@@ -8,6 +8,7 @@ from typing import Any
 
 from wengert.core.tensor import CONSTANTS, Array, Tensor, active, paused, protect
 from wengert.core.tree import map_tree
+from wengert.trace.stage import Stage
 
 
 def stop_gradient(tree: Any) -> Any:
@@ -24,6 +25,8 @@ def _cut(x: Array) -> Array:
         return x
     if x._view is not None:
         x._sync()
+    if type(x._trace) is Stage:
+        return Tensor(x._value, x._trace.cut(x._node), x._trace)
     if x._trace is CONSTANTS or x._trace.differentiates:
         protect(x)
         return _cut(x._value)
@@ -38,10 +41,25 @@ def no_grad() -> Iterator[None]:
     for trace in traces:
         trace.mode = paused
     try:
-        yield
+        with _cutting(True):
+            yield
     finally:
         for trace, mode in zip(traces, modes, strict=True):
             trace.mode = mode
+
+
+@contextlib.contextmanager
+def _cutting(cut: bool) -> Iterator[None]:
+    """Have programs that are being staged record that what follows has no derivative, or has one again."""
+    stages = [t for t in active() if type(t) is Stage]
+    before = [t.cutting for t in stages]
+    for stage in stages:
+        stage.cutting = cut
+    try:
+        yield
+    finally:
+        for stage, was in zip(stages, before, strict=True):
+            stage.cutting = was
 
 
 @contextlib.contextmanager
@@ -51,7 +69,8 @@ def enable_grad() -> Iterator[None]:
     for trace in traces:
         trace.mode = None
     try:
-        yield
+        with _cutting(False):
+            yield
     finally:
         for trace in traces:
             trace.mode = paused
