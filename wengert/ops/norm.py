@@ -28,7 +28,8 @@ def _power_eval(x: Array, *, p: float) -> Array:
 
 
 def _power_scalar(b: Any, x: Any, *, p: float) -> Any:
-    return b.select(scalars.is_zero(b, x), b.like(0, x), b.math("pow", x, b.like(p, x)))
+    power = b.sqrt(x) if p == 0.5 else b.math("pow", x, b.like(p, x))
+    return b.select(scalars.is_zero(b, x), b.like(0, x), power)
 
 
 power_or_zero = elementwise(
