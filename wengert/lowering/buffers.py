@@ -1,7 +1,8 @@
 """Where every value lies: in the frame (operands, results, constants), or in the workspace, whose parts are reused.
 
 A value lives from the step that makes it to the last step that reads it; two values whose lives do not meet
-may share memory. Partial results, rows and scratch memory live for one step.
+may share memory. So may a value and one that is computed from it, element by element, in its last step; and a result's
+memory serves until the result is made. Partial results, rows and scratch memory live for one step.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 from wengert.graph.program import Var
 from wengert.lowering.clusters import Cluster
+from wengert.lowering.donation import overwrites
 from wengert.lowering.nest import Nest
 from wengert.lowering.values import Place, Values
 
@@ -32,6 +34,7 @@ class Buffers:
         self.offsets: dict[Var, int] = {}
         self.live: list[tuple[int, int, int, int]] = []  # first step, last step, offset, bytes
         self.workspace = HEAD
+        self.over: dict[Var, Var] = {}  # a value that is written over → what is written, in one loop nest
 
     @property
     def last(self) -> int:
@@ -66,9 +69,17 @@ class Buffers:
 
 
 def plan_buffers(
-    values: Values, steps: Sequence[Any], nests: dict[int, Nest], outs: Sequence[Var], memory: set[Var]
+    values: Values,
+    steps: Sequence[Any],
+    nests: dict[int, Nest],
+    outs: Sequence[Var],
+    memory: set[Var],
+    donated: set[Var],
 ) -> Buffers:
-    """Offsets for all values in `memory` that the frame does not hold, and for what kernels need besides."""
+    """Offsets for all values in `memory` that the frame does not hold, and for what kernels need besides.
+
+    donated : results that lie in an operand's memory, which is in use before they are made
+    """
     buffers = Buffers(values, outs, memory)
     first: dict[Var, int] = {}
     last: dict[Var, int] = {}
@@ -93,10 +104,69 @@ def plan_buffers(
     wanted = [
         v for v in first if v in memory and v not in buffers.slots and not isinstance(values.definitions[v], Place)
     ]
-    for var in sorted(wanted, key=lambda v: -v.aval.size * v.dtype.itemsize):
-        buffers.offsets[var] = buffers.allocate(var.aval.size * var.dtype.itemsize, first[var], last[var])
+    groups = _inherited(buffers, steps, wanted, first, last)
+    groups = _hosted(buffers, steps, groups, [v for v in buffers.slots if v in first and v not in donated], first, last)
+    for group in sorted(groups, key=lambda g: -nbytes_of(g[0])):
+        offset = buffers.allocate(nbytes_of(group[0]), first[group[0]], last[group[-1]])
+        for var in group:
+            buffers.offsets[var] = offset
     for i, nest in nests.items():
         for kind, sizes in (("partial", nest.partial), ("scratch", nest.scratch)):
             for var, size in sizes.items():
                 nest.where[kind, var] = buffers.allocate(size * nest.chunks * var.dtype.itemsize, i, i)
     return buffers
+
+
+def nbytes_of(var: Var) -> int:
+    return var.aval.size * var.dtype.itemsize
+
+
+Lives = dict[Var, int]
+LEAST = 4096  # bytes that are worth a place in a result's memory
+
+
+def _inherited(buffers: Buffers, steps: Sequence[Any], wanted: list[Var], first: Lives, last: Lives) -> list[list[Var]]:
+    """Values in groups of which each is written over the one before."""
+    groups: list[list[Var]] = []
+    ending: dict[tuple[int, Any], list[list[Var]]] = {}
+    for var in sorted(wanted, key=lambda v: first[v]):
+        step = first[var]
+        for group in ending.get((step, var.aval), ()):
+            if last[group[-1]] == step and overwrites(steps[step], var, group[-1]):
+                buffers.over[group[-1]] = var
+                group.append(var)
+                break
+        else:
+            group = [var]
+            groups.append(group)
+        ending.setdefault((last[var], var.aval), []).append(group)
+    return groups
+
+
+def _hosted(
+    buffers: Buffers, steps: Sequence[Any], groups: list[list[Var]], results: list[Var], first: Lives, last: Lives
+) -> list[list[Var]]:
+    """Put groups into the memory of results that are made later; those that remain are returned."""
+    taken: dict[Var, list[tuple[int, int]]] = {}
+    left = []
+    for group in sorted(groups, key=lambda g: -nbytes_of(g[0])):
+        begin, end, size = first[group[0]], last[group[-1]], nbytes_of(group[0])
+        host = None
+        for result in results if size >= LEAST else ():
+            made = first[result]
+            over = end == made and result.aval == group[-1].aval and overwrites(steps[made], result, group[-1])
+            free = all(t < begin or end < f for f, t in taken.get(result, ()))
+            if nbytes_of(result) >= size and free and (end < made or over):
+                host = result
+                if over:
+                    buffers.over[group[-1]] = result
+                    break
+        if host is None:
+            left.append(group)
+            continue
+        if buffers.over.get(group[-1]) not in (None, host):
+            del buffers.over[group[-1]]
+        taken.setdefault(host, []).append((begin, end))
+        for var in group:
+            buffers.slots[var] = buffers.slots[host]
+    return left

@@ -1,4 +1,7 @@
-"""Which results may be written over donated operands: where every element is read before it is written."""
+"""Which arrays may be written over: donated operands, and values that are read for the last time.
+
+It is safe where every element is read before it is written, which within a loop nest means: at the same address.
+"""
 
 from __future__ import annotations
 
@@ -38,24 +41,25 @@ def takeovers(values: Values, steps: Sequence[Any], outs: Sequence[Var], donated
             operand = values.program.ins[i]
             if operand.aval != base.aval or last.get(operand, -1) > step:
                 continue
-            if last.get(operand, -1) < step or _in_step(steps[step], base, operand):
+            if last.get(operand, -1) < step or overwrites(steps[step], base, operand):
                 found[number] = i
                 taken.add(i)
                 break
     return found
 
 
-def _in_step(step: Any, result: Var, operand: Var) -> bool:
+def overwrites(step: Any, result: Var, operand: Var) -> bool:
     """Whether a cluster that reads `operand` reads each element before `result` is written in its place."""
-    if not isinstance(step, Cluster) or step.phases > 1 or operand in step.whole:
+    if not isinstance(step, Cluster) or operand in step.whole or operand in step.made:
         return False
-    writer = step.made[result]
-    if writer.reduced or writer.row or writer.statement.scatter is not None:
+    writer = step.made.get(result)
+    if writer is None or writer.reduced or writer.row or writer.statement.kind != "point" or writer.statement.part:
         return False
     written = False
     for m in step.members:
         reads = [item.key[1] for item in m.body if item.point is None and item.key[0] is operand]
-        if any(address != writer.address for address in reads) or (reads and written):
+        late = m.phase > writer.phase or (m.phase == writer.phase and written)
+        if any(address != writer.address for address in reads) or (reads and (late or m.row)):
             return False
         written = written or m is writer
     return True

@@ -71,9 +71,10 @@ class _Lowering:
         steps = self._cluster()
         memory = self._memory(steps, outs)
         nests = {i: plan_nest(step, memory, i) for i, step in enumerate(steps) if isinstance(step, Cluster)}
-        self.buffers = plan_buffers(self.values, steps, nests, outs, memory)
         inplace = takeovers(self.values, steps, outs, self.donated)
         self.taken = {self.program.ins[i]: self.values.base(outs[number]) for number, i in inplace.items()}
+        self.buffers = plan_buffers(self.values, steps, nests, outs, memory, set(self.taken.values()))
+        self.taken |= self.buffers.over
         calls = [
             self._nest(nests[i], memory) if isinstance(step, Cluster) else self._opaque(i, step)
             for i, step in enumerate(steps)
