@@ -207,7 +207,7 @@ def _input_shape(
 ) -> Aval:
     ok = y.ndim == w.ndim > 2 and y.shape[1] == w.shape[0] and y.shape[2] == w.shape[1]
     _agree("conv_input", y, w, ok, "(N, G, O, *P) and (G, O, C, *K)")
-    fits = positions(extent, w.shape[3:], strides, padding, dilation) == y.shape[3:]
+    fits = positions(extent, w.shape[3:], strides, padding, dilation) == y.shape[3:] and min(y.shape[3:]) > 0
     _agree("conv_input", y, w, fits, f"the places of a kernel on extent {extent}")
     return Aval((y.shape[0], y.shape[1], w.shape[2], *extent), promote(y, w))
 
