@@ -133,7 +133,7 @@ def test_workers_are_as_many_as_asked_for(made):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning", "ignore:.*fork:RuntimeWarning")
 def test_fork(made):
     """A child has no workers; it starts its own, and gets the same bits."""
     threads.set_threads(2)

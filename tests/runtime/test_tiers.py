@@ -155,7 +155,7 @@ def test_the_end_of_the_process_in_the_middle():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning", "ignore:.*fork:RuntimeWarning")
 def test_fork_in_the_middle(made):
     """The child can compile, and promote, while its parent's background was at work."""
 
