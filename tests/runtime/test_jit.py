@@ -140,6 +140,21 @@ def test_arguments_are_written_as_by_the_function(either):
         np.testing.assert_array_equal(mine["n"], theirs["n"])
 
 
+def test_scalars_are_not_written_and_arrays_without_axes_are(either):
+    def fun(x):
+        y = x
+        x += 1.0
+        return y * 10.0, x
+
+    compiled = wg.jit(fun)
+    same(compiled(np.float64(3)), (np.float64(30), np.float64(4)))
+    same(compiled(3.0), (30.0, 4.0))
+    mine = np.array(3.0)
+    assert [float(v) for v in compiled(mine)] == [40.0, 4.0]
+    assert mine == 4.0
+    same(compiled(np.float64(3)), (np.float64(30), np.float64(4)))
+
+
 def test_written_arguments_that_overlap():
     def shift(a, b):
         a += 1.0

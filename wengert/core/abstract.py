@@ -36,10 +36,10 @@ class Abstract:
     """An array without elements, laid out in memory as NumPy would lay it out.
 
     `scalar` marks what NumPy would give as a scalar, which cannot be written. `base` is the array whose memory
-    a view shares.
+    a view shares. `augmented` notes that a scalar met `x += y`, which would write an array.
     """
 
-    __slots__ = ("base", "dtype", "scalar", "shape", "strides")
+    __slots__ = ("augmented", "base", "dtype", "scalar", "shape", "strides")
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class Abstract:
         self.strides = c_strides(shape, dtype.itemsize) if strides is None else strides
         self.scalar = scalar
         self.base = base
+        self.augmented = False
 
     @property
     def ndim(self) -> int:

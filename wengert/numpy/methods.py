@@ -82,7 +82,11 @@ def in_place(symbol: str, forward: Callable[..., Any]) -> Callable[..., Any]:
 
     def method(self: Tensor, other: Any) -> Any:
         new = forward(self, other)
-        if new is NotImplemented or is_scalar(self):
+        if new is NotImplemented:
+            return new
+        if is_scalar(self):
+            if type(bottom := raw(self)) is Abstract:
+                bottom.augmented = True
             return new
         if not np.can_cast(new.dtype, self.dtype, "same_kind"):
             raise DTypeError(

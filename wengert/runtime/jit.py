@@ -24,7 +24,7 @@ from wengert.core.tree import TreeDef, flatten, unflatten
 from wengert.runtime.ahead import LoweredFunction
 from wengert.runtime.build import build
 from wengert.runtime.explain import explain
-from wengert.runtime.signature import Parameters, Signature, Statics, typed
+from wengert.runtime.signature import Parameters, Signature, Statics, arrays_of, typed
 from wengert.trace.adopt import adopt as adopt_function
 from wengert.transforms.call import run as run_program
 from wengert.transforms.entry import adopted, entry
@@ -61,7 +61,7 @@ class Compiled:
     def entry(self, slow: Callable[..., Any]) -> Callable[..., Any] | None:
         """A built-in function of the leaves; None where there is none."""
         make = getattr(self.executable, "entry", None)
-        if make is None or self.staged.written:
+        if make is None or self.staged.written or self.staged.augmented:
             return None
         tree = self.staged.out_tree
         if tree.is_leaf():
@@ -105,7 +105,7 @@ class Site:
         if any(type(x) is Tensor for x in leaves):
             return owner.within(self, leaves)
         found = [owner.admitted(self, i, x) for i, x in enumerate(leaves)]
-        signature = Signature(self.tree, tuple([aval for _, aval in found]), self.statics)
+        signature = Signature(self.tree, tuple([aval for _, aval in found]), self.statics, arrays_of(found))
         compiled = owner.compiled(signature)
         if compiled is None or _overlap(compiled.staged.written, leaves):
             return owner.directly(self, leaves)
@@ -260,7 +260,7 @@ class JitFunction:
             if found is None:
                 self._log(signature)
                 place = self.parameters.place(signature.statics)
-                found = stage_call(self.fun, signature.tree, signature.avals, place, self.adopt)
+                found = stage_call(self.fun, signature.tree, signature.avals, place, self.adopt, signature.arrays)
                 if not found.captured:
                     self._programs[signature] = found
         return found
@@ -349,9 +349,9 @@ def jit(
     where only Python numbers went in. Arguments may be written in place, as by `fun` itself.
 
     Compiled once per structure, shapes, dtypes and static values of the arguments. Calls of `print`, of a random number
-    generator or of the clock happen while staging alone; what `fun` closes over is read then too. Where NumPy's dtype depends
-    on values, it is the wider one here: `eig`, `eigvals`, `roots`, `scipy.linalg.sqrtm`, `logm` and their kin are complex. `lstsq` gives
-    residuals of NaN where NumPy, for a matrix without full rank, gives none.
+    generator or of the clock happen while staging alone; what `fun` closes over is read then too. Where NumPy's dtype
+    depends on values, it is the wider one here: `eig`, `eigvals`, `roots`, `scipy.linalg.sqrtm`, `logm` and their kin are
+    complex. `lstsq` gives residuals of NaN where NumPy, for a matrix without full rank, gives none.
 
     Raises
     ------

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import optree
 
 from wengert.core.aval import Aval
@@ -18,14 +19,19 @@ Statics = tuple[tuple[int | str, Any], ...]  # (position or name, value) of each
 
 
 class Signature:
-    """Structure, avals and static values of the arguments, and the settings that change results."""
+    """Structure, avals and static values of the arguments, and the settings that change results.
 
-    __slots__ = ("_hash", "avals", "key", "settings", "statics", "tree")
+    arrays : of the leaves without axes those that are arrays, which can be written, and no NumPy scalars
+    """
 
-    def __init__(self, tree: TreeDef, avals: tuple[Aval, ...], statics: Statics) -> None:
-        self.tree, self.avals, self.statics = tree, avals, statics
+    __slots__ = ("_hash", "arrays", "avals", "key", "settings", "statics", "tree")
+
+    def __init__(
+        self, tree: TreeDef, avals: tuple[Aval, ...], statics: Statics, arrays: frozenset[int] = frozenset()
+    ) -> None:
+        self.tree, self.avals, self.statics, self.arrays = tree, avals, statics, arrays
         self.settings = config.complex_convention, config.compile, config.debug_nans
-        self.key = tree, avals, typed(statics), self.settings
+        self.key = tree, avals, typed(statics), self.settings, arrays
         self._hash = hash(self.key)
 
     def __hash__(self) -> int:
@@ -33,6 +39,11 @@ class Signature:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Signature) and self.key == other.key
+
+
+def arrays_of(found: Sequence[tuple[Any, Aval]]) -> frozenset[int]:
+    """Which of the admitted leaves are arrays without axes."""
+    return frozenset([i for i, (x, aval) in enumerate(found) if aval.shape == () and isinstance(x, np.ndarray)])
 
 
 def typed(statics: Statics) -> tuple[Any, ...]:

@@ -57,12 +57,12 @@ class Stage(Trace):
         self._known: dict[Any, Any] = {}
         self._broadcasts: dict[Any, Var] = {}
 
-    def input(self, aval: Aval) -> Tensor:
-        """A Tensor that stands for an argument."""
+    def input(self, aval: Aval, array: bool = False) -> Tensor:
+        """A Tensor that stands for an argument; without axes it is a scalar, unless it is said to be an `array`."""
         shape = tuple(aval.shape)
         var = (WeakVar if aval.weak else Var)(shape, aval.dtype)
         self.program.ins.append(var)
-        return Tensor(Abstract(shape, aval.dtype, scalar=aval.weak), var, self)
+        return Tensor(Abstract(shape, aval.dtype, scalar=shape == () and not array), var, self)
 
     def apply(self, op: Op, args: tuple[Array, ...], params: dict[str, Any]) -> Any:
         if self.mode is not None:
@@ -231,15 +231,17 @@ def _same(x: np.ndarray, y: np.ndarray) -> bool:
     return x is y or (x.shape == y.shape and x.dtype == y.dtype and x.tobytes() == y.tobytes())
 
 
-def stage(fun: Callable[..., Sequence[Any]], avals: Sequence[Aval]) -> tuple[Program, list[Tensor]]:
+def stage(
+    fun: Callable[..., Sequence[Any]], avals: Sequence[Aval], arrays: frozenset[int] = frozenset()
+) -> tuple[Program, list[Tensor]]:
     """`fun`, on flat lists, as a Program of arguments of these avals; and the Tensors of outer traces it closes over,
-    which are inputs after the arguments.
+    which are inputs after the arguments. Of the arguments without axes those in `arrays` are no scalars.
 
     Cost: some 5 to 20 µs an op.
     """
     trace = Stage()
     with running(trace):
-        outs = fun(*[trace.input(aval) for aval in avals])
+        outs = fun(*[trace.input(aval, i in arrays) for i, aval in enumerate(avals)])
         program = trace.finish(outs)
     return program, trace.captured
 

@@ -82,25 +82,41 @@ def admitted(value: Any, what: Callable[[], str]) -> tuple[Any, Aval]:
 class Staged:
     """A function that has been staged: its Program, and how results go back into the user's structure."""
 
-    __slots__ = ("captured", "n_out", "out_tree", "program", "written")
+    __slots__ = ("augmented", "captured", "n_out", "out_tree", "program", "written")
 
-    def __init__(self, program: Program, out_tree: TreeDef, written: Sequence[int], captured: Sequence[Tensor]) -> None:
+    def __init__(
+        self,
+        program: Program,
+        out_tree: TreeDef,
+        written: Sequence[int],
+        captured: Sequence[Tensor],
+        augmented: bool = False,
+    ) -> None:
         self.program, self.out_tree = program, out_tree
         self.written = tuple(written)  #: inputs that the function writes into; their new values follow the results
+        self.augmented = augmented  #: a scalar argument would be written if it were an array
         self.captured = captured  #: Tensors of outer traces that the function closes over
         self.n_out = len(program.outs) - len(self.written)
 
 
 def stage_call(
-    fun: Callable[..., Any], tree: TreeDef, avals: Sequence[Aval], place: Callable[[Any], tuple[Any, Any]], adopt: bool
+    fun: Callable[..., Any],
+    tree: TreeDef,
+    avals: Sequence[Aval],
+    place: Callable[[Any], tuple[Any, Any]],
+    adopt: bool,
+    arrays: frozenset[int] = frozenset(),
 ) -> Staged:
-    """Stage `fun`, called as `place(unflatten(tree, leaves))` says: (args, kwargs) with the static ones put in."""
+    """Stage `fun`, called as `place(unflatten(tree, leaves))` says: (args, kwargs) with the static ones put in.
+
+    arrays : the leaves without axes that are arrays, and no scalars
+    """
     known: dict[str, Any] = {}
     if adopt:
         fun = adopt_function(fun)
 
     def flat(*cells: Tensor) -> list[Array]:
-        vars_ = [c._node for c in cells]
+        vars_, given = [c._node for c in cells], [c._value for c in cells]
         args, kwargs = place(unflatten(tree, cells))
         if adopt:
             args = adopted(args)
@@ -112,10 +128,11 @@ def stage_call(
             if cell._view is not None:
                 cell._sync()
         known["written"] = [i for i, (c, v) in enumerate(zip(cells, vars_, strict=True)) if c._node is not v]
+        known["augmented"] = any(value.augmented for value in given)
         return [*outs, *(cells[i] for i in known["written"])]
 
-    program, captured = stage(flat, avals)
-    return Staged(program, known["tree"], known["written"], captured)
+    program, captured = stage(flat, avals, arrays)
+    return Staged(program, known["tree"], known["written"], captured, known["augmented"])
 
 
 def _check_result(out: Any) -> None:
