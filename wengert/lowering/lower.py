@@ -28,6 +28,7 @@ from wengert.lowering.vecmath import definition
 INLINED = 48  # calls of vector math that are worth their code in one module
 FEW = 12  # such calls in a small loop
 LARGE = 4096  # elements
+LONG = 5e6  # flops and bytes of a kernel, some milliseconds, after which a call asks whether it is interrupted
 CALL = 15  # additions: what costs more is vector math
 
 
@@ -100,7 +101,7 @@ class _Lowering:
         for atom in self.program.outs:
             var = atom if isinstance(atom, Var) else None
             base = None if var is None else values.base(var)
-            if var is None or base in taken or isinstance(values.definitions[base], Place):
+            if var is None or base is None or base in taken or isinstance(values.definitions[base], Place):
                 made = values.copy(atom)
                 outs.append(made)
                 base = made
@@ -390,22 +391,22 @@ class _Lowering:
             b.effect(f"store i32 0, ptr {ws.ref}")
         parallel = any(n not in ("1", "host") for line in calls for n in line[1::2])
         context = b.load(b.at(frame, 0, None), None)
+        long = [k.flops + k.bytes > LONG for k in self.kernels]
+        if parallel or any(long):
+            own = b.load(b.emit(f"getelementptr i8, ptr {context.ref}, i64 16", None), None)
+        if any(long):
+            interrupted = b.load(b.emit(f"getelementptr i8, ptr {context.ref}, i64 24", None), None)
         if parallel:
             pool = b.load(b.emit(f"getelementptr i8, ptr {context.ref}, i64 8", None), None)
-            own = b.load(b.emit(f"getelementptr i8, ptr {context.ref}, i64 16", None), None)
             serial = b.emit(f"icmp eq ptr {pool.ref}, null", np.dtype(bool))
-        for line in calls:
+        for number, line in enumerate(calls):
+            if number and long[number - 1]:
+                _stop_if(b, b.emit(f"call i32 {interrupted.ref}(ptr {own.ref})", I32))
             for name, how in zip(line[::2], line[1::2], strict=True):
                 if how == "1":
                     b.effect(f"call void @{name}(ptr %frame, i64 0)")
                 elif how == "host":
-                    code = b.emit(f"call i32 @{name}(ptr %frame)", I32)
-                    failed = b.compare("ne", code, b.like(0, code))
-                    stop, go = b.label("stop"), b.label("go")
-                    b.branch_if(failed, stop, go)
-                    b.start(stop)
-                    b.effect("ret i32 -1")
-                    b.start(go)
+                    _stop_if(b, b.emit(f"call i32 @{name}(ptr %frame)", I32))
                 else:
                     one, many, done = b.label("one"), b.label("many"), b.label("done")
                     b.branch_if(serial, one, many)
@@ -420,3 +421,12 @@ class _Lowering:
         code = b.load(ws, I32) if self.failures else b.const(0, I32)
         self.module.functions.append(b.function("define i32 @run(ptr %frame) #0", f"ret {code}"))
         return module_text(self.module)
+
+
+def _stop_if(b: Builder, code: Value) -> None:
+    """Leave `run` if `code` is not 0: Python has an exception."""
+    stop, go = b.label("stop"), b.label("go")
+    b.branch_if(b.compare("ne", code, b.like(0, code)), stop, go)
+    b.start(stop)
+    b.effect("ret i32 -1")
+    b.start(go)

@@ -54,7 +54,7 @@ class Nest:
     number: int
     partial: dict[Var, int] = field(default_factory=dict)  # elements per chunk
     scratch: dict[Var, int] = field(default_factory=dict)  # elements per chunk: rows that later phases read
-    where: dict[Var, int] = field(default_factory=dict)  # offsets of both in the workspace
+    where: dict[Any, int] = field(default_factory=dict)  # offsets of both in the workspace
 
 
 def addresses(cluster: Cluster) -> list[Expression]:

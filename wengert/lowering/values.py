@@ -124,7 +124,7 @@ class Scatter:
 class Opaque:
     eqn: Eqn
     outs: Sequence[Var]
-    operands: Sequence[Var | Literal]
+    operands: Sequence[Any]  #: Var; for `eval` also Literals of one element
     emitter: Emitter | None
     params: dict[str, Any]
     reason: str = ""
@@ -222,7 +222,7 @@ class Values:
 
     def _classify(self, number: int, eqn: Eqn) -> None:
         outs = eqn.outs if eqn.op.multi else (eqn.outs,)
-        avals = [a.aval if isinstance(a, Var) else aval_of(raw(a.value)) for a in eqn.ins]
+        avals = [aval_of_atom(a) for a in eqn.ins]
         native = all(a.dtype.char in NATIVE for a in avals) and all(v.dtype.char in NATIVE for v in outs)
         form: Any = HostCall("complex, half or object dtype")
         if number in self.refused:
@@ -316,14 +316,14 @@ class Values:
         if self._patch(y, out) is None:
             x, y = y, x
         patch = self._patch(y, out)
-        if patch is None:
+        if patch is None or not isinstance(y, Var) or x is None:
             return False
         regions, start = list(patch), self._atom(x)
         known = self.definitions.get(x) if isinstance(x, Var) else None
-        if isinstance(known, Accumulation) and self.uses[x] == 1 and x.aval == out.aval:
+        if isinstance(known, Accumulation) and isinstance(x, Var) and self.uses[x] == 1 and x.aval == out.aval:
             regions, start = [*known.regions, *regions], known.start
             self._absorb(x)
-        elif (first := self._patch(x, out)) is not None:
+        elif isinstance(x, Var) and (first := self._patch(x, out)) is not None:
             regions, start = [*first, *regions], None
             self._absorb(x)
         else:
@@ -359,7 +359,7 @@ class Values:
         shape = first.shape if name == "index" and isinstance(first, Var) else out.shape
         if not isinstance(first, Var) or any(isinstance(a, Var) and a.dtype.kind not in "iu" for a in arrays):
             return False
-        rank = max(len(a.shape) if isinstance(a, Var) else np.ndim(raw(a.value)) for a in eqn.ins[1:])
+        rank = max(aval_of_atom(a).ndim for a in eqn.ins[1:])
         places = places_of(eqn.params["spec"], arrays, rank, shape)
         if places is None:
             return False
@@ -488,6 +488,10 @@ def places_of(spec: Any, arrays: Sequence[Atom], rank: int, shape: tuple[int, ..
         out.append((place, begin, step))
         place += 1
     return Places(tuple(out), tuple(range(start, start + rank)), arrays, shape)
+
+
+def aval_of_atom(atom: Any) -> Aval:
+    return atom.aval if isinstance(atom, Var) else aval_of(raw(atom.value))
 
 
 def contents(atom: Atom) -> Any:
