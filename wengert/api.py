@@ -9,8 +9,9 @@ import wengert.numpy.binding  # noqa: F401 - what adopted code sees in place of 
 from wengert.core import errors
 from wengert.core.config import config
 from wengert.core.tensor import Tensor
-from wengert.numpy.registry import EXTENSIONS, ON_FIRST_USE
 from wengert.graph.program import Program
+from wengert.numpy.registry import EXTENSIONS, ON_FIRST_USE
+from wengert.runtime import backward as backward  # which serves sweeps
 from wengert.runtime.jit import jit
 from wengert.runtime.threads import get_threads, set_threads
 from wengert.trace.adopt import adopt, bind_later
