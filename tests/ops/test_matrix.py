@@ -25,14 +25,14 @@ def test_rules(op, sample, dtype):
     undecided = []
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # SciPy's remarks on its own accuracy
-        for which in rules.CHECKS:
+        for which in (*rules.CHECKS, "jit"):
             try:
                 rules.check_call(call, which)
             except rules.Undecided as words:
                 undecided.append(str(words))
         if call.diff:
             narrow = Call(op, sample, NARROW[dtype])
-            for which in ("forward", "reverse", "vmap"):
+            for which in ("forward", "reverse", "vmap", "jit"):
                 rules.check_call(narrow, which)
     assert not undecided, "\n".join(undecided)
 
@@ -42,3 +42,10 @@ def test_rules(op, sample, dtype):
 )
 def test_rejects(op, sample):
     rules.check_rejects(op, sample)
+
+
+@pytest.mark.parametrize(
+    "op, sample", [pytest.param(op, s, id=f"{op.name}-{i}") for op in OPS.values() for i, s in enumerate(op.rejects)]
+)
+def test_rejects_when_staged(op, sample):
+    rules.check_rejects_staged(op, sample)

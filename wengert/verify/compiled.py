@@ -20,6 +20,7 @@ from wengert.core.config import config
 from wengert.core.errors import ConcretizationError
 from wengert.core.op import Refuse
 from wengert.core.tensor import Array
+from wengert.lowering.lower import lower
 from wengert.passes.pipeline import optimise
 from wengert.runtime import engine
 from wengert.transforms.reverse import vjp_flat
@@ -85,7 +86,7 @@ class Code:
         program = optimise(program)[0]
         tier = "fast" if any(np.size(a) > 1 for a in ins) else "first"  # nothing to vectorise
         with config.override(disk_cache=False):
-            self.executable = engine.compile(program, tier=tier, name=op.name)
+            self.executable = engine.compile(lower(program), tier=tier, name=op.name)
 
     def __call__(self, ins: Sequence[Any], cotangents: Sequence[Any]) -> tuple[list[Array], list[Array]]:
         outs = self.executable(*ins, *cotangents)

@@ -62,7 +62,11 @@ class Tally:
 
 @dataclass
 class Summary:
-    """`troubles` are the cells that fail or are undecided; `tightest` is the pass that comes closest to its limit."""
+    """`troubles` are the cells that fail or are undecided; `tightest` is the pass that comes closest to its limit.
+
+    `compiled` counts ops by what they are when compiled for real arrays in double precision (or integers, if they take nothing
+    else): "native"; "partly", with host calls in the pullback; "host", run by NumPy or SciPy.
+    """
 
     ops: int
     total: Tally
@@ -72,6 +76,7 @@ class Summary:
     troubles: list[Place]
     refusals: Counter[str]
     tightest: Place | None
+    compiled: Counter[str] = field(default_factory=Counter)
 
     @property
     def executed(self) -> int:
@@ -88,6 +93,8 @@ def summary(data: dict[str, Any]) -> Summary:
     for op in data["ops"]:
         found.sizes[op["family"]] += 1
         found.families.setdefault(op["family"], {})
+        if kind := compiled(op["cells"]):
+            found.compiled[kind] += 1
     for place in places(data):
         status = place.cell["status"]
         row = found.families[place.family]
@@ -101,6 +108,12 @@ def summary(data: dict[str, Any]) -> Summary:
             found.tightest = place if share(place.cell) > 0 else found.tightest
     found.troubles.sort(key=lambda p: p.cell["status"] != "fail")
     return found
+
+
+def compiled(cells: dict[str, Any]) -> str:
+    """What an op is when it is compiled; empty where no such cell was executed."""
+    found = (cells.get(f"jit|{dtype}|contiguous", {}) for dtype in ("float64", "complex128", "integer"))
+    return next((cell["compiled"] for cell in found if "compiled" in cell), "")
 
 
 def grouped(places: Iterable[Place]) -> list[tuple[Place, int]]:
@@ -126,6 +139,9 @@ def headline(data: dict[str, Any], found: Summary) -> list[str]:
     ]
     if counts["undecided"]:
         phrases.append(f"{counts['undecided']:,} undecided")
+    if found.compiled:
+        native, partly, host = (found.compiled[kind] for kind in ("native", "partly", "host"))
+        phrases.append(f"compiled: {native} ops native, {partly} partly, {host} by host calls")
     if found.tightest is not None:
         phrases.append(f"largest error {percent(share(found.tightest.cell))} of its limit")
     mutants = data.get("mutants")

@@ -59,7 +59,19 @@ class Mutant:
 @contextmanager
 def injected(op: Op, changed: dict[str, Rule]) -> Iterator[None]:
     """`op` with other rules; the in-place variants of its pullback are set aside with it."""
-    fields = ("jvp", "vjp", "batch", "saves", "pushforward", "pullback", "batched", "overwrite", "accumulate", "plain")
+    fields = (
+        "jvp",
+        "vjp",
+        "batch",
+        "saves",
+        "pushforward",
+        "pullback",
+        "batched",
+        "overwrite",
+        "accumulate",
+        "plain",
+        "lower",
+    )
     before = {name: getattr(op, name) for name in fields}
     cached = {"jvp": "pushforward", "vjp": "pullback", "batch": "batched"}
     try:
