@@ -80,6 +80,8 @@ class Stage(Trace):
                 weak = True
         if weak and strong:
             self._resolve(op, atoms, avals)
+        if strong:
+            check_integers(op, atoms, avals)
         outs = self._inferred(op, avals, params)
         still = not strong and op.name in PYTHONIC
         layouts = [a._value if type(a) is Tensor else a for a in args]
@@ -208,6 +210,19 @@ class Stage(Trace):
         self.close("a staged function")
         self._copies.clear()
         return self.program
+
+
+def check_integers(op: Op, atoms: Sequence[Any], avals: Sequence[Aval]) -> None:
+    """OverflowError, as of NumPy, for a Python integer that the dtype of its integer partners cannot hold."""
+    for i, atom in enumerate(atoms):
+        value = getattr(atom, "value", None)
+        if type(value) is not int or 0 <= value < 128 or _takes_integers(op, i):
+            continue
+        dtype = np.result_type(*[a.dtype for a in avals if not a.weak], 0)
+        if dtype.kind in "iu" and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
+            raise OverflowError(
+                f"Python integer {value} out of bounds for {dtype}, in {op.name}; at: {describe(here(4))}"
+            )
 
 
 @functools.lru_cache(maxsize=1024)
