@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import re
 import sys
 from collections import Counter
@@ -160,9 +162,24 @@ class Counts(Rows):
         return [(space, *(counts[space, s] for s in self.head[1:])) for space in dict.fromkeys(s for s, _ in counts)]
 
 
+class Excerpt(Directive):
+    """What its content, a piece of Python, prints when the docs are built."""
+
+    has_content = True
+
+    def run(self):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec("\n".join(self.content), {"__name__": "excerpt"})
+        block = nodes.literal_block(printed.getvalue(), printed.getvalue())
+        block["language"] = "text"
+        return [block]
+
+
 def setup(app):
     app.connect("autodoc-process-docstring", plain_to_rst, priority=100)
     app.add_directive("subgradients", Subgradients)
     app.add_directive("refused-names", Refused)
     app.add_directive("name-counts", Counts)
+    app.add_directive("excerpt", Excerpt)
     return {"parallel_read_safe": True}
