@@ -93,7 +93,7 @@ def kernel(name, arrays, outs, params):
     work = emitter.emit(e, operands[: len(ins)], operands[len(ins) :], params)
     code = b.load(e.code, I32)
     module.functions.append(b.function("define i32 @run(ptr %frame) #0", f"ret i32 {code.ref}"))
-    text = module.text() + '\nattributes #0 = { nounwind "prefer-vector-width"="512" }\n'
+    text = module.text()
     run = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(compiled(text, module.symbols))
     memory = [np.full(n + 64, 0xFF, np.uint8) for n in sizes]
     addresses = [

@@ -13,12 +13,13 @@ from wengert.core.form import Unsupported
 from wengert.core.source import Source
 from wengert.core.tensor import raw
 from wengert.graph.program import Literal, Program, Var
+from wengert.lowering import kernel
 from wengert.lowering.buffers import plan_buffers
 from wengert.lowering.clusters import Cluster, Clusters
 from wengert.lowering.donation import takeovers
 from wengert.lowering.emission import Emission, Operand, row_major
 from wengert.lowering.lowered import HostReference, Kernel, Lowered, Out
-from wengert.lowering.nest import Emitted, Nest, join, module_text
+from wengert.lowering.nest import Nest
 from wengert.lowering.nest import plan as plan_nest
 from wengert.lowering.statements import statements_of
 from wengert.lowering.text import I32, I64, Builder, Module, Value
@@ -181,7 +182,7 @@ class _Lowering:
         for operand, result in self.taken.items():
             if operand in pointers and result in pointers:  # one array, which `noalias` must not make two
                 pointers[operand] = pointers[result]
-        emitted = Emitted(nest, body, pointers, memory, Value("%chunk", I64), self._constant, self._failure)
+        emitted = kernel.Kernel(nest, body, pointers, memory, Value("%chunk", I64), self._constant, self._failure)
         try:
             emitted.write()
         except Unsupported as error:
@@ -199,7 +200,7 @@ class _Lowering:
             joiner = Builder(self.module)
             keys = [k for k in needed if k in nest.partial or (isinstance(k, tuple) and k[0] == "partial")]
             keys = list(dict.fromkeys([*keys, *nest.partial]))
-            join(nest, joiner, {key: Value(f"%p{i}", None) for i, key in enumerate(keys)})
+            kernel.join(nest, joiner, {key: Value(f"%p{i}", None) for i, key in enumerate(keys)})
             params = ", ".join(f"ptr noalias %p{i}" for i in range(len(keys)))
             self.module.functions.append(joiner.function(f"define internal void @k{number}.join({params}) #0"))
             outer = Builder(self.module)
@@ -420,7 +421,7 @@ class _Lowering:
                     b.start(done)
         code = b.load(ws, I32) if self.failures else b.const(0, I32)
         self.module.functions.append(b.function("define i32 @run(ptr %frame) #0", f"ret {code}"))
-        return module_text(self.module)
+        return self.module.text()
 
 
 def _stop_if(b: Builder, code: Value) -> None:

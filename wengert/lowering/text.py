@@ -63,6 +63,9 @@ class Value:
         return f"{llvm_type(self.dtype)} {self.ref}"
 
 
+ATTRIBUTES = 'attributes #0 = { nounwind "prefer-vector-width"="512" }'  # of all functions that the lowering writes
+
+
 class Module:
     """Functions, declarations and definitions of one compiled object.
 
@@ -111,7 +114,7 @@ class Module:
                     continue
                 seen.add(line)
             kept.append(line)
-        return "\n".join(kept) + "\n"
+        return "\n".join((*kept, ATTRIBUTES, ""))
 
 
 COMPARE = {
