@@ -58,7 +58,7 @@ def test_an_op_that_does_not_exist():
 def test_a_wrong_rule_is_found_by_programs_shrunk_and_written(monkeypatch, tmp_path):
     monkeypatch.setattr(OPS["tanh"], "pullback", lambda ct, ins, xs, out: (ct,))
     monkeypatch.setattr("wengert.verify.fuzz.SHRINKING", 5.0)
-    summary = fuzz(5.0, seed=0, units=4, jobs=1, only="programs", out=tmp_path)
+    summary = fuzz(5.0, seed=0, units=6, jobs=1, only="programs", out=tmp_path)
     finding = summary.findings[0]
     script = (tmp_path / f"program-0-{finding.unit}.py").read_text()
     assert script == finding.script and finding.file.endswith(".py")
