@@ -60,7 +60,7 @@ def _compiled(program: Program, donated: frozenset[int], name: str, tier: native
     return Executable(lowered, tier, name, {"lower": time.perf_counter() - start})
 
 
-Known = tuple[Program, Any, frozenset[int], native.Tier | None, bool]
+Known = tuple[Program, Any, frozenset[int], native.Tier | None, Any]
 _alive: weakref.WeakValueDictionary[Known, Executable] = weakref.WeakValueDictionary()
 _recent: OrderedDict[Known, Executable] = OrderedDict()  # kept even if nobody else does
 _RECENT, _SMALL = 128, 1 << 20  # how many; and up to which bytes of constants
