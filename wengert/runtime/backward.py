@@ -17,6 +17,7 @@ the sweep. So is what the compiled function does not do sooner, and equally well
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -42,10 +43,11 @@ SITES, FORMS = 128, 4  # how many sites are remembered, and forms of each
 LOOK = 3  # the sighting at which a tape's form is looked at for the first time
 NEVER = 1 << 62
 
-# What compiling costs, and what it saves in a sweep, in seconds, as far as that can be told from a form: the median of
-# what benchmarks/backward.py meets. A form is compiled when it would have saved by now what compiling costs.
+# What compiling costs, and what it saves in a sweep, in seconds, as far as that can be told from a form; the figures are
+# from benchmarks/backward.py. A form is compiled when it would have saved by now what compiling costs.
+STARTING = 0.3  # LLVM itself, which the first compilation of a process loads
 COMPILING, COMPILING_EQUATION = 0.03, 6e-4
-SAVED_EQUATION, SAVED_BYTE = 5e-7, 1.5e-10
+SAVED_EQUATION, SAVED_BYTE, SERVING = 5e-7, 1.5e-10, 3e-6
 GAIN = 0.9  # of a sweep's time that a compiled one may take
 
 
@@ -163,12 +165,21 @@ def _missed(site: Site, form: Form, operands: Operands, values: list[Any]) -> No
     nbytes = operands.nbytes(values)
     if nbytes > LARGEST:
         raise Unfit("too many bytes")
-    saving = SAVED_EQUATION * form.length + SAVED_BYTE * nbytes
-    due = site.seen + int((COMPILING + COMPILING_EQUATION * form.length) / saving)
+    due = site.seen + int(_cost(form.length) / _saving(form.length, nbytes))
     site.forms = [k for k in site.forms if k.entry][: FORMS - 1] + [k for k in site.forms if not k.entry]
     site.forms = [*site.forms[: FORMS - 1], Known(form, operands, due)]
     _wait(site)
     site.next = min(site.next, due)
+
+
+def _cost(length: int) -> float:
+    started = "llvmlite.binding" in sys.modules
+    return COMPILING + COMPILING_EQUATION * length + (0.0 if started else STARTING)
+
+
+def _saving(length: int, nbytes: int) -> float:
+    saved = SAVED_EQUATION * length
+    return max(saved - SERVING, 0.4 * saved) + SAVED_BYTE * nbytes
 
 
 def _run(known: Known, operands: list[Any], n: int) -> list[Array | None] | None:
@@ -279,13 +290,18 @@ def _log(message: str, source: Source | None = None) -> None:
         logging.getLogger("wengert").warning("%s%s", message, f"\n  at: {describe(source)}" if source else "")
 
 
+def remembered() -> list[Site]:
+    """The sites of tapes swept so far, of which `forms` tells what was compiled."""
+    return list(_sites.values())
+
+
 def forget() -> None:
     """Let go of all compiled sweeps."""
     _sites.clear()
 
 
 def _set(name: str) -> None:
-    if name in ("compile", "tiered", "compiled_backward"):
+    if name in ("compile", "tiered"):
         forget()
 
 
