@@ -15,7 +15,7 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -152,6 +152,11 @@ AGAIN: dict[str, Callable[[], Gradient]] = {
 # ── gradients that do not ─────────────────────────────────────────────────────
 
 
+def twice(values: Sequence[Any]) -> Iterator[Any]:
+    """Each value for a gradient without compiled sweeps, and for one with them; over and over."""
+    return (value for value in itertools.cycle(values) for _ in range(2))
+
+
 def lengths(longest: int) -> Gradient:
     """A loop of another length each time."""
     x, w = np.ones(10), np.full(10, 1.0001)
@@ -166,7 +171,7 @@ def lengths(longest: int) -> Gradient:
     numbers = itertools.cycle(
         RNG.permutation(np.arange(longest // 2, longest // 2 * 2 + 1))
     )  # an odd number of them, since calls alternate
-    return lambda: gradient(x, int(next(numbers)))
+    return lambda: gradient(x, next(numbers))
 
 
 def branches(n: int) -> Gradient:
@@ -180,7 +185,7 @@ def branches(n: int) -> Gradient:
         return np.sum(y)
 
     gradient = wg.grad(f)
-    choices = itertools.cycle([tuple(c) for c in (RNG.random((4999, n)) < 0.5).tolist()])
+    choices = twice((RNG.random((5000, n)) < 0.5).tolist())
     return lambda: gradient(x, next(choices))
 
 
@@ -193,7 +198,7 @@ def shapes(n: int) -> Gradient:
         return np.sum(x)
 
     gradient = wg.grad(f)
-    arrays = itertools.cycle([np.ones(m) for m in RNG.permutation(np.arange(5, 500))])
+    arrays = twice([np.ones(m) for m in RNG.permutation(np.arange(5, 500))])
     return lambda: gradient(next(arrays))
 
 

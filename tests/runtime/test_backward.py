@@ -21,6 +21,7 @@ def eager(monkeypatch, tmp_path):
     """Compile as soon as a form has been seen twice, whether that pays or not."""
     monkeypatch.setattr(config, "cache_dir", str(tmp_path))
     monkeypatch.setattr(config, "compiled_backward", True)
+    monkeypatch.setattr(backward, "LOOK", 2)
     monkeypatch.setattr(backward, "_cost", lambda length: 0.0)
     monkeypatch.setattr(backward, "GAIN", float("inf"))
     backward.forget()
@@ -399,7 +400,7 @@ def test_compiled_when_it_would_have_paid(runs, monkeypatch):
     monkeypatch.setattr(backward, "_cost", lambda length: 60 * backward._saving(length, 0))
     g = wg.grad(lambda x: np.sum(np.exp(x) * x * x))
     done = []
-    for k in range(100):
+    for _ in range(100):
         g(np.ones(3))
         done.append(len(runs))
     assert done[60] == 0 and done[80] > 0

@@ -52,7 +52,7 @@ class Config:
     debug_passes: bool = False
     log_compiles: bool = False
     tiered: bool | Literal["always"] = True
-    compiled_backward: bool = False
+    compiled_backward: bool = True
     disk_cache: bool = True
     cache_dir: str | None = None
     cache_size: int = 512 * 1024**2

@@ -38,9 +38,9 @@ Seeds = Sequence[tuple[Var, Array]]
 Wanted = Sequence[Var | None]
 
 SHORTEST, LONGEST = 3, 4000  # equations
-LARGEST = 1 << 28  # bytes of operands: a sweep lets each go when it has been used, a compiled one at its end
+LARGEST = 1 << 26  # bytes of operands: a sweep lets each go when it has been used, a compiled one holds them to its end
 SITES, FORMS = 128, 4  # how many sites are remembered, and forms of each
-LOOK = 3  # the sighting at which a tape's form is looked at for the first time
+LOOK = 8  # the sighting at which a tape's form is looked at for the first time
 NEVER = 1 << 62
 
 # What compiling costs, and what it saves in a sweep, in seconds, as far as that can be told from a form; the figures are
@@ -139,10 +139,14 @@ def _result(
     site: Site, known: Known, operands: list[Any], program: Program, seeds: Seeds, wanted: Wanted
 ) -> list[Array | None] | None:
     if known.entry is not None:
-        site.misses = 0
         if known is not site.forms[0]:
             site.forms = [known, *(k for k in site.forms if k is not known)]
-        return _run(known, operands, len(wanted))
+        found = _run(known, operands, len(wanted))
+        if found is None:
+            _wait(site)
+        else:
+            site.misses = 0
+        return found
     if known.tried:
         _wait(site)
     elif site.seen < known.due:
