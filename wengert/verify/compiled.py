@@ -83,10 +83,10 @@ class Code:
             program = trace(lambda *flat: self._outs(flat), *ins, *cotangents, adopt=False)
         except ConcretizationError as error:
             raise Unstaged(str(error).splitlines()[0]) from None
-        program = optimise(program)[0]
-        tier = "fast" if any(np.size(a) > 1 for a in ins) else "first"  # nothing to vectorise
-        with config.override(disk_cache=False):
-            self.executable = engine.compile(lower(program), tier=tier, name=op.name)
+        lowered = lower(optimise(program)[0])
+        loops = any(k.flops for k in lowered.kernels) and any(np.size(a) > 1 for a in ins)
+        with config.override(disk_cache=False):  # and quickly, where there is nothing to vectorise
+            self.executable = engine.compile(lowered, tier="fast" if loops else "first", name=op.name)
 
     def __call__(self, ins: Sequence[Any], cotangents: Sequence[Any]) -> tuple[list[Array], list[Array]]:
         outs = self.executable(*ins, *cotangents)
