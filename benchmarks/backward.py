@@ -168,9 +168,7 @@ def lengths(longest: int) -> Gradient:
         return np.sum(y)
 
     gradient = wg.grad(f)
-    numbers = itertools.cycle(
-        RNG.permutation(np.arange(longest // 2, longest // 2 * 2 + 1))
-    )  # an odd number of them, since calls alternate
+    numbers = twice(RNG.permutation(np.arange(longest // 2, longest)).tolist())
     return lambda: gradient(x, next(numbers))
 
 

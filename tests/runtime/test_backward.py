@@ -152,6 +152,7 @@ def test_branches(runs):
         lambda x, k: np.sum(np.exp(x) * [1, 1.0][k] * x),
         lambda x, k: np.sum(np.exp(x) * [0.0, -0.0][k] * x),
         lambda x, k: np.sum(np.exp(x) * [True, 1][k] * x),
+        lambda x, k: np.sum(np.exp(x) * [np.array(2.0), np.float64(3.0)][k] * x),
         lambda x, k: np.sum(np.exp(x) * [np.ones(3), np.ones((3, 1))][k] * x),
         lambda x, k: np.sum(np.roll(np.exp(x) * x, [1, 2][k]) * np.arange(3.0)),
         lambda x, k: np.sum(np.exp(x) * x) if k else np.prod(np.exp(x) * x),

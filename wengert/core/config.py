@@ -38,8 +38,9 @@ class Config:
         background, when it is called again. Results of the two may differ in rounding; with False they are the same
         from the first call on. "always": small programs too, where programs are run once.
     compiled_backward
-        Compile backward passes of eager functions that come again and again, where that is measured to win. Their results then
-        differ in rounding from those of the first calls.
+        Compile the backward pass of an eager gradient that has come so often, from the same lines and with the same
+        shapes, that compiling would have paid; keep that where it is measured to win. From then on gradients differ from
+        earlier ones in rounding; with False they are the same, bit for bit, from the first call on.
     disk_cache, cache_dir, cache_size
         Keep machine code on disk; in which folder (default: `$WENGERT_CACHE_DIR`, or where the system keeps
         caches); and how many bytes of it at most.

@@ -270,7 +270,7 @@ def _does_well(known: Known, entry: Callable[..., Any], program: Program, seeds:
         if compiled is None:
             return False
         best = [min(best[0], middle - start), min(best[1], perf_counter() - middle)]
-    return best[1] < GAIN * best[0] and all(map(_agree, swept or (), compiled or ()))
+    return best[1] + SERVING < GAIN * best[0] and all(map(_agree, swept or (), compiled or ()))
 
 
 def _agree(x: Any, y: Any) -> bool:

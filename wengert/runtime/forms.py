@@ -239,7 +239,7 @@ class Operands:
             if type(x) is np.ndarray:
                 if x.shape != aval.shape or x.dtype != aval.dtype:
                     return None
-                x = np.require(x, None, ["C", "A"])
+                x = np.require(x, None, ["C", "A"]) if x.ndim else x[()]
             made.append(x)
         return made
 
