@@ -384,6 +384,32 @@ def test_memory_is_bounded():
     assert all(len(site.forms) <= backward.FORMS for site in backward.remembered())
 
 
+def test_long_forms_are_few(monkeypatch):
+    monkeypatch.setattr(backward, "EQUATIONS", 500)
+
+    def f(x, n):
+        for _ in range(n):
+            x = np.sin(x)
+        return np.sum(x)
+
+    g = wg.grad(f)
+    for n in range(60, 120):
+        for _ in range(5):
+            g(np.ones(2), n)
+        assert sum(k.form.length for site in backward.remembered() for k in site.forms) <= 500 + n + 1
+
+
+def test_a_rare_form_does_not_stop_the_usual_one(runs, monkeypatch):
+    g = wg.grad(lambda x: np.sum(np.exp(x) * x * x))
+    for _ in range(N):
+        g(np.ones(3))
+    monkeypatch.setattr(backward, "_cost", lambda length: 1e9)
+    before = len(runs)
+    for k in range(200):
+        g(np.ones(3) if k % 10 else np.ones(4))
+    assert len(runs) - before > 100
+
+
 def test_what_is_never_the_same_is_left_alone(monkeypatch):
     """Forms are looked at less and less often."""
     monkeypatch.setattr(backward, "_cost", lambda length: 0.1)
@@ -458,3 +484,21 @@ def test_threads(runs):
 )  # fmt: skip
 def test_tokens(x, y):
     assert forms.token(x) == forms.token(x) and forms.token(x) != forms.token(y)
+
+
+def test_several_results(runs):
+    """Ops of several results, of which some are used, and some have no derivative."""
+
+    def f(x, k):
+        a = x @ x.T + 3 * np.eye(3)
+        w, v = np.linalg.eigh(a)
+        q, r = np.linalg.qr(a)
+        parts = np.split(x, 3)
+        return np.sum(w * np.abs(v)) * np.linalg.slogdet(a)[1] + np.sum(np.abs([q, r][k])) + np.sum(parts[k] * parts[1])
+
+    g = wg.grad(f)
+    rng = np.random.default_rng(0)
+    for k in (0, 0, 0, 0, 0, 1, 1, 1, 0, 1, 1, 0, 1) * 2:
+        x = rng.normal(size=(3, 3))
+        np.testing.assert_allclose(g(x, k), swept(g, x, k), rtol=1e-8, atol=1e-10)
+    assert runs

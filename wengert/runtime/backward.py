@@ -40,6 +40,7 @@ Wanted = Sequence[Var | None]
 SHORTEST, LONGEST = 3, 4000  # equations
 LARGEST = 1 << 26  # bytes of operands: a sweep lets each go when it has been used, a compiled one holds them to its end
 SITES, FORMS = 128, 4  # how many sites are remembered, and forms of each
+EQUATIONS = 100_000  # of all forms that are remembered, at some 250 bytes each
 LOOK = 8  # the sighting at which a tape's form is looked at for the first time
 NEVER = 1 << 62
 
@@ -75,6 +76,11 @@ class Site:
         self.misses = 0
         self.forms: list[Known] = []
 
+    @property
+    def serves(self) -> bool:
+        """Whether anything was compiled for it."""
+        return any(known.entry for known in self.forms)
+
 
 _sites: OrderedDict[Any, Site] = OrderedDict()
 _compiling = threading.Lock()
@@ -98,7 +104,10 @@ def serve(program: Program, seeds: Seeds, wanted: Wanted, consume: bool) -> list
     try:
         found = _served(site, program, seeds, wanted)
     except Unfit:
-        site.forms, site.next = [], NEVER
+        if site.serves:
+            _wait(site)
+        else:
+            site.forms, site.next = [], NEVER
         return None
     if found is not None and consume:
         eqns.clear()
@@ -106,15 +115,28 @@ def serve(program: Program, seeds: Seeds, wanted: Wanted, consume: bool) -> list
 
 
 def _add(key: Any, site: Site) -> None:
-    """Remember a site, in the place of one that has compiled nothing, or of the one added first."""
-    while len(_sites) >= SITES:
-        try:
-            idle = [k for k, s in list(_sites.items())[:-8] if not any(known.entry for known in s.forms)]
-            for k in idle or list(_sites)[:1]:
-                _sites.pop(k, None)
-        except RuntimeError:  # another thread is at it
-            return
+    """Remember a site, in the place of those that have compiled nothing, or of the one added first."""
+    while len(_sites) >= SITES and _dropped():
+        pass
     _sites[key] = site
+
+
+def _dropped() -> bool:
+    """Forget sites: those that serve nothing, but for the latest; if there are none, the oldest."""
+    try:
+        idle = [key for key, site in list(_sites.items())[:-8] if not site.serves]
+        for key in idle or list(_sites)[:1]:
+            _sites.pop(key, None)
+        return True
+    except RuntimeError:  # another thread is at it
+        return False
+
+
+def _full() -> bool:
+    try:
+        return sum(known.form.length for site in _sites.values() for known in site.forms) > EQUATIONS
+    except RuntimeError:
+        return False
 
 
 def _served(site: Site, program: Program, seeds: Seeds, wanted: Wanted) -> list[Array | None] | None:
@@ -128,7 +150,8 @@ def _served(site: Site, program: Program, seeds: Seeds, wanted: Wanted) -> list[
             return _result(site, known, operands, program, seeds, wanted)
         like = known.operands.varied(form, values)  # the same but for numbers: these must become operands
         if not known.tried:
-            known.operands = like
+            new = Known(form, like, known.due)  # another thread may be compiling for the former
+            site.forms = [new if k is known else k for k in site.forms]
             _wait(site)
             return None
     _missed(site, form, like or Operands.of(form, values), values)
@@ -150,7 +173,7 @@ def _result(
     if known.tried:
         _wait(site)
     elif site.seen < known.due:
-        site.next = min(known.due, site.seen + max(1, site.seen >> 1))
+        site.next = site.seen + 1 if site.serves else min(known.due, site.seen + max(1, site.seen >> 1))
     else:
         site.next = site.seen + 1
         _try(known, operands, program, seeds, wanted)
@@ -158,9 +181,9 @@ def _result(
 
 
 def _wait(site: Site) -> None:
-    """Look again later, and less and less often."""
+    """Look again later, and less and less often; but soon where there is something to serve."""
     site.misses += 1
-    site.next = site.seen + (1 << min(site.misses, 12))
+    site.next = site.seen + (1 << min(site.misses, 4 if site.serves else 12))
 
 
 def _missed(site: Site, form: Form, operands: Operands, values: list[Any]) -> None:
@@ -169,6 +192,8 @@ def _missed(site: Site, form: Form, operands: Operands, values: list[Any]) -> No
     nbytes = operands.nbytes(values)
     if nbytes > LARGEST:
         raise Unfit("too many bytes")
+    while _full() and _dropped():
+        pass
     due = site.seen + int(_cost(form.length) / _saving(form.length, nbytes))
     site.forms = [k for k in site.forms if k.entry][: FORMS - 1] + [k for k in site.forms if not k.entry]
     site.forms = [*site.forms[: FORMS - 1], Known(form, operands, due)]
