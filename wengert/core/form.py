@@ -35,6 +35,9 @@ class HostCall:
     reason: str = "no native lowering"
 
 
+BY_EVAL = HostCall()  # of ops that say nothing
+
+
 @dataclass(frozen=True)
 class Via:
     """A composition of other ops: `ops(*xs, **params)` calls ops, as rules do, and returns the op's result(s).

@@ -34,7 +34,7 @@ import numpy as np
 
 from wengert.core.aval import Kind
 from wengert.core.errors import NotDifferentiable
-from wengert.core.form import HostCall
+from wengert.core.form import BY_EVAL
 from wengert.core.tensor import Array, Tensor, Trace
 
 OPS: dict[str, Op] = {}
@@ -162,7 +162,7 @@ class Op:
     saves: Saves
     batch: Rule | Refuse
     samples: tuple[Sample, ...]
-    lower: Any = HostCall()
+    lower: Any = BY_EVAL
     multi: bool = False
     put: Rule | None = None
     rejects: tuple[Sample, ...] = ()
