@@ -49,7 +49,7 @@ NEVER = 1 << 62
 STARTING = 0.3  # LLVM itself, which the first compilation of a process loads
 COMPILING, COMPILING_EQUATION = 0.03, 6e-4
 SAVED_EQUATION, SAVED_BYTE, SERVING = 5e-7, 1.5e-10, 3e-6
-GAIN = 0.9  # of a sweep's time that a compiled one may take
+GAIN, MARGIN = 0.9, 5e-6  # a compiled sweep is kept if it takes this part of the sweep's time, less so many seconds
 
 
 class Known:
@@ -295,7 +295,7 @@ def _does_well(known: Known, entry: Callable[..., Any], program: Program, seeds:
         if compiled is None:
             return False
         best = [min(best[0], middle - start), min(best[1], perf_counter() - middle)]
-    return best[1] + SERVING < GAIN * best[0] and all(map(_agree, swept or (), compiled or ()))
+    return best[1] < GAIN * best[0] - MARGIN and all(map(_agree, swept or (), compiled or ()))
 
 
 def _agree(x: Any, y: Any) -> bool:
