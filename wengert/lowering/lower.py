@@ -48,6 +48,7 @@ def lower(program: Program, *, donated: frozenset[int] = frozenset(), inline_mat
     donated : inputs whose memory results may take over
     inline_math : put vector math into the loops that call it, so that they are vectorised
     """
+    program = program.pruned()  # what nobody reads has no memory to go to
     refused: frozenset[int] = frozenset()
     while True:
         try:
