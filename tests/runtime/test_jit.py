@@ -187,6 +187,20 @@ def test_donated_arguments():
     same(compiled(X.copy(), X), (X * 3, X))
 
 
+@pytest.mark.parametrize("n", [3, 90])
+@pytest.mark.parametrize("donated", [1, (0, 1)])
+def test_donated_arguments_in_the_same_memory(n, donated):
+    def fun(x, y):
+        return x + 2 * y.T, y - x[::-1]
+
+    compiled = wg.jit(fun, donate_argnums=donated)
+    whole = np.random.default_rng(0).normal(size=(n + 1, n))
+    compiled(whole[:-1].copy(), whole[1:].copy())  # the entry that takes over what it is given
+    for view in (lambda a: (a[:-1], a[:-1]), lambda a: (a[:-1], a[1:]), lambda a: (a[1:], a[:-1])):
+        x, y = view(whole.copy())
+        same(compiled(x, y), fun(*view(whole)))
+
+
 def test_methods_and_decorators():
     class Model:
         def __init__(self, scale):

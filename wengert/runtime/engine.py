@@ -195,7 +195,8 @@ class Executable:
         lowered = self.lowered
         ins = [_operand(x, aval) for x, aval in zip(operands, lowered.ins, strict=True)]
         for i in lowered.inplace.values():
-            if not ins[i].flags.writeable:
+            shared = any(np.may_share_memory(ins[i], x) for j, x in enumerate(ins) if j != i)
+            if shared or not ins[i].flags.writeable:
                 ins[i] = ins[i].copy()
         new = [self._new(i, ins) for i, out in enumerate(lowered.outs) if out.kind == "new"]
         work = np.empty(lowered.workspace + 64, np.uint8)

@@ -67,11 +67,11 @@ class Tables:
 
     def _operand(self, aval: Aval, taken: bool) -> list[int]:
         descr, dims = self._descr(aval.dtype), self._dims(aval.shape)
-        flags = C_CONTIGUOUS | ALIGNED | (WRITEABLE if taken else 0)
+        flags, nbytes = C_CONTIGUOUS | ALIGNED | (WRITEABLE if taken else 0), aval.size * aval.dtype.itemsize
         if aval.weak and aval.dtype.kind in "bi":
             return [_BOOL if aval.dtype.kind == "b" else _INT, 0, 0, 0, 0, 0, 0, 0]
         if aval.shape:
-            return [_ARRAY, 0, 0, descr, aval.ndim, dims, flags, 0]
+            return [_ARRAY, 0, 0, descr, aval.ndim, dims, flags, nbytes]
         kind = _PYTHON_SCALARS[aval.dtype.kind] if aval.weak else aval.dtype.type
         try:
             offset = objects.value_offset(kind, aval.dtype)
@@ -79,7 +79,7 @@ class Tables:
             self.unsupported = str(error)
             offset = 0
         self._kept.append(kind)
-        return [_SCALAR, id(kind), offset, 0 if aval.weak else descr, 0, dims, flags, 0]
+        return [_SCALAR, id(kind), offset, 0 if aval.weak else descr, 0, dims, flags, nbytes]
 
     def _result(self, number: int, out: Out) -> list[int]:
         aval, index = out.aval, out.index

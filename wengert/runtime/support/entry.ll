@@ -12,7 +12,7 @@
 ;            2 wrap(*results)               32  i64  ndim                             16  i64  ndim
 ;  40  i64   operands                       40  ptr  dims                             24  ptr  dims
 ;  48  i64   results                        48  i64  flags that must be set           32  i64  index of the source
-;  56  i64   constants                                                                40  i64  bytes
+;  56  i64   constants                       56  i64  bytes of the array              40  i64  bytes
 ;  64  ptr   operands' table                                                          48  i64  0-d ones become 0 NumPy scalar,
 ;  72  ptr   results' table                                                                     1 float, 2 int, 3 bool, 4 complex
 ;  80  ptr   constants' addresses         %hosted  one host call                    %array  an operand or result of one
@@ -354,9 +354,36 @@ out.taken:
   %from.next = add i64 %from, 1
   %from.slot = getelementptr ptr, ptr %frame, i64 %from.next
   %taken.pointer = load ptr, ptr %from.slot
-  br label %out.store
+  %taken.bytes.at = getelementptr %result, ptr %out.row, i64 0, i32 5
+  %taken.bytes = load i64, ptr %taken.bytes.at
+  %taken.low = ptrtoint ptr %taken.pointer to i64
+  %taken.high = add i64 %taken.low, %taken.bytes
+  br label %meet.test
+meet.test: ; another operand in the donated one's memory would be written over before it is read
+  %o = phi i64 [0, %out.taken], [%o.next, %meet.more], [%o.next, %meet.range]
+  %o.next = add i64 %o, 1
+  %meet.end = icmp eq i64 %o, %n
+  br i1 %meet.end, label %out.store, label %meet.more
+meet.more:
+  %itself = icmp eq i64 %o, %from
+  br i1 %itself, label %meet.test, label %meet.range
+meet.range:
+  %nearby.slot = getelementptr ptr, ptr %frame, i64 %o.next
+  %nearby = load ptr, ptr %nearby.slot
+  %nearby.row = getelementptr %operand, ptr %ins, i64 %o
+  %nearby.bytes.at = getelementptr %operand, ptr %nearby.row, i64 0, i32 7
+  %nearby.bytes = load i64, ptr %nearby.bytes.at
+  %nearby.low = ptrtoint ptr %nearby to i64
+  %nearby.high = add i64 %nearby.low, %nearby.bytes
+  %begins = icmp ult i64 %nearby.low, %taken.high
+  %ends = icmp ult i64 %taken.low, %nearby.high
+  %meets = and i1 %begins, %ends
+  br i1 %meets, label %shared, label %meet.test
+shared:
+  call void @drop(ptr %objects, i64 %k.next)
+  br label %slow
 out.store:
-  %pointer = phi ptr [%made.pointer, %out.data], [%out.cell, %out.scalar], [%taken.pointer, %out.taken]
+  %pointer = phi ptr [%made.pointer, %out.data], [%out.cell, %out.scalar], [%taken.pointer, %meet.test]
   store ptr %pointer, ptr %where.at
   %out.slot = getelementptr ptr, ptr %frame, i64 %at
   store ptr %pointer, ptr %out.slot
