@@ -119,7 +119,7 @@ def _separate(module: Any, tier: Tier) -> None:
             function.add_function_attribute("noinline")
     merge = llvm().create_new_module_pass_manager()
     merge.add_merge_functions_pass()
-    merge.run(module, llvm().create_pass_builder(_emitter(tier), llvm().create_pipeline_tuning_options()))
+    _run(merge, module, llvm().create_pass_builder(_emitter(tier), llvm().create_pipeline_tuning_options()))
 
 
 def _optimise(module: Any, tier: Tier) -> None:
@@ -129,7 +129,20 @@ def _optimise(module: Any, tier: Tier) -> None:
     options.slp_vectorization = tier.vectorise and tier.passes > 1
     options.loop_interleaving = tier.vectorise
     builder = llvm().create_pass_builder(_emitter(tier), options)
-    builder.getModulePassManager().run(module, builder)
+    _run(builder.getModulePassManager(), module, builder)
+
+
+def _run(manager: Any, module: Any, builder: Any) -> None:
+    """Run passes, and free the manager: llvmlite's own way of that is hidden by a base class (as of 0.50), and each
+    compilation would leave 100 kB behind."""
+    from llvmlite.binding import newpassmanagers
+
+    manager.run(module, builder)
+    dispose = getattr(getattr(newpassmanagers, "NewPassManager", None), "_dispose", None)
+    if dispose is not None:
+        dispose(manager)
+        manager.detach()
+    builder.close()
 
 
 def assemble(text: str, tier: Tier) -> tuple[bytes, dict[str, float]]:
