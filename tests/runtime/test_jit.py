@@ -389,6 +389,20 @@ def test_gradients_of_jax():
 # ── signatures ────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint8", "int64", "float32", "complex64"])
+@pytest.mark.parametrize("power", [2, 1.0, 2.0, 0.5, -1.0, np.float64(2), np.float64(-1), np.float32(0.5), np.int64(2)])
+def test_powers_have_numpys_dtypes(dtype, power):
+    x = np.array([1, 1, 1] if dtype == "bool" else [1, 20, 100], dtype)
+    got, want = wg.jit(lambda x: x**power)(x), x**power
+    assert got.dtype == want.dtype
+    np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+def test_integers_to_negative_powers_are_refused():
+    with pytest.raises(ValueError, match="negative integer powers"):
+        wg.jit(lambda x: x**-1)(np.arange(1, 4))
+
+
 def test_static_arguments():
     traced = []
 

@@ -114,7 +114,8 @@ def power(forward: Callable[..., Any]) -> Callable[..., Any]:
     """`a ** b`, with ndarray's own fast cases."""
 
     def method(a: Tensor, b: Any) -> Any:
-        if isinstance(b, (int, float)) and (special := POWERS.get(b)) is not None:
+        exact = type(b) is int or type(b) is float  # NumPy's scalars have dtypes that count
+        if exact and (special := POWERS.get(b)) is not None and (a.dtype.kind in "fc" or (type(b) is int and b == 2)):
             return special(a)
         return forward(a, b)
 
