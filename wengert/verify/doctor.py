@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 import wengert.api as wg
+from wengert.runtime import cache
 
 
 class Finding(NamedTuple):
@@ -45,7 +46,7 @@ def _version(package: str) -> str | None:
 
 def _versions() -> list[Finding]:
     found = [Finding("python", f"{platform.python_version()} ({platform.python_implementation()})")]
-    for package in ("wengert", "numpy", "scipy", "optree", "rich"):
+    for package in ("wengert", "numpy", "scipy", "llvmlite", "optree", "rich"):
         version = _version(package)
         found.append(Finding(package, version or "not installed", "ok" if version else "broken"))
     return found
@@ -61,6 +62,8 @@ def _machine() -> list[Finding]:
         Finding("system", f"{platform.system()} {platform.machine()}, {cores} cores"),
         Finding("BLAS", f"{blas.get('name', 'unknown')} {blas.get('version', '')}, threads: {threads}".strip()),
         Finding("SIMD", ", ".join(simd) or "baseline"),
+        Finding("threads", f"{wg.get_threads()} for compiled code"),
+        Finding("compiled code", f"kept in {cache.directory()}" if wg.config.disk_cache else "not kept on disk"),
     ]
 
 
@@ -85,6 +88,13 @@ def _special() -> bool:
     return _close(wg.grad(special.gammaln)(2.5), special.digamma(2.5))
 
 
+def _compiled() -> bool:
+    fast = wg.jit(wg.value_and_grad(lambda x: np.sum(np.sin(x) * x)))
+    x = np.linspace(0.0, 1.0, 5)
+    with wg.config.override(debug_passes=True):  # otherwise what cannot be compiled runs by NumPy
+        return _close(fast(x)[1], np.sin(x) + x * np.cos(x))
+
+
 CAPABILITIES: dict[str, Callable[[], bool]] = {
     "reverse mode": lambda: _close(wg.grad(lambda x: np.sum(np.sin(x)))(np.ones(3)), np.cos(np.ones(3))),
     "forward mode": lambda: _close(wg.jvp(np.exp, (1.0,), (1.0,))[1], np.e),
@@ -92,6 +102,7 @@ CAPABILITIES: dict[str, Callable[[], bool]] = {
     "vmap": lambda: _close(wg.vmap(wg.grad(lambda x: x * x))(np.arange(3.0)), 2 * np.arange(3.0)),
     "linear algebra": lambda: _close(wg.grad(np.linalg.det)(2 * np.eye(2)), 2 * np.eye(2)),
     "special functions": _special,
+    "machine code": _compiled,
 }
 
 
