@@ -422,6 +422,20 @@ def test_static_arguments():
     same(wg.grad(power)(X, 2), 2 * X)
 
 
+@pytest.mark.parametrize("values", [(1, 1.0, True), (0.0, -0.0), (np.float32(0.0), np.float32(-0.0)), (0j, -0j)])
+@pytest.mark.parametrize("wrap", [lambda v: v, lambda v: (v,), lambda v: frozenset([(v, None)])])
+def test_static_arguments_that_are_equal(values, wrap):
+    def fun(x, k):
+        while isinstance(k, (tuple, frozenset)):
+            k = next(iter(k))
+        return x * k
+
+    compiled = wg.jit(fun, static_argnums=1)
+    for value in values:
+        got, want = compiled(np.arange(3, dtype=np.int8), wrap(value)), np.arange(3, dtype=np.int8) * value
+        assert (got.dtype, got.tobytes()) == (want.dtype, want.tobytes())
+
+
 def test_static_arguments_must_be_hashable():
     with pytest.raises(DTypeError, match="static argument 1 \\('n'\\): got a list"):
         wg.jit(lambda x, n: x, static_argnums=1)(X, [1])

@@ -47,8 +47,17 @@ def arrays_of(found: Sequence[tuple[Any, Aval]]) -> frozenset[int]:
 
 
 def typed(statics: Statics) -> tuple[Any, ...]:
-    """Static values with their types, since 1, 1.0 and True are equal."""
-    return tuple([(where, type(value), value) for where, value in statics])
+    """Static values as keys."""
+    return tuple([(where, *_exact(value)) for where, value in statics])
+
+
+def _exact(value: Any) -> tuple[type, Any]:
+    """A value with its type, since 1, 1.0 and True are equal, in tuples too; and so are 0.0 and -0.0."""
+    if isinstance(value, (float, complex, np.inexact)):
+        return type(value), repr(value)
+    if isinstance(value, (tuple, frozenset)):
+        return type(value), (tuple if isinstance(value, tuple) else frozenset)(map(_exact, value))
+    return type(value), value
 
 
 class Parameters:
@@ -147,7 +156,7 @@ class Parameters:
         changes += [
             f"static argument {self._called(k)} changed from {before.get(k)!r} to {v!r}"
             for k, v in new.statics
-            if type(before.get(k)) is not type(v) or before.get(k) != v
+            if _exact(before.get(k)) != _exact(v)
         ]
         return "; ".join(changes) or f"settings changed from {old.settings} to {new.settings}"
 
