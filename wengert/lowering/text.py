@@ -277,13 +277,12 @@ class Builder:
             else:
                 what = "uitofp" if unsigned else "sitofp"
         elif old.kind == "f":
-            if dtype.itemsize < 8 or dtype.kind == "u":
-                # by way of i64, as C compilers do it: NumPy's results for what does not fit come from there
-                wide = self.emit(f"fptosi {x} to i64", I64)
-                frozen = self.emit(f"freeze i64 {wide.ref}", I64)
-                return self.cast(frozen, dtype) if dtype.itemsize < 8 else Value(frozen.ref, dtype)
-            wide = self.emit(f"fptosi {x} to {to}", dtype)
-            return self.emit(f"freeze {to} {wide.ref}", dtype)
+            if dtype == np.uint64:
+                return self._to_uint64(x)
+            # as C compilers do it, since NumPy's results for what does not fit come from there
+            wide = I32 if dtype.itemsize < 4 or dtype == I32 else I64
+            found = self.emit(f"fptosi {x} to {llvm_type(wide)}", wide)
+            return self.cast(self.emit(f"freeze {found}", wide), dtype)
         elif dtype.itemsize == old.itemsize and old.kind != "b":
             return Value(x.ref, dtype)
         elif dtype.itemsize < old.itemsize:
@@ -291,6 +290,14 @@ class Builder:
         else:
             what = "zext" if unsigned else "sext"
         return self.emit(f"{what} {x} to {to}", dtype)
+
+    def _to_uint64(self, x: Value) -> Value:
+        """Floats from 2⁶³ on by way of what they exceed it by."""
+        half = self.like(2.0**63, x)
+        large = self.compare("ge", x, half)
+        low = self.emit(f"fptosi {self.select(large, self.sub(x, half), x)} to i64", I64)
+        low = self.emit(f"freeze {low}", I64)
+        return Value(self.select(large, self.xor(low, self.const(-(2**63), I64)), low).ref, np.dtype(np.uint64))
 
     def bits(self, x: Value) -> Value:
         """A float's bits as a signed integer of its width."""

@@ -80,9 +80,9 @@ class Stage(Trace):
                 weak = True
         if weak and strong:
             self._resolve(op, atoms, avals)
-        if strong:
-            check_integers(op, atoms, avals)
         outs = self._inferred(op, avals, params)
+        if strong and (op.multi or outs.dtype.kind in "iub"):
+            check_integers(op, atoms, avals)
         still = not strong and op.name in PYTHONIC
         layouts = [a._value if type(a) is Tensor else a for a in args]
         code, lasti = self.where or here(3) or NOWHERE
@@ -288,14 +288,18 @@ def _probe(op: Op, avals: Sequence[Aval], params: dict[str, Any]) -> Any:
 
 
 def _evaluated(op: Op, avals: Sequence[Aval], params: dict[str, Any]) -> Any:
+    refused = None
     for fill in (np.zeros, np.ones):
         try:
             with np.errstate(all="ignore"), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 out = op.eval(*[_example(a, fill) for a in avals], **params)
-        except Exception:
+        except Exception as error:
+            refused = error
             continue  # an op that does not take such values (a singular matrix); its rule for floats tells the shape
         return tuple(map(aval_of, out)) if op.multi else aval_of(out)
+    if isinstance(refused, TypeError):
+        raise refused  # such dtypes
     return op.shape(*[a.with_dtype(float) if a.dtype.kind in "biu" else a for a in avals], **params)
 
 
