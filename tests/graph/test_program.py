@@ -266,3 +266,8 @@ def test_illegal_programs_are_named(want):
     with pytest.raises(IllegalProgram, match=want) as caught:
         check(ILLEGAL[want](legal()), after="the pass")
     assert "after the pass" in str(caught.value) and "program(" in str(caught.value)
+
+
+def test_nans_of_either_sign_are_different_literals():
+    x = np.ones(2)
+    assert wg.trace(lambda x: np.copysign(x, np.nan), x) != wg.trace(lambda x: np.copysign(x, -np.nan), x)

@@ -16,7 +16,7 @@ from wengert.graph.atoms import Literal, Var
 
 MARKERS: dict[str, Any] = {}  # objects that stand for themselves in parameters, by name
 
-_PLAIN = (str, bytes, bool, int, float, complex, type(None), type(Ellipsis), np.dtype)
+_PLAIN = (str, bytes, bool, int, type(None), type(Ellipsis), np.dtype)
 
 
 def digest(program: Any) -> tuple[str, bool]:
@@ -70,6 +70,9 @@ def _feed_program(feed: Callable[[bytes], None], program: Any) -> bool:
 def _feed(feed: Callable[[bytes], None], value: Any) -> bool:
     """One parameter or literal; False if it has no stable content."""
     kind = type(value)
+    if kind is float or kind is complex:  # by their bits, since NaNs have signs
+        feed(b"%s:%s;" % (kind.__name__.encode(), np.asarray(value).tobytes()))
+        return True
     if kind in _PLAIN or isinstance(value, np.dtype):
         feed(f"{kind.__name__}:{value!r};".encode())
         return True
