@@ -10,9 +10,10 @@ lowering understands; an op without one is run by its `eval` (`HostCall`), from 
     Scan         a running sum, product … along `axis`
     Move         every element of the result is one element of the operand, elsewhere
     Assemble     every element of the result is one element of one of the operands, by regions
-    Gather, ScatterAdd   elements at places that an array of integers names
-    Library      an emitter of the lowering's own, by name (contractions, linear algebra)
+    Reshape      the same elements in row-major order
+    Library      a kernel of the lowering's own, by name (contractions, linear algebra, gathers)
 
+`Op.lower` is a form, a tuple with one for each result, or a function `(avals of the operands, params) → form`.
 A form serves the avals it is asked for: `Map`'s function may raise `Unsupported`, and the op is run by `eval`.
 Which dtypes a form serves is the lowering's affair: real floats, integers and booleans at present.
 """
@@ -68,8 +69,7 @@ class Map:
 class Reduce:
     """A reduction over the parameter `axes` (non-negative, sorted). Integers and booleans reduce in the result's dtype.
 
-    `kind`: add, mul, max, min (NaN wins, as in NumPy), fmax, fmin (NaN loses), any, all, argmax, argmin
-    (parameter `axes` or `axis`; first of equals; NaN wins).
+    `kind`: add, mul, max, min (NaN wins, as in NumPy), fmax, fmin (NaN loses), any, all.
     """
 
     kind: str
@@ -111,8 +111,7 @@ class Assemble:
 class Region:
     """Operand number `operand` (or the constant `fill` if None) goes to `start + i * step` along each axis of the result.
 
-    `shape` is the region's: the operand broadcasts to it. `take` gives, per axis of the region, where in the operand
-    it begins (for an operand of which only a part is used)."""
+    `shape` is the region's: the operand broadcasts to it."""
 
     operand: int | None
     start: tuple[int, ...]

@@ -78,7 +78,6 @@ class Clusters:
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self.where: dict[Var, int] = {}
-        self.notes: list[str] = []
 
     def opaque(self, step: Opaque) -> None:
         """A library kernel or host call."""

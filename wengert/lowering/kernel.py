@@ -45,7 +45,7 @@ def combine(b: Builder, kind: str, total: Value, x: Value) -> Value:
     if kind in ("add", "into"):
         return b.accumulate(total, x)
     if kind == "mul":
-        return b._binary("fmul", "mul", total, x, "reassoc contract ") if total.dtype.kind == "f" else b.mul(total, x)
+        return b.multiply(total, x)
     if kind in ("any", "all"):
         return b.or_(total, x) if kind == "any" else b.and_(total, x)
     if total.dtype.kind == "b":

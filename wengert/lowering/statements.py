@@ -238,9 +238,7 @@ def _of_region(values: Values, var: Var, base: Var, region: Region, operand: Any
     address = weighted(tuple(placed), row_major(var.shape), n)
     if not isinstance(operand, Var):
         return _statement(base, extents, [], operand, address, "point", (), var, name)
-    take = getattr(region, "take", None) or (0,) * len(index)
-    shifted = tuple((e[0] + t, *e[1:]) for e, t in zip(index, take, strict=True))
-    items, result, _ = body_of(values, operand, broadcast(shifted, operand.shape, n), n, through=False)
+    items, result, _ = body_of(values, operand, broadcast(index, operand.shape, n), n, through=False)
     return _statement(base, extents, items, result, address, "point", (), var, name)
 
 

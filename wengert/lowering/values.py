@@ -143,7 +143,6 @@ class Values:
         self.refused = refused  # equations whose form has declined: run by eval
         self.definitions: dict[Var, Definition] = {}
         self.order: list[Var] = []
-        self.opaque_first: dict[Var, Opaque] = {}
         self.constants: list[np.ndarray] = []
         self.by_content: dict[Any, Var] = {}
         self.stored: set[Var] = set()
@@ -265,10 +264,9 @@ class Values:
             )
             self._view(out, operand, index)
         elif isinstance(form, Reduce):
-            axes = eqn.params.get("axes", eqn.params.get("axis"))
-            if form.kind not in REDUCTIONS or axes is None:
+            axes = tuple(eqn.params["axes"])
+            if form.kind not in REDUCTIONS:
                 return False
-            axes = (axes,) if isinstance(axes, int) else tuple(axes)
             operand = self._atom(eqn.ins[0])
             if not axes and form.kind not in ("any", "all"):
                 self._point(eqn, out, IDENTITY, avals)

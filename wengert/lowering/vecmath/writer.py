@@ -174,10 +174,6 @@ class Writer:
         """x·y + z, rounded once."""
         return self.intrinsic("fma", x, y, z)
 
-    def fnma(self, x: Any, y: Any, z: Any) -> Term:
-        """z − x·y, rounded once."""
-        return self.fma(-x, y, z)
-
     def abs(self, x: Term) -> Term:
         return self.intrinsic("fabs", x)
 
