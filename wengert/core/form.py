@@ -12,6 +12,7 @@ lowering understands; an op without one is run by its `eval` (`HostCall`), from 
     Assemble     every element of the result is one element of one of the operands, by regions
     Reshape      the same elements in row-major order
     Library      a kernel of the lowering's own, by name (contractions, linear algebra, gathers)
+    Control      a loop, a branch or a call of Programs
 
 `Op.lower` is a form, a tuple with one for each result, or a function `(avals of the operands, params) → form`.
 A form serves the avals it is asked for: `Map`'s function may raise `Unsupported`, and the op is run by `eval`.
@@ -125,3 +126,10 @@ class Library:
     """An emitter of the lowering's own, looked up by `name`; it may decline, and the op is run by `eval`."""
 
     name: str
+
+
+@dataclass(frozen=True)
+class Control:
+    """A loop, branch or call whose bodies are Programs among the op's parameters: compiled code has one too."""
+
+    kind: Literal["scan", "while_loop", "while_pullback", "switch", "call"]
