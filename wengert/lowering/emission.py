@@ -52,6 +52,8 @@ class Emission:
     ) -> None:
         self.b, self._scratch, self._fail, self.source = b, scratch, fail, source
         self.code: Value | None = None  # where the kernel keeps its failure
+        self.interruption: Callable[[], tuple[Value, Value]] | None = None  # the runtime's function, and its argument
+        self._asked: tuple[Value, Value] | None = None
 
     def scratch(self, nbytes: int) -> Value:
         """Uninitialised memory for the length of this kernel, aligned to 64 bytes."""
@@ -65,6 +67,21 @@ class Emission:
         old = b.load(self.code, np.dtype(np.int32))
         free = b.compare("eq", old, b.like(0, old))
         b.store(b.select(b.and_(condition, free), b.like(code, old), old), self.code)
+
+    def interrupted(self) -> Value:
+        """Ask whether a signal's handler has raised, in about 30 ns. Where it has, the kernel leaves at once, with `stop`."""
+        if self.interruption is None:
+            raise RuntimeError("this kernel cannot be interrupted")
+        if self._asked is None:
+            self._asked = self.interruption()
+        ask, own = self._asked
+        answer = self.b.emit(f"call i32 {ask.ref}(ptr {own.ref})", np.dtype(np.int32))
+        return self.b.compare("ne", answer, self.b.like(0, answer))
+
+    def stop(self) -> None:
+        """Say that Python has an exception: `run` leaves when this kernel has."""
+        assert self.code is not None
+        self.b.effect(f"store i32 -1, ptr {self.code.ref}")
 
     def external(self, symbol: str, result: str, types: Sequence[str]) -> Callable[..., str]:
         """A function of BLAS or LAPACK, named as SciPy exports it ("blas.dgemm"): call the returned function with
@@ -83,6 +100,8 @@ class Work:
 
 class Emitter:
     """One way to compute an op. Subclasses are registered under the name that the op's `Library` form gives."""
+
+    apart = False  #: whether LLVM is promised that the kernel's arrays lie apart, those aside that are only read
 
     def supports(self, ins: Sequence[Aval], outs: Sequence[Aval], params: dict[str, Any]) -> bool:
         """Whether `emit` can serve these avals (native dtypes) and parameters."""

@@ -66,6 +66,7 @@ class _Lowering:
         self.failures: list[tuple[type[Exception], str, Source | None]] = []
         self.kernels: list[Kernel] = []
         self.math_calls = 0
+        self.stoppable: set[str] = set()  # kernels that may leave because of an interruption
 
     # ── the whole ─────────────────────────────────────────────────────────────
 
@@ -326,6 +327,14 @@ class _Lowering:
 
         e = Emission(b, scratch, fail, source)
         e.code = given(ws)
+
+        def interruption() -> tuple[Value, Value]:
+            self.stoppable.add(f"k{number}")
+            context = outer.load(outer.at(frame, 0, None), None)
+            own, ask = (outer.load(outer.at(context, slot, None), None) for slot in (2, 3))
+            return given(ask), given(own)
+
+        e.interruption = interruption
         operands = []
         for i, atom in enumerate(step.operands):
             if i in step.strided:
@@ -340,7 +349,8 @@ class _Lowering:
         ]
         assert step.emitter is not None
         work = step.emitter.emit(e, operands, results, step.params)
-        heads = ", ".join(f"ptr %p{i}" for i in range(len(passed)))
+        head = "ptr noalias" if step.emitter.apart else "ptr"
+        heads = ", ".join(f"{head} %p{i}" for i in range(len(passed)))
         self.module.functions.append(b.function(f"define internal void @k{number}.body({heads}) #0"))
         outer.effect(f"call void @k{number}.body({', '.join(map(str, passed))})")
         self.module.functions.append(outer.function(f"define internal void @k{number}(ptr %frame, i64 %chunk) #0"))
@@ -389,7 +399,7 @@ class _Lowering:
         b = Builder(self.module)
         frame = Value("%frame", None)
         ws = b.load(b.at(frame, self.buffers.last, None), None)
-        if self.failures:
+        if self.failures or self.stoppable:
             b.effect(f"store i32 0, ptr {ws.ref}")
         parallel = any(n not in ("1", "host") for line in calls for n in line[1::2])
         context = b.load(b.at(frame, 0, None), None)
@@ -407,6 +417,8 @@ class _Lowering:
             for name, how in zip(line[::2], line[1::2], strict=True):
                 if how == "1":
                     b.effect(f"call void @{name}(ptr %frame, i64 0)")
+                    if name in self.stoppable:
+                        _stop_if(b, b.load(ws, I32), kept=False)
                 elif how == "host":
                     _stop_if(b, b.emit(f"call i32 @{name}(ptr %frame)", I32))
                 else:
@@ -420,15 +432,15 @@ class _Lowering:
                     b.effect(f"call void {pool.ref}(ptr {own.ref}, ptr @{name}, ptr %frame, i64 {how})")
                     b.branch(done)
                     b.start(done)
-        code = b.load(ws, I32) if self.failures else b.const(0, I32)
+        code = b.load(ws, I32) if self.failures or self.stoppable else b.const(0, I32)
         self.module.functions.append(b.function("define i32 @run(ptr %frame) #0", f"ret {code}"))
         return self.module.text()
 
 
-def _stop_if(b: Builder, code: Value) -> None:
-    """Leave `run` if `code` is not 0: Python has an exception."""
+def _stop_if(b: Builder, code: Value, kept: bool = True) -> None:
+    """Leave `run` if `code` is not 0: Python has an exception (`kept`), or the code says what is the matter."""
     stop, go = b.label("stop"), b.label("go")
     b.branch_if(b.compare("ne", code, b.like(0, code)), stop, go)
     b.start(stop)
-    b.effect("ret i32 -1")
+    b.effect("ret i32 -1" if kept else f"ret {code}")
     b.start(go)

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.aval import Aval, aval_of, promote
-from wengert.core.form import Assemble, HostCall, Library, Map, Move, Reduce, Region, Reshape, Scan
+from wengert.core.form import Assemble, Control, HostCall, Library, Map, Move, Reduce, Region, Reshape, Scan
 from wengert.core.op import OPS, Op
 from wengert.core.source import Source
 from wengert.core.tensor import raw
@@ -33,6 +33,7 @@ from wengert.lowering.affine import Index, compose, identity, reshaped, view_of,
 from wengert.lowering.emission import Emitter, row_major
 from wengert.lowering.library import EMITTERS
 from wengert.lowering.library.scan import SCANS
+from wengert.lowering.straight import STRAIGHT
 from wengert.lowering.text import NATIVE
 from wengert.ops import basis  # noqa: F401 - registers `cast`
 
@@ -231,7 +232,7 @@ class Values:
             if callable(form):
                 form = form(tuple(avals), eqn.params)
         forms = form if isinstance(form, tuple) else (form,)
-        if len(forms) != len(outs) and not isinstance(form, (HostCall, Library)):
+        if len(forms) != len(outs) and not isinstance(form, (HostCall, Library, Control)):
             form, forms = HostCall("its form has another number of results"), (HostCall(),)
         if (
             isinstance(form, Library)
@@ -239,7 +240,7 @@ class Values:
             and self._indexed(eqn, outs[0], form.name)
         ):
             return
-        if isinstance(form, (HostCall, Library, Scan)) or any(isinstance(f, HostCall) for f in forms):
+        if isinstance(form, (HostCall, Library, Scan, Control)) or any(isinstance(f, HostCall) for f in forms):
             self._opaque(eqn, outs, form, avals)
             return
         for out, one in zip(outs, forms, strict=True):
@@ -409,6 +410,10 @@ class Values:
                 emitter, reason = found, ""
             else:
                 reason = f"the library kernel {name!r} does not serve this call" if found else f"no kernel {name!r}"
+        elif isinstance(form, Control):
+            straight = STRAIGHT.get(form.kind)
+            if straight is not None and straight.supports(avals, [v.aval for v in outs], params):
+                emitter, reason = straight, ""
         operands: list[Any] = []
         made = Opaque(eqn, outs, operands, emitter, params, reason)
         for i, atom in enumerate(eqn.ins):
