@@ -37,24 +37,21 @@ def rotation_about(axis):
 
 
 def turns(angles):
-    """Euler's angles (bones, 3) as matrices (bones, 4, 4): about x, then y, then z."""
+    """Euler's angles (bones, 3) as matrices (bones, 3, 3): about x, then y, then z."""
     (cx, cz, cy), (sx, sz, sy) = np.cos(angles).T, np.sin(angles).T
-    R = np.zeros((len(angles), 4, 4))
-    R[:, 0, 0], R[:, 0, 1], R[:, 0, 2] = cz * cy, cz * sy * sx - sz * cx, sz * sx + cz * sy * cx
-    R[:, 1, 0], R[:, 1, 1], R[:, 1, 2] = sz * cy, cz * cx + sz * sy * sx, sz * sy * cx - cz * sx
-    R[:, 2, 0], R[:, 2, 1], R[:, 2, 2] = -sy, cy * sx, cy * cx
-    R[:, 3, 3] = 1
-    return R
+    R = np.array([
+        [cz * cy, cz * sy * sx - sz * cx, sz * sx + cz * sy * cx],
+        [sz * cy, cz * cx + sz * sy * sx, sz * sy * cx - cz * sx],
+        [-sy, cy * sx, cy * cx],
+    ])  # fmt: skip
+    return R.transpose(2, 0, 1)
 
 
-def finger_angles(theta, bones):
+def bone_angles(theta, bones):
     """Four of `theta` for each finger: bend and spread of its first joint, bends of two more. The tips are rigid."""
-    per_finger = theta[6:].reshape(FINGERS, SEGMENTS)
-    fingers = np.zeros((FINGERS, SEGMENTS, 3))
-    fingers[:, 1, 0], fingers[:, 1, 1] = per_finger[:, 0], per_finger[:, 1]
-    fingers[:, 2, 0], fingers[:, 3, 0] = per_finger[:, 2], per_finger[:, 3]
+    segment, axis = np.array([1, 1, 2, 3]), np.array([0, 1, 0, 0])
     angles = np.zeros((bones, 3))
-    angles[1 : 1 + FINGERS * SEGMENTS] = fingers.reshape(-1, 3)
+    angles[1 + SEGMENTS * np.arange(FINGERS)[:, None] + segment, axis] = theta[6:].reshape(FINGERS, -1)
     return angles
 
 
@@ -74,33 +71,44 @@ def absolute(relatives, parents):
     return placed
 
 
-def vertices(theta, model, parents, mirrored):
-    relatives = model.base_relatives @ turns(finger_angles(theta, len(parents)))
+def transforms(theta, model, parents, mirrored):
+    """What takes a vertex of the base pose to where each bone would have it: (bones, 3, 4), but for translation."""
+    rotated = model.base_relatives[:, :, :3] @ turns(bone_angles(theta, len(parents)))
+    relatives = np.concatenate([rotated, model.base_relatives[:, :, 3:]], axis=2)
     bones = absolute(relatives, np.array(parents)) @ model.inverse_base_absolutes
     mirror = np.array([-1.0 if mirrored else 1.0, 1.0, 1.0])
-    placed = (rotation_about(theta[:3]) * mirror) @ bones[:, :3]  # (bones, 3, 4)
-    weighted = model.weights[:, :, None] * model.base_positions[:, None]  # (vertices, bones, 4)
-    return weighted.reshape(len(weighted), -1) @ placed.transpose(0, 2, 1).reshape(-1, 3) + theta[3:6]
+    return (rotation_about(theta[:3]) * mirror) @ bones[:, :3]
+
+
+def positions(theta, wanted, model, parents, mirrored):
+    """Of the vertices `wanted`, (3, …): all are computed first where many are wanted."""
+    weights, base, many = model.weights, model.base_positions, wanted.size >= len(model.weights)
+    if not many:
+        weights, base = weights[wanted.ravel()], base[wanted.ravel()]
+    weighted = (weights[:, :, None] * base[:, None]).reshape(len(base), -1)
+    placed = transforms(theta, model, parents, mirrored).transpose(1, 0, 2).reshape(3, -1)
+    skinned = placed @ weighted.T + theta[3:6, None]
+    return skinned[:, wanted] if many else skinned.reshape(3, *wanted.shape)
 
 
 def on_triangle(u, corners):
-    return u[0] * corners[0] + u[1] * corners[1] + (1 - u[0] - u[1]) * corners[2]
+    """`corners` (3 coordinates, 3 corners)"""
+    return u[0] * corners[:, 0] + u[1] * corners[:, 1] + (1 - u[0] - u[1]) * corners[:, 2]
 
 
 def objective(theta, us, points, correspondences, model, parents, mirrored):
-    positions = vertices(theta, model, parents, mirrored)
     if us is None:
-        return points - positions[correspondences]
-    corners = positions[model.triangles[correspondences]]
-    return points - wg.vmap(on_triangle)(us, corners)
+        return points - positions(theta, correspondences, model, parents, mirrored).T
+    corners = positions(theta, model.triangles[correspondences], model, parents, mirrored)
+    return points - wg.vmap(on_triangle, in_axes=(0, 1))(us, corners)
 
 
 def jacobian(theta, us, points, correspondences, model, parents, mirrored):
     by_theta = wg.jacfwd(objective)(theta, us, points, correspondences, model, parents, mirrored)
     if us is None:
         return by_theta.reshape(-1, len(theta))
-    corners = vertices(theta, model, parents, mirrored)[model.triangles[correspondences]]
-    by_u = wg.vmap(wg.jacfwd(lambda u, at, point: point - on_triangle(u, at)))(us, corners, points)
+    corners = positions(theta, model.triangles[correspondences], model, parents, mirrored)
+    by_u = -wg.vmap(wg.jacfwd(on_triangle), in_axes=(0, 1))(us, corners)
     return np.concatenate([by_u, by_theta], axis=2).reshape(-1, 2 + len(theta))
 
 
