@@ -16,6 +16,8 @@ from wengert.runtime.jit import jit
 from wengert.runtime.threads import get_threads, set_threads
 from wengert.trace.adopt import adopt, bind_later
 from wengert.transforms.checkpoint import checkpoint
+from wengert.transforms.control.branches import cond, switch
+from wengert.transforms.control.loops import fori_loop, map, scan, while_loop
 from wengert.transforms.custom import custom_jvp, custom_vjp
 from wengert.transforms.gradient_tape import GradientTape
 from wengert.transforms.gradients import grad, hvp, jvp, value_and_grad, vjp
@@ -36,11 +38,13 @@ __all__ = [
     "Tensor",
     "adopt",
     "checkpoint",
+    "cond",
     "config",
     "custom_jvp",
     "custom_vjp",
     "enable_grad",
     "errors",
+    "fori_loop",
     "get_threads",
     "grad",
     "hessian",
@@ -51,12 +55,16 @@ __all__ = [
     "jit",
     "jvp",
     "linearize",
+    "map",
     "no_grad",
     "per_example_grad",
+    "scan",
     "set_threads",
     "stop_gradient",
+    "switch",
     "trace",
     "value_and_grad",
     "vjp",
     "vmap",
+    "while_loop",
 ]

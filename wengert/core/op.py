@@ -148,6 +148,8 @@ class Op:
     accumulate
         `accumulate(into, ct, xs, **params)` adds the cotangent of operand 0 into an ndarray that nobody
         else holds, where making and adding a whole array would cost more.
+    both
+        `both(xs, dxs, **params) → (out, tangents)`: the result and its tangent at once, where they share their work.
     transparent
         `eval` is itself written in ops (a user's function with a custom rule): outer traces see
         what it does, not the op.
@@ -170,6 +172,7 @@ class Op:
     source: str = ""
     overwrite: Rule | None = None
     accumulate: Rule | None = None
+    both: Rule | None = None
     transparent: bool = False
     constant: bool = field(init=False)
     pullback: Rule = field(init=False, repr=False)  # `vjp`, or what raises in its place

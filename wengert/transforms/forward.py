@@ -51,6 +51,8 @@ class Jvp(Trace):
                 nested = nested or type(a) is Tensor
             xs.append(a)
             dxs.append(dx)
+        if op.both is not None:
+            return self._both(op, xs, dxs, params)
         out = (op if nested and not op.transparent else op.eval)(*xs, **params)
         if op.constant:
             return tuple(map(constant, out)) if op.multi else constant(out)
@@ -69,6 +71,20 @@ class Jvp(Trace):
             check_nan(out, op.name, here(3))
             check_nan(dout, f"jvp of {op.name}", here(3))
         return Tensor(out, dout, self)
+
+    def _both(self, op: Op, xs: list[Array], dxs: list[Array | None], params: dict[str, Any]) -> Any:
+        """An op of several results that gives them and their tangents at once."""
+        assert op.both is not None
+        if all(d is None for d in dxs):
+            return op(*xs, **params)
+        try:
+            outs, douts = quietly(op.both, xs, dxs, **params)
+        except NotDifferentiable as error:
+            raise error.located(describe(here(4))) from None
+        return tuple(
+            o if do is None or not is_inexact(o.dtype) else Tensor(o, do, self)
+            for o, do in zip(outs, douts, strict=True)
+        )
 
     def write(self, cell: Tensor, spec: Any, value: Array, node: Any, traced: bool) -> bool:
         if type(node) is Tensor or not alone(sys.getrefcount(cell._node), cell._node):
