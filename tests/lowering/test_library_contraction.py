@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from wengert.core.aval import Aval
 from wengert.lowering.library import EMITTERS
 from wengert.ops.contract import contract, matmul
 
@@ -131,3 +132,11 @@ def test_work_is_counted():
     from wengert.lowering.library.contraction import SMALL
 
     assert set(EMITTERS) >= {"contract", "matmul"} and SMALL > 0
+
+
+def test_many_long_axes_are_served():
+    """What counts is the loops that there are, not the lengths of all arrays' axes multiplied."""
+    x, y, out = (Aval(s, np.dtype(float)) for s in ((100, 64, 64), (1000, 100, 64), (1000, 100, 64)))
+    assert EMITTERS["contract"].supports([x, y], [out], {"subscripts": "kij,nkj->nki"})
+    huge = Aval((2**31,), np.dtype(float))
+    assert not EMITTERS["contract"].supports([huge, huge], [Aval((), np.dtype(float))], {"subscripts": "i,i->"})

@@ -38,12 +38,15 @@ class Contraction(Emitter):
 
     def supports(self, ins: Sequence[Aval], outs: Sequence[Aval], params: dict[str, Any]) -> bool:
         x, y = ins
-        sizes = (*x.shape, *y.shape, *outs[0].shape)
+        sizes: dict[str, int] = {}
+        for names, v in zip(self.labels(ins, params), (x, y, outs[0]), strict=True):
+            for name, n in zip(names, v.shape, strict=True):
+                sizes[name] = max(n, sizes.get(name, 1))
         return (
             x.dtype == y.dtype == outs[0].dtype
             and x.dtype.char in "fd"
-            and math.prod(n for n in sizes if n) < 2**62
-            and max((*sizes, 0)) <= blas.LIMIT
+            and math.prod(sizes.values()) < 2**62
+            and max(sizes.values(), default=0) <= blas.LIMIT
         )
 
     def takes(self, i: int, strides: tuple[int, ...], ins: Sequence[Aval], params: dict[str, Any]) -> bool:
