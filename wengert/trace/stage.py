@@ -22,6 +22,7 @@ import numpy as np
 from wengert.core.abstract import Abstract, c_strides, is_array, k_strides
 from wengert.core.aval import FLOAT, Aval, aval_of, is_inexact, kind
 from wengert.core.errors import DTypeError, TracerLeak
+from wengert.core.form import Control
 from wengert.core.op import OPS, Op
 from wengert.core.source import describe, here
 from wengert.core.tensor import CONSTANTS, Array, Tensor, Trace, View, held, running
@@ -78,7 +79,7 @@ class Stage(Trace):
                 strong = True
             elif isinstance(atom, Var):
                 weak = True
-        if weak and strong:
+        if weak and (strong or type(op.lower) is Control):
             self._resolve(op, atoms, avals)
         outs = self._inferred(op, avals, params)
         if strong and (op.multi or outs.dtype.kind in "iub"):
@@ -190,7 +191,7 @@ class Stage(Trace):
         partners = [a.dtype for a in avals if not a.weak]
         for i, (atom, aval) in enumerate(zip(atoms, avals, strict=True)):
             if aval.weak and isinstance(atom, Var):
-                apart = aval.dtype.kind == "i" and _takes_integers(op, i)
+                apart = type(op.lower) is Control or (aval.dtype.kind == "i" and _takes_integers(op, i))
                 dtype = aval.dtype if apart else np.result_type(*partners, _SCALAR[aval.dtype.kind])
                 change = OPS["cast" if is_inexact(dtype) else "truncate"]
                 var = Var((), dtype)

@@ -11,7 +11,7 @@ import numpy as np
 from wengert.core.aval import Aval, is_inexact
 from wengert.core.op import Op, Rule
 from wengert.core.tensor import Array, Tensor, held, paused
-from wengert.graph.program import Program, Var
+from wengert.graph.program import Program, Var, Vars
 from wengert.ops.basis import broadcast_to
 from wengert.trace.stage import stage
 from wengert.trace.tape import Tape
@@ -77,6 +77,11 @@ def settled(
         if new == carry:
             return tuple(carry)
         carry = new
+
+
+def followed(ins: Vars) -> Mask:
+    """The operands whose cotangents are wanted, and may be other than zero."""
+    return tuple(v is not None and is_inexact(v.dtype) for v in ins)
 
 
 def zero(atom: Any) -> Array:

@@ -29,6 +29,7 @@ from wengert.transforms.control.bodies import (
     batched_body,
     chosen,
     filled,
+    followed,
     made,
     pulled,
     pushed,
@@ -172,8 +173,9 @@ def _vjp(
 ) -> tuple[Array | None, ...]:  # fmt: skip
     plan, moved = pulled, pulled.moved
     n_carries = carries
-    want_consts = tuple(i for i in range(consts) if ins[i] is not None)
-    want_xs = tuple(i for i in range(consts + carries, len(ins)) if ins[i] is not None)
+    wanted = followed(ins)
+    want_consts = tuple(i for i in range(consts) if wanted[i])
+    want_xs = tuple(i for i in range(consts + carries, len(ins)) if wanted[i])
     given = tuple(c is not None for c in ct[: plan.count])
     places = [plan.place(end) for end in plan.pulled.ends]
     fixed = [xs[i] for kind, i in places if kind == "const"]
@@ -199,7 +201,7 @@ def _vjp(
     for k in range(n_carries):
         if moved[k]:
             value = next(cts)
-            result[consts + k] = value if ins[consts + k] is not None else None
+            result[consts + k] = value if wanted[consts + k] else None
     for _ in along:
         next(cts)
     for i in (*want_consts, *want_xs):

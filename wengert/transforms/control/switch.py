@@ -18,14 +18,14 @@ from wengert.core.form import Control
 from wengert.core.tensor import Array
 from wengert.graph.program import Program, Vars
 from wengert.ops.basis import broadcast_to, reshape
-from wengert.ops.select import maximum, minimum
 from wengert.ops.logic import equal
-from wengert.ops.select import where
+from wengert.ops.select import maximum, minimum, where
 from wengert.transforms.control.bodies import (
     Mask,
     Pulled,
     Structured,
     batched_body,
+    followed,
     made,
     pulled,
     pushed,
@@ -157,9 +157,9 @@ def _vjp(
     branches: Branches,
     pulled: _Plan,
 ) -> tuple[Array | None, ...]:
-    wanted = tuple(i - 1 for i, v in enumerate(ins) if v is not None)
+    wanted = tuple(i - 1 for i, v in enumerate(followed(ins)) if v)
     given = tuple(c is not None for c in ct[: pulled.count])
-    key = ("switch backward", pulled.branches, wanted, given, tuple(v is not None for v in ins))
+    key = ("switch backward", pulled.branches, wanted, given)
     back = derived(pulled.branches[0], key, lambda: pulled.backward(wanted, given))
     found = switch(*xs, *out, *(c for c in ct[: pulled.count] if c is not None), branches=back)
     result: list[Array | None] = [None] * len(ins)

@@ -31,6 +31,7 @@ from wengert.transforms.control.bodies import (
     batched_body,
     chosen,
     filled,
+    followed,
     made,
     pulled,
     pushed,
@@ -212,7 +213,7 @@ def pull_back(
 def _vjp(
     ct: Sequence[Array | None], ins: Vars, xs: Sequence[Array], out: Sequence[Array], **loop: Any
 ) -> tuple[Array | None, ...]:
-    return tuple(pull_back(xs, out, ct, [v is not None for v in ins], **loop))
+    return tuple(pull_back(xs, out, ct, followed(ins), **loop))
 
 
 # ── derivatives of the pullback ───────────────────────────────────────────────
@@ -269,7 +270,7 @@ def _pullback_vjp(
     d_outs = [next(dots) if m else None for m in new.moved]
     of_cts = [zero(body.outs[k]) if d_outs[k] is None else d_outs[k] for k in range(carries) if moved[k]]
     of_loop: list[Array | None] = [None] * (consts + carries)
-    want = [v is not None for v in ins[: consts + carries]]
+    want = list(followed(ins)[: consts + carries])
     if any(want):
         both = [*(None,) * carries, *(cts[k] for k in range(carries) if new.moved[k])]
         asked = [*want[:consts], *(False for _ in range(new.consts - consts)), *want[consts:]]
@@ -277,7 +278,7 @@ def _pullback_vjp(
         pulled_back = pull_back(operands, results, both, asked, cond=new.cond, body=new.body, consts=new.consts)
         of_loop = [*pulled_back[:consts], *pulled_back[new.consts : new.consts + carries]]
     found = [*of_loop, *of_cts, *(None,) * along]
-    return tuple(None if v is None else c for v, c in zip(ins, found, strict=True))
+    return tuple(c if w else None for w, c in zip(followed(ins), found, strict=True))
 
 
 # ── batches ───────────────────────────────────────────────────────────────────
