@@ -1,0 +1,1 @@
+"""A tool for the GradBench suite: its twelve evals in NumPy, their derivatives by wengert."""

@@ -1,0 +1,23 @@
+"""python -m benchmarks.gradbench: speak the suite's protocol on standard input and output."""
+
+import argparse
+import sys
+
+import wengert as wg
+
+from .tool import serve
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=1)
+    wg.set_threads(parser.parse_args().threads)
+    out, sys.stdout = sys.stdout, sys.stderr  # what user code prints must not come between the responses
+    serve(sys.stdin, out)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except BrokenPipeError:
+        pass
