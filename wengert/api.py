@@ -16,7 +16,9 @@ from wengert.runtime.jit import jit
 from wengert.runtime.threads import get_threads, set_threads
 from wengert.trace.adopt import adopt, bind_later
 from wengert.transforms.checkpoint import checkpoint
+from wengert.transforms.control.associative import associative_scan
 from wengert.transforms.control.branches import cond, switch
+from wengert.transforms.control.calls import call
 from wengert.transforms.control.loops import fori_loop, map, scan, while_loop
 from wengert.transforms.custom import custom_jvp, custom_vjp
 from wengert.transforms.gradient_tape import GradientTape
@@ -37,6 +39,8 @@ __all__ = [
     "ShapeDtype",
     "Tensor",
     "adopt",
+    "associative_scan",
+    "call",
     "checkpoint",
     "cond",
     "config",

@@ -108,6 +108,7 @@ def _converted(program: Program, wanted: Sequence[Aval]) -> Program:
     """The program with results of these dtypes."""
     if all(atom.aval == aval for atom, aval in zip(program.outs, wanted, strict=True)):
         return program
+
     def run(*xs: Array) -> list[Array]:
         outs = program.run(*xs)
         return [

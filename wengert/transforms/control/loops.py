@@ -156,7 +156,10 @@ def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> A
     if whole < n:
         found, out_tree = flatten(vmap(f)(unflatten(tree, [index(x, spec=(slice(whole, n),)) for x in leaves])))
         parts.append(found)
-    ys = [column[0] if len(column) == 1 else concatenate(*column, axis=0) for column in zip(*parts, strict=True)]
+    ys = [
+        column[0] if len(column) == 1 else concatenate(*column, axis=0, sizes=tuple(c.shape[0] for c in column))
+        for column in zip(*parts, strict=True)
+    ]
     return unflatten(out_tree, ys)
 
 
