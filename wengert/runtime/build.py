@@ -11,6 +11,7 @@ from wengert.core.config import config
 from wengert.graph.program import Program
 from wengert.runtime.interpreted import Interpreted
 from wengert.transforms.call import EXECUTE
+from wengert.transforms.control.rows import together
 
 _lock = threading.RLock()
 log = logging.getLogger("wengert")
@@ -33,10 +34,14 @@ def build(program: Program, donated: frozenset[int] = frozenset(), name: str = "
 
 
 def _compiled(program: Program, donated: frozenset[int], name: str) -> Any:
+    from wengert.lowering.straight import STRAIGHT
     from wengert.passes.pipeline import optimise
     from wengert.runtime.engine import compile
 
     optimised, reports = optimise(program)
+    batched = together(optimised, STRAIGHT["scan"].supports)
+    if batched is not optimised:
+        optimised, reports = optimise(batched)
     executable = compile(optimised, donated=donated, name=name)
     executable.reports = reports  # type: ignore[attr-defined]  # what the passes did, for `explain`
     return executable

@@ -13,6 +13,8 @@ from wengert.core.tree import flatten, prefix_leaves, unflatten
 from wengert.ops.basis import broadcast_to, transpose
 from wengert.trace.adopt import adopt as adopt_function
 from wengert.transforms.batch import apart, batch_flat
+from wengert.transforms.control.functions import staging
+from wengert.transforms.control.rows import in_rows
 from wengert.transforms.entry import adopted, entry
 from wengert.transforms.gradients import ArgNums, grad, positions
 
@@ -60,7 +62,12 @@ def vmap(
             outs, out_tree = flatten(run(*positional, **keywords))
             return outs
 
-        outs, batched = batch_flat(flat, moved, [a is not None for a in leaf_axes], size)
+        flags = [a is not None for a in leaf_axes]
+        small = in_rows(flat, moved, flags, size) if staging() else None
+        if small is not None:
+            outs, batched = small, [True] * len(small)
+        else:
+            outs, batched = batch_flat(flat, moved, flags, size)
         out_leaf_axes = prefix_leaves(out_axes, unflatten(out_tree, outs))
         placed = [_place(o, b, axis, size) for o, b, axis in zip(outs, batched, out_leaf_axes, strict=True)]
         return unflatten(out_tree, placed)

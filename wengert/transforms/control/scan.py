@@ -3,7 +3,8 @@
     scan(*consts, *carries, *xs; body, consts, carries, length, reverse, unroll) → (*carries, *ys)
 
 `body` takes consts, carries and one element of each of xs, and gives the new carries and one element of each of ys. Without
-carries the trips do not depend on each other.
+carries the trips do not depend on each other. `unroll` is how many trips are written out; 0 says that trips may run as one
+batch, where the compiler has no better loop (see `rows.py`).
 
 Backwards, a scan is a scan the other way: its carries are the cotangents of the carries and the sums of those of the consts,
 its xs the residuals of each trip. A residual that is a const, an x or a y is not stored again; where a trip needs a carry
