@@ -5,7 +5,8 @@ import sys
 
 import wengert as wg
 
-from .tool import serve
+from .evals import functions
+from .tool import Tool
 
 
 def main() -> None:
@@ -13,7 +14,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     wg.set_threads(parser.parse_args().threads)
     out, sys.stdout = sys.stdout, sys.stderr  # what user code prints must not come between the responses
-    serve(sys.stdin, out)
+    Tool("wengert", functions).serve(sys.stdin, out)
 
 
 if __name__ == "__main__":

@@ -135,7 +135,12 @@ def ba(function: str, input: Input, output: Any) -> None:
     near(output["vals"], [*np.array(columns).T.ravel(), -2 * input["w"]], "vals", 1e-9)
     first = [*range(11), *range(11 * n, 11 * n + 3), 11 * n + 3 * m]
     near(output["cols"], [*first, *first, 11 * n + 3 * m + p - 1], "cols", 0)
-    near(output["rows"], [*([15 * i for i in range(2 * p + 1)] + [30 * p + i for i in range(1, p)])[:30], 31 * p], "rows", 0)
+    near(
+        output["rows"],
+        [*([15 * i for i in range(2 * p + 1)] + [30 * p + i for i in range(1, p)])[:30], 31 * p],
+        "rows",
+        0,
+    )
 
 
 # ── gmm, ht, lstm ─────────────────────────────────────────────────────────────
@@ -312,7 +317,9 @@ def saddle(function: str, input: Input, output: Any) -> None:
     def lowest(offset: float) -> Array:
         return descended(lambda y: float(y @ y) - offset, lambda y: 2 * y, start)
 
-    right = np.concatenate([descended(lambda x: x @ x - float(np.sum(lowest(x @ x) ** 2)), lambda x: 2 * x, start)] + [lowest(0)])
+    right = np.concatenate(
+        [descended(lambda x: x @ x - float(np.sum(lowest(x @ x) ** 2)), lambda x: 2 * x, start)] + [lowest(0)]
+    )
     near(output, right, "the point", 1e-6)
 
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TextIO
 
-from .evals import functions
 from .function import Function, Input
 
 Message = dict[str, Any]
@@ -41,27 +40,31 @@ def measured(function: Function, input: Input) -> Message:
     return {"success": True, "output": function.answer(result), "timings": timings}
 
 
-def evaluated(message: Message) -> Message:
-    try:
-        return measured(functions(message["module"])[message["function"]], message["input"])
-    except Exception:
-        return {"success": False, "error": traceback.format_exc()}
+class Tool:
+    """Answers messages, with the functions that `load` finds for an eval."""
 
+    def __init__(self, name: str, load: Callable[[str], dict[str, Function]]) -> None:
+        self.name, self.load = name, load
 
-def defined(message: Message) -> Message:
-    try:
-        functions(message["module"])
-    except Exception:
-        return {"success": False, "error": traceback.format_exc()}
-    return {"success": True}
+    def start(self, message: Message) -> Message:
+        return {"tool": self.name}
 
+    def define(self, message: Message) -> Message:
+        self.load(message["module"])
+        return {"success": True}
 
-def response(message: Message) -> Message:
-    kinds = {"start": lambda _: {"tool": "wengert"}, "define": defined, "evaluate": evaluated}
-    return {"id": message["id"]} | kinds.get(message["kind"], lambda _: {})(message)
+    def evaluate(self, message: Message) -> Message:
+        return measured(self.load(message["module"])[message["function"]], message["input"])
 
+    def response(self, message: Message) -> Message:
+        answers = {"start": self.start, "define": self.define, "evaluate": self.evaluate}
+        try:
+            found = answers.get(message["kind"], lambda _: {})(message)
+        except Exception:
+            found = {"success": False, "error": traceback.format_exc()}
+        return {"id": message["id"]} | found
 
-def serve(messages: Iterable[str], out: TextIO) -> None:
-    """Answer messages until there are no more. "end" has no answer that anybody would read, but gets one."""
-    for line in messages:
-        print(json.dumps(response(json.loads(line))), file=out, flush=True)
+    def serve(self, messages: Iterable[str], out: TextIO) -> None:
+        """Answer messages until there are no more. "end" has no answer that anybody would read, but gets one."""
+        for line in messages:
+            print(json.dumps(self.response(json.loads(line))), file=out, flush=True)

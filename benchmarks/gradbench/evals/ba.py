@@ -60,7 +60,9 @@ def jacobian(cameras, points, weights, features, of_camera, of_point):
         axis=1,
     )
     entries = columns.shape[1]
-    rows = np.concatenate([entries * np.arange(2 * p, dtype=np.int32), entries * 2 * p + np.arange(p + 1, dtype=np.int32)])
+    rows = np.concatenate(
+        [entries * np.arange(2 * p, dtype=np.int32), entries * 2 * p + np.arange(p + 1, dtype=np.int32)]
+    )
     return (
         rows,
         np.concatenate([np.repeat(columns[:, None], 2, axis=1).ravel(), of_one * n + 3 * m + observation]),
@@ -92,7 +94,8 @@ def errors_answer(result):
 def jacobian_answer(result):
     """The first observation's 30 entries, and the last entry of all."""
     return {
-        name: [*part[:30].tolist(), part[-1].item()] for name, part in zip(("rows", "cols", "vals"), result, strict=True)
+        name: [*part[:30].tolist(), part[-1].item()]
+        for name, part in zip(("rows", "cols", "vals"), result, strict=True)
     }
 
 
