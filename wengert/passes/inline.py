@@ -5,7 +5,7 @@ Bodies are recorded once per op, parameters and operands' avals, and kept: long 
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,19 +18,43 @@ from wengert.passes.rewriter import Notes, is_native, strong
 from wengert.trace.stage import infer, stage
 
 KEPT = 4096  # bodies
+LARGE, TINY = 2000, 8  # equations of a shared program that is never inlined, and one that always is
 _bodies: OrderedDict[Any, Program | None] = OrderedDict()
 
 
-def inline(program: Program, notes: Notes | None = None) -> Program:
-    """`program` with compositions and calls spliced in, recursively; the equations keep the line of what they stand for."""
+def unshared(program: Program) -> frozenset[Program]:
+    """The programs that are called by `program`, and the Programs in it, as if to be shared, but in one place only, or that
+    are tiny."""
+    calls: Counter[Program] = Counter()
+    seen: set[int] = set()
+    stack = [program]
+    while stack:
+        for op, _, _, params, *_ in stack.pop().eqns:
+            for value in params.values():
+                for inner in value if type(value) is tuple else (value,):
+                    if not hasattr(inner, "eqns"):
+                        continue
+                    if op.name == "call" and params.get("shared"):
+                        calls[inner] += 1
+                    if id(inner) not in seen:
+                        seen.add(id(inner))
+                        stack.append(inner)
+    return frozenset(p for p, n in calls.items() if len(p.eqns) <= (TINY if n > 1 else LARGE))
+
+
+def inline(program: Program, notes: Notes | None = None, free: frozenset[Program] = frozenset()) -> Program:
+    """`program` with compositions and calls spliced in, recursively; the equations keep the line of what they stand for.
+    Calls that share their program stay, but for those of programs in `free`."""
     rows: list[Any] = []
     env: dict[Any, Any] = {}
-    if not _splice(program, rows, env, None, {} if notes is None else notes, fresh=False):
+    if not _splice(program, rows, env, None, {} if notes is None else notes, free, fresh=False):
         return program
     return Program(program.ins, rows, [env.get(o, o) for o in program.outs])
 
 
-def _splice(program: Program, rows: list[Any], env: dict[Any, Any], line: Any, notes: Any, fresh: bool) -> int:
+def _splice(
+    program: Program, rows: list[Any], env: dict[Any, Any], line: Any, notes: Any, free: frozenset[Program], fresh: bool
+) -> int:
     """Append the equations of `program`, with the atoms that `env` gives for its variables; how many were replaced.
 
     `fresh`: the program may be spliced in more than once, so that its variables get new ones in their place.
@@ -42,7 +66,7 @@ def _splice(program: Program, rows: list[Any], env: dict[Any, Any], line: Any, n
             ins = [env.get(a, a) for a in ins]
         if line is not None:
             code, lasti = line
-        body = _body(op, ins, params)
+        body = _body(op, ins, params, free)
         if body is None:
             if fresh:
                 outs = _renamed(op, outs, env)
@@ -54,7 +78,7 @@ def _splice(program: Program, rows: list[Any], env: dict[Any, Any], line: Any, n
         count += 1
         notes[f"{op.name} written out"] = notes.get(f"{op.name} written out", 0) + 1
         inner = {v: a if v.weak else strong(a, v.dtype) for v, a in zip(body.ins, ins, strict=True)}
-        _splice(body, rows, inner, (code, lasti), notes, fresh=True)
+        _splice(body, rows, inner, (code, lasti), notes, free, fresh=True)
         for var, atom in zip(outs if op.multi else (outs,), body.outs, strict=True):
             if var is not None:
                 atom = inner.get(atom, atom)
@@ -71,11 +95,15 @@ def _renamed(op: Op, outs: Any, env: dict[Any, Any]) -> Any:
     return made
 
 
-def _body(op: Op, ins: Sequence[Any], params: dict[str, Any]) -> Program | None:
+def _body(op: Op, ins: Sequence[Any], params: dict[str, Any], free: frozenset[Program]) -> Program | None:
     """What `op` is made of for these operands; None if it stays."""
     if op.name == "call":
         program = params["program"]
+        if params.get("shared") and program not in free:
+            return None
         return program if all(map(_suits, program.ins, ins)) else None
+    if op.transparent:
+        return _written_out(op, ins, params)
     form = op.lower
     if type(form) is not Via and not callable(form):
         return None
@@ -95,6 +123,13 @@ def _body(op: Op, ins: Sequence[Any], params: dict[str, Any]) -> Program | None:
     if len(_bodies) > KEPT:
         _bodies.popitem(last=False)
     return body
+
+
+def _written_out(op: Op, ins: Sequence[Any], params: dict[str, Any]) -> Program | None:
+    """What a function with a custom rule does; None if it closes over a traced value."""
+    avals = [aval_of(a.value) if type(a) is Literal else a.aval for a in ins]
+    program, captured = stage(lambda *xs: op.eval(*xs, **params), avals)
+    return None if captured else program
 
 
 def _suits(var: Var, atom: Any) -> bool:

@@ -1,0 +1,1 @@
+"""Loops and branches: what of their bodies is dead, invariant, or better done outside."""
