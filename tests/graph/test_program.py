@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from wengert.core.aval import Aval
 from wengert.core.errors import DTypeError, WengertError
 from wengert.core.op import OPS
 from wengert.core.tensor import CONSTANTS, Tensor
 from wengert.graph.program import Eqn, Literal, Program, Var
 from wengert.graph.spec import IllegalProgram, check
-from wengert.trace.stage import infer
+from wengert.ops.elementwise import mul, sin
+from wengert.trace.stage import infer, stage
+from wengert.transforms.call import call
+from wengert.transforms.control.switch import switch
 
 X = np.array([0.3, -1.2, 2.0])
 A = np.array([[1.0, 2.0, 0.5], [0.0, -1.0, 2.0]])
@@ -137,6 +141,40 @@ def test_bytes_of_programs_within():
 def test_pickle():
     program = wg.trace(loss, X, A)
     assert pickle.loads(pickle.dumps(program)) == program
+
+
+def test_programs_shared_level_by_level_cost_once():
+    """A program of ten calls of a program of ten calls …, twelve levels deep: 10¹² calls, and a few lines."""
+    program, _ = stage(lambda x: [sin(x)], [Aval((3,), np.dtype(float))])
+    for _ in range(12):
+        inner = program
+
+        def run(x, inner=inner):
+            for _ in range(10):
+                (x,) = call(x, program=inner)
+            return [x]
+
+        program, _ = stage(run, [Aval((3,), np.dtype(float))])
+    data = program.to_bytes()
+    assert len(data) < 100_000 and Program.from_bytes(data) == program
+    assert str(program).count("where program") == 12
+
+
+def test_bytes_and_text_of_branches():
+    branches = tuple(
+        stage(lambda x, c=c: [mul(sin(x), c)], [Aval((3,), np.dtype(float))])[0] for c in (1.0, np.arange(3.0))
+    )
+    program, _ = stage(
+        lambda i, x: list(switch(i, x, branches=branches)), [Aval((), np.dtype(int)), Aval((3,), np.dtype(float))]
+    )
+    back = Program.from_bytes(program.to_bytes())
+    assert back == program and back.fingerprint() == program.fingerprint()
+    np.testing.assert_array_equal(back.run(1, np.ones(3))[0], np.sin(1.0) * np.arange(3.0))
+    other, _ = stage(
+        lambda i, x: list(switch(i, x, branches=branches[::-1])), [Aval((), np.dtype(int)), Aval((3,), np.dtype(float))]
+    )
+    assert other != program
+    assert "branches=(‹program 0›, ‹program 1›)" in str(program)
 
 
 @pytest.mark.parametrize(

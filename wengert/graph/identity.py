@@ -94,8 +94,10 @@ def _feed(feed: Callable[[bytes], None], value: Any) -> bool:
         )
         feed(hashlib.sha256(array.reshape(-1).view(np.uint8).data if array.size else b"").digest())
         return True
-    if hasattr(value, "eqns"):
-        return _feed_program(feed, value)
+    if hasattr(value, "eqns"):  # by its own digest, which is made once: programs may share programs, level by level
+        name, stable = value._digest()
+        feed(f"program:{name};".encode())
+        return stable
     for name, marker in MARKERS.items():
         if value is marker:
             feed(f"marker:{name};".encode())

@@ -128,33 +128,37 @@ class Program:
         return sum(held.values())
 
     def __str__(self) -> str:
-        names: dict[Var, str] = {}
-
-        def name(atom: Any) -> str:
-            if atom is None:
-                return "·"
-            if type(atom) is Literal:
-                value = atom.value
-                return repr(value) if np.ndim(value) == 0 else f"‹{value.dtype}{list(value.shape)}›"
-            return names.setdefault(atom, f"v{len(names)}")
-
-        def typed(var: Var) -> str:
-            return f"{name(var)}:{var.aval}"
-
-        lines = [f"program({', '.join(map(typed, self.ins))})"]
-        inner: list[Program] = []  # programs among parameters, shown after this one
-        for eqn in self.equations():
-            outs = [v for v in (eqn.outs if eqn.op.multi else (eqn.outs,)) if v is not None]
-            params = "".join(f" {k}={_shown(v, inner)}" for k, v in eqn.params.items())
-            where = f"  # {describe(eqn.source).rpartition(': ')[2]}" if eqn.source else ""
-            lines.append(
-                f"  {', '.join(map(typed, outs))} = {eqn.op.name}({', '.join(map(name, eqn.ins))}){params}{where}"
-            )
-        lines.append(f"  return {', '.join(map(name, self.outs))}")
-        for i, program in enumerate(inner):
+        inner: list[Program] = []  # programs among parameters, each shown once, after this one
+        lines = _lines(self, inner)
+        for i, program in enumerate(inner):  # which grows on the way
             lines.append(f"where program {i} is")
-            lines += [f"  {line}" for line in str(program).splitlines()]
+            lines += [f"  {line}" for line in _lines(program, inner)]
         return "\n".join(lines)
+
+
+def _lines(program: Program, inner: list[Program]) -> list[str]:
+    """The text of a program, without that of the programs in it."""
+    names: dict[Var, str] = {}
+
+    def name(atom: Any) -> str:
+        if atom is None:
+            return "·"
+        if type(atom) is Literal:
+            value = atom.value
+            return repr(value) if np.ndim(value) == 0 else f"‹{value.dtype}{list(value.shape)}›"
+        return names.setdefault(atom, f"v{len(names)}")
+
+    def typed(var: Var) -> str:
+        return f"{name(var)}:{var.aval}"
+
+    lines = [f"program({', '.join(map(typed, program.ins))})"]
+    for eqn in program.equations():
+        outs = [v for v in (eqn.outs if eqn.op.multi else (eqn.outs,)) if v is not None]
+        params = "".join(f" {k}={_shown(v, inner)}" for k, v in eqn.params.items())
+        where = f"  # {describe(eqn.source).rpartition(': ')[2]}" if eqn.source else ""
+        lines.append(f"  {', '.join(map(typed, outs))} = {eqn.op.name}({', '.join(map(name, eqn.ins))}){params}{where}")
+    lines.append(f"  return {', '.join(map(name, program.outs))}")
+    return lines
 
 
 def _shown(value: Any, inner: list[Program]) -> str:
@@ -164,6 +168,8 @@ def _shown(value: Any, inner: list[Program]) -> str:
         if number == len(inner):
             inner.append(value)
         return f"‹program {number}›"
+    if type(value) is tuple and any(isinstance(v, Program) for v in value):
+        return f"({', '.join(_shown(v, inner) for v in value)})"
     if isinstance(value, np.ndarray) and value.ndim:
         return f"‹{value.dtype}{list(value.shape)}›"
     return repr(value)

@@ -1,6 +1,7 @@
 """Programs as bytes: JSON for the structure, npy for arrays. Nothing in them is executed when they are read.
 
 Layout: a magic, the length of the JSON text (8 bytes, little-endian), the text, and the arrays one after the other.
+Programs among parameters are written once each, however often they occur, and after those that they contain.
 Lines of the user's source are not kept.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,13 +24,31 @@ MAGIC = b"wengert program 1\n"
 
 def dump(program: Any) -> bytes:
     """A staged program as bytes; raises WengertError for a parameter that has no content to write (a function)."""
-    arrays: list[np.ndarray] = []
-    text = json.dumps(_program(program, arrays), separators=(",", ":")).encode()
+    content = _Content()
+    found = _program(program, content) | {"programs": content.programs}
+    text = json.dumps(found, separators=(",", ":")).encode()
     out = io.BytesIO()
     out.write(MAGIC + len(text).to_bytes(8, "little") + text)
-    for array in arrays:
+    for array in content.arrays:
         np.save(out, array, allow_pickle=False)
     return out.getvalue()
+
+
+@dataclass
+class _Content:
+    """What a program is written as beside its own text: arrays, and the programs in it."""
+
+    arrays: list[np.ndarray] = field(default_factory=list)
+    programs: list[Any] = field(default_factory=list)
+    numbers: dict[Any, int] = field(default_factory=dict)
+
+    def number(self, program: Any) -> int:
+        """The number of a program in the list, to which it is appended when it is met first."""
+        known = self.numbers.get(program)
+        if known is None:
+            self.programs.append(_program(program, self))
+            known = self.numbers[program] = len(self.programs) - 1
+        return known
 
 
 def load(data: bytes, build: Any) -> Any:
@@ -39,12 +59,14 @@ def load(data: bytes, build: Any) -> Any:
     end = start + int.from_bytes(data[len(MAGIC) : start], "little")
     stream = io.BytesIO(data)
     stream.seek(end)
-    arrays: list[np.ndarray] = []
+    content = _Content()
     try:
         found = json.loads(data[start:end])
         while stream.tell() < len(data):
-            arrays.append(np.load(stream, allow_pickle=False))
-        return _read_program(found, arrays, build)
+            content.arrays.append(np.load(stream, allow_pickle=False))
+        for inner in found.get("programs", ()):
+            content.programs.append(_read_program(inner, content, build))
+        return _read_program(found, content, build)
     except (ValueError, KeyError, IndexError, TypeError, EOFError) as error:
         raise WengertError(
             "Program.from_bytes", got=f"damaged bytes ({error})", want="what program.to_bytes() gave"
@@ -54,7 +76,7 @@ def load(data: bytes, build: Any) -> Any:
 # ── writing ───────────────────────────────────────────────────────────────────
 
 
-def _program(program: Any, arrays: list[np.ndarray]) -> dict[str, Any]:
+def _program(program: Any, content: _Content) -> dict[str, Any]:
     numbers: dict[Var, int] = {}
     vars_: list[Any] = []
 
@@ -67,7 +89,7 @@ def _program(program: Any, arrays: list[np.ndarray]) -> dict[str, Any]:
         if isinstance(atom, Var):
             return numbers[atom]
         if type(atom) is Literal:
-            return {"literal": _value(atom.value, arrays, "a literal")}
+            return {"literal": _value(atom.value, content, "a literal")}
         raise WengertError(
             "Program.to_bytes", got="a tape's record, whose constants were not kept", want="a Program of wengert.trace"
         )
@@ -76,13 +98,13 @@ def _program(program: Any, arrays: list[np.ndarray]) -> dict[str, Any]:
     eqns = []
     for op, operands, outs, params, *_ in program.eqns:
         used = [use(a) for a in operands]
-        written = {k: _value(v, arrays, f"parameter {k} of {op.name}") for k, v in params.items()}
+        written = {k: _value(v, content, f"parameter {k} of {op.name}") for k, v in params.items()}
         eqns.append([op.name, used, [define(v) for v in (outs if op.multi else (outs,))], written])
     outs = [use(a) for a in program.outs]
     return {"ins": ins, "eqns": eqns, "outs": outs, "vars": vars_, "written_out": program.written_out}
 
 
-def _value(value: Any, arrays: list[np.ndarray], what: str) -> Any:
+def _value(value: Any, content: _Content, what: str) -> Any:
     kind = type(value)
     if value is None or kind in (bool, int, str):
         return value
@@ -91,20 +113,20 @@ def _value(value: Any, arrays: list[np.ndarray], what: str) -> Any:
     if kind is complex:
         return {"complex": [value.real.hex(), value.imag.hex()]}
     if kind is tuple or kind is list:
-        return {kind.__name__: [_value(v, arrays, what) for v in value]}
+        return {kind.__name__: [_value(v, content, what) for v in value]}
     if kind is dict and all(type(k) is str for k in value):
-        return {"dict": [[k, _value(v, arrays, what)] for k, v in value.items()]}
+        return {"dict": [[k, _value(v, content, what)] for k, v in value.items()]}
     if kind is slice:
-        return {"slice": [_value(v, arrays, what) for v in (value.start, value.stop, value.step)]}
+        return {"slice": [_value(v, content, what) for v in (value.start, value.stop, value.step)]}
     if value is Ellipsis:
         return {"ellipsis": 1}
     if isinstance(value, np.dtype):
         return {"dtype": _dtype(value)}
     if isinstance(value, np.generic) or (kind is np.ndarray and value.dtype.kind in "biufc"):
-        arrays.append(np.asarray(value))
-        return {"array" if kind is np.ndarray else "scalar": len(arrays) - 1}
+        content.arrays.append(np.asarray(value))
+        return {"array" if kind is np.ndarray else "scalar": len(content.arrays) - 1}
     if hasattr(value, "eqns"):
-        return {"program": _program(value, arrays)}
+        return {"program": content.number(value)}
     for name, marker in MARKERS.items():
         if value is marker:
             return {"marker": name}
@@ -123,11 +145,11 @@ def _dtype(dtype: np.dtype) -> str:
 # ── reading ───────────────────────────────────────────────────────────────────
 
 
-def _read_program(found: dict[str, Any], arrays: list[np.ndarray], build: Any) -> Any:
+def _read_program(found: dict[str, Any], content: _Content, build: Any) -> Any:
     vars_ = [(WeakVar if weak else Var)(tuple(shape), np.dtype(dtype)) for shape, dtype, weak in found["vars"]]
 
     def atom(a: Any) -> Any:
-        return vars_[a] if isinstance(a, int) else Literal(_read(a["literal"], arrays, build))
+        return vars_[a] if isinstance(a, int) else Literal(_read(a["literal"], content, build))
 
     eqns = []
     for name, ins, outs, params in found["eqns"]:
@@ -139,7 +161,7 @@ def _read_program(found: dict[str, Any], arrays: list[np.ndarray], build: Any) -
                 want="ops of this version",
                 fix="import the module that defines it",
             )
-        read = {k: _read(v, arrays, build) for k, v in params.items()}
+        read = {k: _read(v, content, build) for k, v in params.items()}
         results: Any = tuple(vars_[o] for o in outs)
         eqns.append(
             tuple(Eqn(op, [atom(a) for a in ins], results if op.multi else results[0], read, (), None, None, 0))
@@ -147,37 +169,37 @@ def _read_program(found: dict[str, Any], arrays: list[np.ndarray], build: Any) -
     return build([vars_[i] for i in found["ins"]], eqns, [atom(a) for a in found["outs"]], found["written_out"])
 
 
-def _read(found: Any, arrays: list[np.ndarray], build: Any) -> Any:
+def _read(found: Any, content: _Content, build: Any) -> Any:
     if not isinstance(found, dict):
         return found
-    ((kind, content),) = found.items()
+    ((kind, value),) = found.items()
 
     def each() -> list[Any]:
-        return [_read(v, arrays, build) for v in content]
+        return [_read(v, content, build) for v in value]
 
     match kind:
         case "float":
-            return float.fromhex(content)
+            return float.fromhex(value)
         case "complex":
-            return complex(*map(float.fromhex, content))
+            return complex(*map(float.fromhex, value))
         case "tuple":
             return tuple(each())
         case "list":
             return each()
         case "dict":
-            return {k: _read(v, arrays, build) for k, v in content}
+            return {k: _read(v, content, build) for k, v in value}
         case "slice":
             return slice(*each())
         case "ellipsis":
             return Ellipsis
         case "dtype":
-            return np.dtype(content)
+            return np.dtype(value)
         case "array":
-            return arrays[content]
+            return content.arrays[value]
         case "scalar":
-            return arrays[content][()]
+            return content.arrays[value][()]
         case "program":
-            return _read_program(content, arrays, build)
+            return content.programs[value]
         case "marker":
-            return MARKERS[content]
+            return MARKERS[value]
     raise ValueError(f"unknown kind {kind!r}")
