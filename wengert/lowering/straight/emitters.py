@@ -1,0 +1,63 @@
+"""Loops, branches and calls as kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from wengert.core.aval import Aval
+from wengert.core.form import Unsupported
+from wengert.lowering.emission import Emission, Emitter, Operand, Work, row_major
+from wengert.lowering.straight.carried import put
+from wengert.lowering.straight.cells import Memory
+from wengert.lowering.straight.loops import Loops
+from wengert.lowering.straight.weights import Part, weight
+from wengert.lowering.straight.writer import INLINED, Writer, trial
+
+ROWS = 48  # calls of vector math that are inlined where trips are independent, and may run side by side
+HEAVY = 4000  # additions of one trip, from which on vector code in loops over elements is worth more
+
+
+class Straight(Emitter):
+    """A loop whose bodies are written as straight-line code."""
+
+    apart = True
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def supports(self, ins: Sequence[Aval], outs: Sequence[Aval], params: dict[str, Any]) -> bool:
+        if any(not a.size for a in (*ins, *outs)) and self.kind != "scan":
+            return False
+        try:
+            if max(weight(program)[0] for program, _ in self._bodies(params)) > HEAVY:
+                return False
+            e, pointer = trial()
+            operands = [Operand(pointer(), a.shape, row_major(a.shape), a.dtype) for a in ins]
+            results = [Operand(pointer(), a.shape, row_major(a.shape), a.dtype) for a in outs]
+            self.emit(e, operands, results, params)
+        except Unsupported:
+            return False
+        return True
+
+    def takes(self, i: int, strides: tuple[int, ...], ins: Sequence[Aval], params: dict[str, Any]) -> bool:
+        return True
+
+    def emit(self, e: Emission, ins: Sequence[Operand], outs: Sequence[Operand], params: dict[str, Any]) -> Work:
+        e.b.inline = self._inlines(params)
+        w = Writer(e)
+        held = [Memory(o.pointer, o.shape, o.strides, o.dtype) for o in ins]
+        into = [Memory(o.pointer, o.shape, o.strides, o.dtype) for o in outs]
+        found = Loops(w).control(self.kind, held, params, into)
+        for value, m in zip(found, into, strict=True):
+            if not (isinstance(value, Memory) and value.pointer is m.pointer):
+                put(w, value, m)
+        w.flags.report()
+        return Work(sum(times * weight(program)[0] for program, times in self._bodies(params)), "straight-line code")
+
+    def _bodies(self, params: dict[str, Any]) -> list[Part]:
+        return Part.of(self.kind, params)
+
+    def _inlines(self, params: dict[str, Any]) -> bool:
+        calls = sum(weight(program)[1] for program, _ in self._bodies(params))
+        return calls <= (ROWS if params.get("carries") == 0 else INLINED)
