@@ -113,7 +113,7 @@ def _pushforward(program: Program, mask: Mask, primals: bool) -> Program:
         return [*outs, *filled] if primals else filled
 
     wanted = [v.aval for v, m in zip(program.ins, mask, strict=True) if m]
-    return stage(run, [*_avals(program.ins), *wanted])[0].pruned()
+    return stage(run, [*_avals(program.ins), *wanted], keeps=True)[0].pruned()
 
 
 def _moves(out: Array) -> bool:
@@ -163,7 +163,7 @@ def split(program: Program, mask: Mask) -> Split:
 
 def _split(program: Program, mask: Mask) -> Split:
     need_rules(program)
-    trace = Stage()
+    trace = Stage(keeps=True)
     with running(trace):
         cells = [trace.input(v.aval) for v in program.ins]
         some = [c for c, m in zip(cells, mask, strict=True) if m]
@@ -265,4 +265,4 @@ def _batched(program: Program, flags: Mask, size: int) -> Program:
         return all_batched(outs, have, size)
 
     ins = [Aval((size, *v.shape), v.dtype) if flag else v.aval for v, flag in zip(program.ins, flags, strict=True)]
-    return stage(run, ins)[0].pruned()
+    return stage(run, ins, keeps=True)[0].pruned()

@@ -171,7 +171,9 @@ def batched_body(program: Program, flags: Mask, outs: Mask, size: int) -> Progra
                 for x, has, wanted in zip(found, have, outs, strict=True)
             ]
 
-        return stage(run, [widened(v.aval, flag, size) for v, flag in zip(program.ins, flags, strict=True)])[0].pruned()
+        return stage(
+            run, [widened(v.aval, flag, size) for v, flag in zip(program.ins, flags, strict=True)], keeps=True
+        )[0].pruned()
 
     return derived(program, ("batched body", flags, outs, size), make)
 
@@ -182,7 +184,7 @@ def widened(aval: Aval, flag: bool, size: int) -> Aval:
 
 def made(fun: Callable[..., Sequence[Array]], avals: Sequence[Aval]) -> Program:
     """A Program of a flat function that closes over nothing traced."""
-    program, captured = stage(lambda *xs: fun(*map(held, xs)), avals)
+    program, captured = stage(lambda *xs: fun(*map(held, xs)), avals, keeps=True)
     if captured:
         raise RuntimeError("a body closes over a traced value")
     return program.pruned()

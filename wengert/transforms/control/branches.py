@@ -118,4 +118,4 @@ def _converted(program: Program, wanted: Sequence[Aval]) -> Program:
             for o, aval in zip(outs, wanted, strict=True)
         ]
 
-    return stage(run, [v.aval for v in program.ins])[0]
+    return stage(run, [v.aval for v in program.ins], keeps=True)[0]

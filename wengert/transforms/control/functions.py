@@ -67,7 +67,7 @@ class Body:
             return outs
 
         arrays = [aval for group in avals for aval in group]
-        program, captured = stage(flat, arrays)
+        program, captured = stage(flat, arrays, keeps=True)
         n = len(arrays)
         self.program = Program(
             [*program.ins[n:], *program.ins[:n]], program.eqns, program.outs, program.written_out
@@ -82,7 +82,8 @@ class Body:
         for tensor in captured:
             var = own.get(id(tensor))
             ins.append(type(self.program.ins[0])(tuple(tensor.shape), tensor.dtype) if var is None else var)
-        return Program([*ins, *self.program.ins[len(self.captured) :]], self.program.eqns, self.program.outs)
+        ins += self.program.ins[len(self.captured) :]
+        return Program(ins, self.program.eqns, self.program.outs, self.program.written_out)
 
 
 def same_structure(what: str, got: Any, want: Any) -> None:

@@ -40,7 +40,7 @@ def in_rows(
     try:
         given = [leaf(x, "") for x in xs]
         avals = [Aval(a.shape[1:], a.dtype) if flag else a for (_, a), flag in zip(given, flags, strict=True)]
-        program, captured = stage(fun, avals)
+        program, captured = stage(fun, avals, keeps=True)
     except Exception:  # whatever is wrong will be told by the batch itself
         return None
     program = program.pruned()
@@ -134,7 +134,7 @@ def together(program: Program, serves: Callable[[Sequence[Aval], Sequence[Aval],
             trace.where = None  # type: ignore[union-attr]
         return [a.value if type(a) is Literal else env[a] for a in program.outs]
 
-    new, _ = stage(run, [v.aval for v in program.ins])
+    new, _ = stage(run, [v.aval for v in program.ins], keeps=True)
     return new if changed else program
 
 
