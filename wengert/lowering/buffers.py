@@ -7,7 +7,7 @@ memory serves until the result is made. Partial results, rows and scratch memory
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wengert.graph.program import Var
@@ -27,13 +27,15 @@ def aligned(nbytes: int) -> int:
 class Buffers:
     """The plan. `place(var)` is (slot in the frame, 0) or (None, offset in the workspace)."""
 
-    def __init__(self, values: Values, outs: Sequence[Var], memory: set[Var]) -> None:
-        self.values, self.memory = values, memory
+    def __init__(
+        self, values: Values, outs: Sequence[Var], memory: set[Var], made_in: Mapping[Var, Var], head: int
+    ) -> None:
+        self.values, self.memory, self.made_in = values, memory, made_in
         self.n_in, self.n_out = len(values.program.ins), len(outs)
-        self.slots = {values.base(v): 1 + self.n_in + i for i, v in enumerate(outs)}
+        self.slots = {self.home(v): 1 + self.n_in + i for i, v in enumerate(outs)}
         self.offsets: dict[Var, int] = {}
         self.live: list[tuple[int, int, int, int]] = []  # first step, last step, offset, bytes
-        self.workspace = HEAD
+        self.head = self.workspace = head
         self.over: dict[Var, Var] = {}  # a value that is written over → what is written, in one loop nest
 
     @property
@@ -41,8 +43,15 @@ class Buffers:
         """The frame's slot of the workspace."""
         return 1 + self.n_in + self.n_out + len(self.values.constants)
 
-    def place(self, var: Var) -> tuple[int | None, int]:
+    def home(self, var: Var) -> Var:
+        """The value whose memory `var` lies in, or was made in."""
         base = self.values.base(var)
+        while base in self.made_in:
+            base = self.values.base(self.made_in[base])
+        return base
+
+    def place(self, var: Var) -> tuple[int | None, int]:
+        base = self.home(var)
         d = self.values.definitions[base]
         if isinstance(d, Place):
             return (1 if d.kind == "input" else 1 + self.n_in + self.n_out) + d.index, 0
@@ -54,7 +63,7 @@ class Buffers:
         """The lowest offset that is free from step `first` to step `last`."""
         nbytes = max(aligned(nbytes), ALIGNMENT)
         taken = sorted((o, n) for f, t, o, n in self.live if f <= last and first <= t)
-        at = HEAD
+        at = self.head
         for offset, size in taken:
             if at + nbytes <= offset:
                 break
@@ -75,17 +84,22 @@ def plan_buffers(
     outs: Sequence[Var],
     memory: set[Var],
     donated: set[Var],
+    made_in: Mapping[Var, Var],
+    head: int = HEAD,
 ) -> Buffers:
     """Offsets for all values in `memory` that the frame does not hold, and for what kernels need besides.
 
     donated : results that lie in an operand's memory, which is in use before they are made
+    made_in : values that are made where another one lies
+    head : bytes at the start of the workspace that are taken
     """
-    buffers = Buffers(values, outs, memory)
+    buffers = Buffers(values, outs, memory, made_in, head)
+    chained = {buffers.home(v) for v in made_in}
     first: dict[Var, int] = {}
     last: dict[Var, int] = {}
 
     def touch(var: Var, step: int) -> None:
-        base = values.base(var)
+        base = buffers.home(var)
         first.setdefault(base, step)
         last[base] = step
 
@@ -104,8 +118,10 @@ def plan_buffers(
     wanted = [
         v for v in first if v in memory and v not in buffers.slots and not isinstance(values.definitions[v], Place)
     ]
-    groups = _inherited(buffers, steps, wanted, first, last)
-    groups = _hosted(buffers, steps, groups, [v for v in buffers.slots if v in first and v not in donated], first, last)
+    groups = _inherited(buffers, steps, [v for v in wanted if v not in chained], first, last)
+    groups += [[v] for v in wanted if v in chained]
+    hosts = [v for v in buffers.slots if v in first and v not in donated and v not in chained]
+    groups = _hosted(buffers, steps, groups, hosts, first, last, chained)
     for group in sorted(groups, key=lambda g: -nbytes_of(g[0])):
         offset = buffers.allocate(nbytes_of(group[0]), first[group[0]], last[group[-1]])
         for var in group:
@@ -144,7 +160,13 @@ def _inherited(buffers: Buffers, steps: Sequence[Any], wanted: list[Var], first:
 
 
 def _hosted(
-    buffers: Buffers, steps: Sequence[Any], groups: list[list[Var]], results: list[Var], first: Lives, last: Lives
+    buffers: Buffers,
+    steps: Sequence[Any],
+    groups: list[list[Var]],
+    results: list[Var],
+    first: Lives,
+    last: Lives,
+    chained: set[Var],
 ) -> list[list[Var]]:
     """Put groups into the memory of results that are made later; those that remain are returned."""
     taken: dict[Var, list[tuple[int, int]]] = {}
@@ -154,7 +176,8 @@ def _hosted(
         host = None
         for result in results if size >= LEAST else ():
             made = first[result]
-            over = end == made and result.aval == group[-1].aval and overwrites(steps[made], result, group[-1])
+            over = end == made and result.aval == group[-1].aval and group[-1] not in chained
+            over = over and overwrites(steps[made], result, group[-1])
             free = all(t < begin or end < f for f, t in taken.get(result, ()))
             if nbytes_of(result) >= size and free and (end < made or over):
                 host = result

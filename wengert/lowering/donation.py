@@ -5,18 +5,34 @@ It is safe where every element is read before it is written, which within a loop
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wengert.graph.program import Var
 from wengert.lowering.clusters import Cluster
-from wengert.lowering.values import Values
+from wengert.lowering.values import Place, Values
+
+Allowed = frozenset[int] | Mapping[int, int]
 
 
-def takeovers(values: Values, steps: Sequence[Any], outs: Sequence[Var], donated: frozenset[int]) -> dict[int, int]:
-    """Result → donated operand of its shape and dtype, whose memory it takes over."""
+def takeovers(
+    values: Values, steps: Sequence[Any], outs: Sequence[Var], allowed: Allowed, made_in: Mapping[Var, Var], fresh: bool
+) -> dict[int, int]:
+    """Result → operand of its shape and dtype, whose memory it takes over.
+
+    allowed : operands that are donated; or result → the operand that may be
+    made_in : values that are made where another one lies, be it an operand
+    fresh : whether also results that are written in full take over operands
+    """
     found: dict[int, int] = {}
-    if not donated:
+    for number, out in enumerate(outs):
+        at = values.base(out)
+        while at in made_in:
+            at = values.base(made_in[at])
+        place = values.definitions[at]
+        if isinstance(place, Place) and place.kind == "input":
+            found[number] = place.index
+    if not allowed or not fresh:
         return found
     last: dict[Var, int] = {}
     writers: dict[Var, list[int]] = {}
@@ -31,13 +47,13 @@ def takeovers(values: Values, steps: Sequence[Any], outs: Sequence[Var], donated
         last.update((base, i) for base in reads)
         for var in made:
             writers.setdefault(values.base(var), []).append(i)
-    taken: set[int] = set()
+    taken = set(found.values())
     for number, out in enumerate(outs):
         base = values.base(out)
-        if len(writers.get(base, ())) != 1:
+        if len(writers.get(base, ())) != 1 or base in made_in or base in made_in.values():
             continue
         step = writers[base][0]
-        for i in sorted(donated - taken):
+        for i in sorted(of(allowed, number) - taken):
             operand = values.program.ins[i]
             if operand.aval != base.aval or last.get(operand, -1) > step:
                 continue
@@ -46,6 +62,13 @@ def takeovers(values: Values, steps: Sequence[Any], outs: Sequence[Var], donated
                 taken.add(i)
                 break
     return found
+
+
+def of(allowed: Allowed, number: int) -> set[int]:
+    """The operands that result `number` may take over."""
+    if isinstance(allowed, Mapping):
+        return {allowed[number]} if number in allowed else set()
+    return set(allowed)
 
 
 def overwrites(step: Any, result: Var, operand: Var) -> bool:

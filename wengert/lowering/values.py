@@ -131,6 +131,8 @@ class Opaque:
     reason: str = ""
     strided: dict[int, tuple[Var, int, tuple[int, ...]]] = field(default_factory=dict)
     # operand read in place: base, offset, strides
+    control: str = ""  #: the kind of a loop, branch or call that is lowered with its bodies
+    number: int = -1  #: of the equation, in its program
 
 
 Definition = Place | Point | View | Alias | Reduction | Assembly | Accumulation | Gather | Scatter | Opaque
@@ -139,9 +141,11 @@ Definition = Place | Point | View | Alias | Reduction | Assembly | Accumulation 
 class Values:
     """The definitions of all values, in order, and the set of those that are `stored`."""
 
-    def __init__(self, program: Program, refused: frozenset[int]) -> None:
+    def __init__(self, program: Program, refused: Sequence[int]) -> None:
         self.program = program
-        self.refused = refused  # equations whose form has declined: run by eval
+        self.refused = (
+            refused  # equations whose form has declined: run by eval, but for control flow that has only once
+        )
         self.definitions: dict[Var, Definition] = {}
         self.order: list[Var] = []
         self.constants: list[np.ndarray] = []
@@ -225,7 +229,12 @@ class Values:
         avals = [aval_of_atom(a) for a in eqn.ins]
         native = all(a.dtype.char in NATIVE for a in avals) and all(v.dtype.char in NATIVE for v in outs)
         form: Any = HostCall("complex, half or object dtype")
-        if number in self.refused:
+        control = Control("call") if eqn.op.name == "call" else eqn.op.lower
+        if isinstance(control, Control) and self.refused.count(number) < 2:
+            if not any(a.dtype.hasobject for a in (*avals, *(v.aval for v in outs))):
+                self._opaque(eqn, outs, control, avals, number)
+                return
+        elif number in self.refused:
             form = HostCall("its form declined these operands")
         elif native:
             form = eqn.op.lower
@@ -241,7 +250,7 @@ class Values:
         ):
             return
         if isinstance(form, (HostCall, Library, Scan, Control)) or any(isinstance(f, HostCall) for f in forms):
-            self._opaque(eqn, outs, form, avals)
+            self._opaque(eqn, outs, form, avals, number)
             return
         for out, one in zip(outs, forms, strict=True):
             if not self._define_one(eqn, out, one, avals):
@@ -400,8 +409,8 @@ class Values:
                 var = d.operand
             self.store(var)
 
-    def _opaque(self, eqn: Eqn, outs: Sequence[Var], form: Any, avals: Sequence[Aval]) -> None:
-        emitter, reason = None, getattr(form, "reason", "no native lowering")
+    def _opaque(self, eqn: Eqn, outs: Sequence[Var], form: Any, avals: Sequence[Aval], number: int = -1) -> None:
+        emitter, reason, control = None, getattr(form, "reason", "no native lowering"), ""
         params = eqn.params
         if isinstance(form, (Library, Scan)):
             name = form.name if isinstance(form, Library) else f"scan_{form.kind}"
@@ -411,15 +420,20 @@ class Values:
             else:
                 reason = f"the library kernel {name!r} does not serve this call" if found else f"no kernel {name!r}"
         elif isinstance(form, Control):
-            straight = STRAIGHT.get(form.kind)
-            if straight is not None and straight.supports(avals, [v.aval for v in outs], params):
+            straight = STRAIGHT.get(form.kind) if number not in self.refused else None
+            native = all(a.dtype.char in NATIVE for a in (*avals, *(v.aval for v in outs)))
+            if straight is not None and native and straight.supports(avals, [v.aval for v in outs], params):
                 emitter, reason = straight, ""
+            else:
+                control, reason = form.kind, ""
         operands: list[Any] = []
-        made = Opaque(eqn, outs, operands, emitter, params, reason)
+        made = Opaque(eqn, outs, operands, emitter, params, reason, control=control, number=number)
         for i, atom in enumerate(eqn.ins):
             if isinstance(atom, Literal):
                 var = self._array(np.ascontiguousarray(raw(atom.value)).reshape(np.shape(raw(atom.value))))
-                if emitter is not None or var.shape:  # `eval` tells Python scalars from arrays: they stay Literals
+                if (
+                    emitter is not None or control or var.shape
+                ):  # `eval` tells Python scalars from arrays: they stay Literals
                     atom = var
             operands.append(atom)
             if isinstance(atom, Var):
