@@ -7,6 +7,7 @@ program does not have yet cannot be read by accident.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -15,20 +16,40 @@ import numpy as np
 from wengert.core.errors import ConcretizationError
 from wengert.core.source import describe, here
 
+CHOICE = (
+    "numpy.where for a choice by element, wengert.cond(pred, true_fn, false_fn, *operands) for one of two computations"
+)
+WHILE = "wengert.while_loop(cond, body, init), whose body gives the next value of all that changes"
+RANGE = "wengert.fori_loop(lower, upper, body, init) for a number of trips that is computed; a static argument for one that is known"
+WAYS_OUT = (  # by what the user's line has: the first that fits
+    (r"^(el)?if |\bif\b.*\belse\b", CHOICE),
+    (r"^while ", WHILE),
+    (r"\brange\(", RANGE),
+    (r"\b(max|min|sorted)\(", "numpy.maximum, numpy.minimum, numpy.sort: Python's own ask for values"),
+    (r"\b(and|or|not)\b", "numpy.logical_and, numpy.logical_or, numpy.logical_not: Python's own ask for values"),
+    (r"\b(float|int|complex)\(|\.item\(|\.tolist\(", "x itself, or x.astype(dtype): to NumPy it is a number already"),
+)
 WAY_OUT = (
-    "for a choice, numpy.where, or wengert.cond and wengert.while_loop where the library has them; for a number that"
-    " decides shapes or branches, make it a static argument (static_argnums, static_argnames)"
+    "for a choice, numpy.where or wengert.cond; for a loop that ends when a value says so, wengert.while_loop; for a number"
+    " that decides shapes or branches, a static argument (static_argnums, static_argnames)"
 )
 
 
-def no_value(what: str, got: str, depth: int = 2, fix: str = WAY_OUT) -> ConcretizationError:
-    """The error for a value that a staged program does not have while it is recorded."""
+def way_out(line: str) -> str:
+    """What to write in the place of a line that asks for a value."""
+    text = re.split(r":\d+ in [\w<>.]+: ", line, maxsplit=1)[-1].strip()
+    return next((fix for pattern, fix in WAYS_OUT if re.search(pattern, text)), WAY_OUT)
+
+
+def no_value(what: str, got: str, depth: int = 2, fix: str = "") -> ConcretizationError:
+    """The error for a value that a staged program does not have while it is recorded; by default the user's line tells the fix."""
+    at = describe(here(depth))
     return ConcretizationError(
         what,
         got=f"{got} of a function that is being staged (wengert.jit, wengert.trace): it has a shape and a dtype, and no value yet",
         want="code that does the same for every value",
-        fix=fix,
-        at=describe(here(depth)),
+        fix=fix or way_out(at),
+        at=at,
     )
 
 
