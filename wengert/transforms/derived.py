@@ -104,20 +104,17 @@ def pushforward(program: Program, mask: Mask, *, primals: bool = False) -> Progr
 def _pushforward(program: Program, mask: Mask, primals: bool) -> Program:
     need_rules(program)
     n = len(program.ins)
+    moves = [is_inexact(atom.aval.dtype) for atom in program.outs]
 
     def run(*args: Tensor) -> list[Array]:
         dots = iter(args[n:])
         tangents = [next(dots) if m else None for m in mask]
         outs, douts = jvp_flat(replay(program, trace_of(args)), args[:n], tangents)
-        filled = [zero_tangent(o) if d is None else d for o, d in zip(outs, douts, strict=True) if _moves(o)]
+        filled = [zero_tangent(o) if d is None else d for o, d, m in zip(outs, douts, moves, strict=True) if m]
         return [*outs, *filled] if primals else filled
 
     wanted = [v.aval for v, m in zip(program.ins, mask, strict=True) if m]
     return stage(run, [*_avals(program.ins), *wanted], keeps=True)[0].pruned()
-
-
-def _moves(out: Array) -> bool:
-    return hasattr(out, "dtype") and is_inexact(out.dtype)
 
 
 # ── reverse ───────────────────────────────────────────────────────────────────
