@@ -48,7 +48,14 @@ def looped(f, consts, carries, xs, length=None, reverse=False):
     """A scan of `f` over `xs`, checked."""
     length = len(xs[0]) if length is None else length
     body = program(f, *consts, *carries, *(aval(x.shape[1:], x.dtype) for x in xs))
-    how = dict(body=body, consts=len(consts), carries=len(carries), length=length, reverse=reverse, unroll=1)
+    how = {
+        "body": body,
+        "consts": len(consts),
+        "carries": len(carries),
+        "length": length,
+        "reverse": reverse,
+        "unroll": 1,
+    }
     return compiled(lambda *a: scan(*a, **how), *consts, *carries, *xs)
 
 
@@ -143,7 +150,7 @@ def test_independent_rows(length):
 def test_loops_within_loops():
     xs = rng.normal(size=(5, 7, 2))
     inner = program(lambda k, c, x: (c * k + x, c), np.float64(0.5), np.zeros(2), np.zeros(2))
-    how = dict(body=inner, consts=1, carries=1, length=7, unroll=1)
+    how = {"body": inner, "consts": 1, "carries": 1, "length": 7, "unroll": 1}
 
     def f(k, c, x):
         a, ys = scan(k, c, x, reverse=False, **how)
@@ -151,6 +158,16 @@ def test_loops_within_loops():
         return b, zs.sum(axis=0), ys[3]
 
     looped(f, [np.float64(0.3)], [np.zeros(2)], [xs])
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize("n", [2, 3, 5, 10, 17, 30])
+def test_functions_of_several_elements(n, dtype):
+    def f(c, x):
+        y = np.sin(c) + np.arctan2(c, x)
+        return y, np.exp(-abs(y)).sum(), np.power(2.0 + np.tanh(y), x[0])
+
+    looped(f, [], [np.ones(n, dtype)], [rng.normal(size=(6, n)).astype(dtype)])
 
 
 # ── indices ───────────────────────────────────────────────────────────────────
@@ -174,7 +191,7 @@ def test_gathers_from_carries():
 def test_indices_out_of_bounds(wrong, carries):
     at = np.array([1, 2, wrong, 0, 3, 3])
     body = program(lambda t, *rest: (*rest[:-1], t[rest[-1]]), np.zeros(5), *[np.float64(0)] * carries, np.int64(0))
-    how = dict(body=body, consts=1, carries=carries, length=6, reverse=False, unroll=1)
+    how = {"body": body, "consts": 1, "carries": carries, "length": 6, "reverse": False, "unroll": 1}
     args = [np.arange(5.0), *[np.float64(0)] * carries, at]
     whole, _ = stage(lambda *a: scan(*a, **how), [aval(np.shape(a), np.asarray(a).dtype) for a in args])
     executable = compile(whole)
@@ -267,7 +284,7 @@ def pullback(cond, forward, backward, consts, carries, cts, found):
     c, f = program(cond, *consts, *carries), program(forward, *consts, *carries)
     residuals = [atom.aval for atom in f.outs[len(carries) :]]
     back = program(backward, *consts, *cts, *found, *residuals)
-    how = dict(cond=c, forward=f, backward=back, consts=len(consts), carries=len(carries))
+    how = {"cond": c, "forward": f, "backward": back, "consts": len(consts), "carries": len(carries)}
     return compiled(lambda *a: while_pullback(*a, **how), *consts, *carries, *cts)
 
 

@@ -14,7 +14,7 @@ from wengert.core.op import OPS
 from wengert.core.tensor import raw
 from wengert.graph.program import Eqn, Program, Var
 from wengert.lowering.affine import view_of
-from wengert.lowering.straight import indexing, products
+from wengert.lowering.straight import indexing, products, wide
 from wengert.lowering.straight.cells import (
     LARGEST,
     Cells,
@@ -29,9 +29,10 @@ from wengert.lowering.straight.cells import (
     reshape,
 )
 from wengert.lowering.straight.reductions import KINDS, reduced, running
+from wengert.lowering.straight.weights import FEWEST, FUNCTION
 from wengert.lowering.straight.weights import avals as operand_avals
 from wengert.lowering.straight.writer import Writer
-from wengert.lowering.text import NATIVE, Value
+from wengert.lowering.text import NATIVE
 from wengert.ops import basis  # noqa: F401 - registers `add`
 
 Loops = Any  # writes the equations whose form is `Control`
@@ -110,15 +111,19 @@ class Body:
         self.w.limit(size)
         b = self.b
         columns = [np.broadcast_to(cells(b, x, compute), out.shape).ravel() for x in ins]
-        done: dict[Any, Value] = {}
-        results = []
-        for xs in zip(*columns, strict=True) if columns else ():
-            key = tuple((x.ref, x.dtype.char) for x in xs)
-            if key not in done:
-                done[key] = b.cast(form.scalar(b, *xs, **eqn.params), out.dtype)
+        rows = list(zip(*columns, strict=True))
+        keys = [tuple((x.ref, x.dtype.char) for x in xs) for xs in rows]
+        distinct = dict(zip(keys, rows, strict=True))
+        few = len(distinct) < FEWEST or form.cost < FUNCTION or self.w.side_by_side
+        if few or not wide.serves([out.dtype, *(x.dtype for x in rows[0])]):
+            found = []
+            for xs in distinct.values():
+                found.append(b.cast(form.scalar(b, *xs, **eqn.params), out.dtype))
                 self.w.limit()
-            results.append(done[key])
-        return Cells(object_array(out.shape, results), out.dtype)
+        else:
+            found = wide.mapped(self.w, form, list(distinct.values()), eqn.params, out.dtype)
+        done = dict(zip(distinct, found, strict=True))
+        return Cells(object_array(out.shape, [done[key] for key in keys]), out.dtype)
 
     # ── kernels of the library ────────────────────────────────────────────────
 

@@ -30,7 +30,7 @@ class Straight(Emitter):
         if any(not a.size for a in (*ins, *outs)) and self.kind != "scan":
             return False
         try:
-            if max(weight(program)[0] for program, _ in self._bodies(params)) > HEAVY:
+            if max(weight(program).cost for program, _ in self._bodies(params)) > HEAVY:
                 return False
             e, pointer = trial()
             operands = [Operand(pointer(), a.shape, row_major(a.shape), a.dtype) for a in ins]
@@ -46,6 +46,7 @@ class Straight(Emitter):
     def emit(self, e: Emission, ins: Sequence[Operand], outs: Sequence[Operand], params: dict[str, Any]) -> Work:
         e.b.inline = self._inlines(params)
         w = Writer(e)
+        w.side_by_side = e.b.inline and params.get("carries") == 0
         held = [Memory(o.pointer, o.shape, o.strides, o.dtype) for o in ins]
         into = [Memory(o.pointer, o.shape, o.strides, o.dtype) for o in outs]
         found = Loops(w).control(self.kind, held, params, into)
@@ -53,11 +54,13 @@ class Straight(Emitter):
             if not (isinstance(value, Memory) and value.pointer is m.pointer):
                 put(w, value, m)
         w.flags.report()
-        return Work(sum(times * weight(program)[0] for program, times in self._bodies(params)), "straight-line code")
+        return Work(sum(times * weight(program).cost for program, times in self._bodies(params)), "straight-line code")
 
     def _bodies(self, params: dict[str, Any]) -> list[Part]:
         return Part.of(self.kind, params)
 
     def _inlines(self, params: dict[str, Any]) -> bool:
-        calls = sum(weight(program)[1] for program, _ in self._bodies(params))
-        return calls <= (ROWS if params.get("carries") == 0 else INLINED)
+        weights = [weight(program) for program, _ in self._bodies(params)]
+        if params.get("carries") == 0:
+            return sum(x.calls for x in weights) <= ROWS
+        return sum(x.single for x in weights) <= INLINED

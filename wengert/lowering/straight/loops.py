@@ -72,7 +72,7 @@ class Loops:
         if len(branches) == 1:
             return self.body.run(branches[0], ins[1:])
         costs = [weight(branch) for branch in branches]
-        if len(branches) == 2 and sum(c[0] for c in costs) <= CHEAP and not any(c[2] for c in costs):
+        if len(branches) == 2 and sum(c.cost for c in costs) <= CHEAP and not any(c.involved for c in costs):
             first, second = (self._results(branch, ins[1:]) for branch in branches)
             chosen = self._positive(which)
             merged = [b.select(chosen, y, x) for x, y in zip(first, second, strict=True)]
@@ -180,7 +180,7 @@ class Loops:
             for i in range(length):
                 flat = trip(i, flat)
         else:
-            flat = self._trips(length, weight(body)[0], carried.start, trip)
+            flat = self._trips(length, weight(body).cost, carried.start, trip)
         return [*carried.held(flat), *ys]
 
     def _brief(self, body: Program, length: int) -> bool:
@@ -286,7 +286,7 @@ class Loops:
         def trip(flat: list[Value]) -> list[Value]:
             return carried.flat(self.body.run(body, [*consts, *carried.held(flat)]))
 
-        cost = weight(body)[0] + weight(params["cond"])[0]
+        cost = weight(body).cost + weight(params["cond"]).cost
         return carried.held(self.repeated(carried.start, self._going(params["cond"], consts, carried), trip, cost))
 
     def while_pullback(self, ins: Sequence[Held], params: dict[str, Any], into: Into) -> list[Held]:
@@ -302,7 +302,7 @@ class Loops:
             stack.push([outs[m + i] for i in stacked])
             return carried.flat(outs[:m])
 
-        cost = weight(forward)[0] + weight(params["cond"])[0]
+        cost = weight(forward).cost + weight(params["cond"]).cost
         stack.begin()
         self.repeated(carried.start, self._going(params["cond"], consts, carried), onwards, cost)
 
@@ -315,7 +315,7 @@ class Loops:
             residuals = [popped[i] if i in popped else self._fixed(atom, fixed) for i, atom in enumerate(atoms)]
             return found.flat(self.body.run(backward, [*consts, *found.held(flat), *residuals]))
 
-        new = self.repeated(found.start, lambda _: stack.left(), back, weight(backward)[0])
+        new = self.repeated(found.start, lambda _: stack.left(), back, weight(backward).cost)
         stack.end()
         return found.held(new)
 

@@ -12,6 +12,7 @@ from wengert.graph.program import Eqn, Program, Var
 from wengert.ops import basis, index  # noqa: F401 - registers `add` and indexing
 
 FUNCTION = 15  # additions: what costs more is vector math
+FEWEST = 3  # elements of a value for which vector math is called together
 WHILE = 16  # trips that a loop of unknown length is taken to have
 
 ADD, INDEX, PUT, SCATTER = OPS["add"], OPS["index"], OPS["index_put"], OPS["scatter_add"]
@@ -49,26 +50,36 @@ class Part(NamedTuple):
         return [Part(p["program"], 1)]
 
 
-def weight(program: Program) -> tuple[float, float, bool]:
-    """Additions that a run costs, calls of vector math that are written, and whether there is a loop or a kernel."""
-    cost, calls, involved = 0.0, 0.0, False
+class Weight(NamedTuple):
+    """What a run of a Program costs."""
+
+    cost: float  #: additions
+    calls: int  #: calls of vector math that are written, one for each element
+    single: int  #: those of them that stand alone or in twos
+    involved: bool  #: whether there is a loop or a kernel
+
+
+def weight(program: Program) -> Weight:
+    """What a run of `program` costs."""
+    cost, calls, single, involved = 1.0, 0, 0, False
     for eqn in program.equations():
         form = form_of(eqn)
         size = max((math.prod(v.shape) for v in eqn.results), default=1)
         if isinstance(form, Map):
             cost += form.cost * size
-            calls += size if form.cost >= FUNCTION else 0
+            if form.cost >= FUNCTION:
+                calls, single = calls + size, single + (size if size < FEWEST else 0)
         elif isinstance(form, Control):
             involved = involved or form.kind != "call"
             for inner, times in Part.of(form.kind, eqn.params):
                 more = weight(inner)
-                cost, calls = cost + times * more[0], calls + more[1]
+                cost, calls, single = cost + times * more.cost, calls + more.calls, single + more.single
         elif isinstance(form, Library):
             involved = involved or form.name not in ("contract", "matmul")
             cost += size * max((max(a.shape, default=1) for a in avals(eqn)), default=1)
         else:
             cost += max((a.size for a in avals(eqn)), default=0)
-    return cost + 1, calls, involved
+    return Weight(cost, calls, single, involved)
 
 
 # ── updates in place ──────────────────────────────────────────────────────────

@@ -72,6 +72,8 @@ class Writer:
         self.flags = Flags(e)
         self.leaving: list[Callable[[], None]] = []  # what is to be done before the kernel is left early
         self.stacked = 0
+        self.elsewhere = 0  # instructions of functions that the kernel calls
+        self.side_by_side = False  # whether trips are independent, and LLVM is to run several at once
         self.updates: set[Var] = set()  # states of arrays that are written over
 
     # ── limits ────────────────────────────────────────────────────────────────
@@ -79,7 +81,7 @@ class Writer:
     def limit(self, coming: int = 0) -> None:
         """Unsupported if the kernel gets too long."""
         b = self.b
-        if b.count + coming + MATH * (min(b.math_calls, INLINED) if b.inline else 0) > INSTRUCTIONS:
+        if b.count + self.elsewhere + coming + MATH * (min(b.math_calls, INLINED) if b.inline else 0) > INSTRUCTIONS:
             raise Unsupported("a loop whose body is too long for straight-line code")
 
     # ── memory ────────────────────────────────────────────────────────────────
