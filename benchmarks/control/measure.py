@@ -86,6 +86,8 @@ class Measured:
                 timed[key] = call
         if self.asked.torch and self.work.torch:
             for what, call in zip(WHAT, self.work.torch(*self.work.size), strict=True):
+                if call is None:
+                    continue
                 timed[f"torch {what}"] = call
                 found[f"torch {what}"] = call()
         for key, result in found.items():
