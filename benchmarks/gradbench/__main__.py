@@ -1,6 +1,7 @@
 """python -m benchmarks.gradbench: speak the suite's protocol on standard input and output."""
 
 import argparse
+import contextlib
 import sys
 
 import wengert as wg
@@ -18,7 +19,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with contextlib.suppress(BrokenPipeError):
         main()
-    except BrokenPipeError:
-        pass

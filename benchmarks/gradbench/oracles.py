@@ -7,6 +7,7 @@ and errors are judged against the size of the terms that they come from.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,8 @@ def directions(parameters: Sequence[Array], each: int = 2) -> list[list[Array]]:
 def along(f: Callable[..., Any], parameters: Sequence[Array], gradient: Sequence[Any], what: str) -> None:
     """`gradient` against slopes of the scalar `f(*parameters)` along random directions."""
     gradient = [np.asarray(g, float).reshape(p.shape) for g, p in zip(gradient, parameters, strict=True)]
+    if not all(np.all(np.isfinite(g)) for g in gradient):
+        raise Wrong(f"{what} has entries that are not finite")
     for direction in directions(parameters):
         slope = f(*(p + 1j * STEP * d for p, d in zip(parameters, direction, strict=True))).imag / STEP
         terms = [g * d for g, d in zip(gradient, direction, strict=True)]
@@ -153,11 +156,11 @@ def gmm(function: str, input: Input, output: Any) -> None:
     parameters = [np.asarray(input[name], float) for name in names]
     lower = [(i, j) for j in range(d) for i in range(j + 1, d)]
 
-    def posterior(alpha: Array, mu: Array, q: Array, l: Array) -> Any:
+    def posterior(alpha: Array, mu: Array, q: Array, below: Array) -> Any:
         beta, frobenius = [], 0.0
         for c in range(k):
             Q = np.diag(np.exp(q[c]))
-            for value, place in zip(l[c], lower, strict=True):
+            for value, place in zip(below[c], lower, strict=True):
                 Q[place] = value
             beta.append(alpha[c] + np.sum(q[c]) - np.sum(((x - mu[c]) @ Q.T) ** 2, axis=1) / 2)
             frobenius = frobenius + np.sum(Q**2)
@@ -227,7 +230,7 @@ def lstm(function: str, input: Input, output: Any) -> None:
         total: Any = 0.0
         hidden, cell = list(state[0::2]), list(state[1::2])
         weights, biases = main[0::2].reshape(-1, 4, bits), main[1::2].reshape(-1, 4, bits)
-        for now, following in zip(sequence[:-1], sequence[1:], strict=True):
+        for now, following in pairwise(sequence):
             x = now * extra[0]
             for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
                 before = np.stack([x, hidden[i], x, hidden[i]]) * weight + bias

@@ -12,11 +12,11 @@ import wengert as wg
 from ..function import Function, Input
 
 
-def factors(q, l):
+def factors(q, below):
     k, d = q.shape
     columns, rows = np.triu_indices(d, 1)
     Q = np.zeros((k, d, d))
-    Q[:, rows, columns] = l
+    Q[:, rows, columns] = below
     Q[:, np.arange(d), np.arange(d)] = np.exp(q)
     return Q
 
@@ -36,8 +36,8 @@ def log_prior(q, Q, m, gamma):
 
 
 def log_posterior(parameters, x, m, gamma):
-    alpha, mu, q, l = (parameters[name] for name in ("alpha", "mu", "q", "l"))
-    Q = factors(q, l)
+    alpha, mu, q, below = (parameters[name] for name in ("alpha", "mu", "q", "l"))
+    Q = factors(q, below)
     return log_likelihood(alpha, mu, q, Q, x) + log_prior(q, Q, m, gamma)
 
 
