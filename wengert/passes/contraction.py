@@ -35,7 +35,7 @@ def contraction(program: Program, notes: Notes | None = None) -> Program:
 # ── transposes ────────────────────────────────────────────────────────────────
 
 
-def _named(ins: Ins, out: Var, params: Params) -> tuple[str, str, str] | None:
+def named(ins: Ins, out: Var, params: Params) -> tuple[str, str, str] | None:
     """The names of axes of both operands and the result; None for a matmul whose stacks broadcast."""
     if "subscripts" in params:
         return places(params["subscripts"])
@@ -54,7 +54,7 @@ def _named(ins: Ins, out: Var, params: Params) -> tuple[str, str, str] | None:
 
 def _of_transposes(r: Rewriter, ins: Ins, out: Var, params: Params) -> Atom | None:
     rows = [r.producer(a, transpose) for a in ins]
-    if rows == [None, None] or (names := _named(ins, out, params)) is None:
+    if rows == [None, None] or (names := named(ins, out, params)) is None:
         return None
     operands, labels = [], []
     for atom, row, name in zip(ins, rows, names[:2], strict=True):
@@ -67,7 +67,7 @@ def _of_transposes(r: Rewriter, ins: Ins, out: Var, params: Params) -> Atom | No
 
 def _transposed(r: Rewriter, ins: Ins, out: Var, params: Params) -> Atom | None:
     row = r.producer(ins[0], contract) or r.producer(ins[0], matmul)
-    if row is None or r.is_shared(ins[0]) or (names := _named(row[1], row[2], row[3])) is None:
+    if row is None or r.is_shared(ins[0]) or (names := named(row[1], row[2], row[3])) is None:
         return None
     return _contracted(r, row[1], (names[0], names[1], "".join(names[2][a] for a in params["axes"])), row[3])
 

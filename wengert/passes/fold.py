@@ -13,6 +13,7 @@ from wengert.core.aval import aval_of
 from wengert.core.quiet import quietly
 from wengert.graph.program import Literal, Program, Var
 from wengert.ops.basis import broadcast_to
+from wengert.passes.control.sites import kind_of
 from wengert.passes.rewriter import Notes, elementwise
 
 SMALL = 1 << 12  # bytes that a folded result may have in any case
@@ -52,7 +53,7 @@ def fold(program: Program, notes: Notes | None = None) -> Program:
 def _evaluated(row: Any) -> list[Literal] | None:
     op, ins, outs, params = row[:4]
     variables = outs if op.multi else (outs,)
-    if op is broadcast_to or any(v is None for v in variables) or any(hasattr(p, "eqns") for p in params.values()):
+    if op is broadcast_to or any(v is None for v in variables) or kind_of(op) is not None:
         return None
     operands = sum(getattr(a.value, "nbytes", 8) for a in ins)
     if sum(v.aval.size * v.dtype.itemsize for v in variables) > max(SMALL, operands):

@@ -76,10 +76,10 @@ class _Run:
         for rounds, passes in self.phases:
             for _ in range(rounds):
                 start = program
+                if passes[0] is control and not has_control(program):
+                    break
                 for run in passes:
                     program = self._after(run, program)
-                    if run is control and not has_control(program):
-                        break
                 if program is start:
                     break
         return program

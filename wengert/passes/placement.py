@@ -7,8 +7,10 @@ lie side by side along one axis become one concatenation.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 from wengert.graph.program import Literal, Program, Var
@@ -61,6 +63,7 @@ class _Placement(Rewriter):
             return None
         pieces: dict[Any, tuple[Places, Any]] = {}
         rest: list[Any] = []
+        count = 0
         stack = list(reversed(ins))
         while stack:
             atom = stack.pop()
@@ -76,6 +79,7 @@ class _Placement(Rewriter):
                 rest.append(atom)
                 continue
             key = _key(at)
+            count += 1
             assert row is not None
             y = self.reshaped(row[1][0], tuple(1 if isinstance(p, int) else len(p) for p in at))
             pieces[key] = (at, self.emit(add, pieces[key][1], y) if key in pieces else y)
@@ -85,16 +89,14 @@ class _Placement(Rewriter):
             whole = joined if whole is None else self.emit(add, whole, joined)
             for at, _ in layer:
                 del pieces[_key(at)]
-        if whole is None:
+        if whole is None and count < len(pieces) + 2:
             return None
-        whole = self.emit(add, whole, Literal(0.0 if out.dtype.kind == "f" else 0))  # -0 plus the other pieces' zeros
-        for at, y in pieces.values():
-            whole = self.emit(
-                add, whole, self.emit(scatter_add, self._fitting(y, at), spec=as_spec(at), shape=out.shape)
-            )
-        for other in rest:
-            whole = self.emit(add, whole, other)
-        return whole
+        parts = [
+            self.emit(scatter_add, self._fitting(y, at), spec=as_spec(at), shape=out.shape) for at, y in pieces.values()
+        ]
+        if whole is not None:  # -0 plus the other pieces' zeros
+            parts.insert(0, self.emit(add, whole, Literal(0.0 if out.dtype.kind == "f" else 0)))
+        return reduce(lambda x, y: self.emit(add, x, y), [*parts, *rest])
 
     def _fitting(self, y: Any, at: Places) -> Any:
         return self.reshaped(y, tuple(len(p) for p in at if not isinstance(p, int)))
@@ -113,7 +115,7 @@ class _Placement(Rewriter):
             else:
                 layers.append([piece])
                 open_layers.append((axis, span.stop, layers[-1]))
-        return [layer for layer in layers if len(layer) >= FEW]
+        return [layer for layer in layers if len(layer) >= FEW or (len(layer) > 1 and _covers(layer, out.shape))]
 
     # ── chains of assignments ─────────────────────────────────────────────────
 
@@ -191,6 +193,11 @@ def _located(at: Places, of: tuple[int, ...]) -> list[tuple[int, range]]:
     """The axis along which a piece is not the whole array, and its places there; nothing if these are not one run of places."""
     found = [(axis, _span(p)) for axis, (p, n) in enumerate(zip(at, of, strict=True)) if p != range(n)]
     return found if len(found) == 1 and found[0][1].step == 1 and found[0][1] else []
+
+
+def _covers(layer: list[tuple[Places, Any]], of: tuple[int, ...]) -> bool:
+    """Whether pieces that lie apart are the whole array."""
+    return sum(math.prod(len(_span(p)) for p in at) for at, _ in layer) == math.prod(of)
 
 
 def _inner(program: Program) -> set[Any]:

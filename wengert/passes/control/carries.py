@@ -50,12 +50,8 @@ def _dropped_carries(site: Site) -> int:
     for trip in site.trips:
         trip.carries = without(trip.carries, gone)
         trip.nexts = without(trip.nexts, gone)
-        _prune(trip)
+        trip.prune()
     return len(gone)
-
-
-def _prune(trip: Any) -> None:
-    trip.rows = Program(trip.ins, trip.rows, trip.outs).pruned().eqns
 
 
 def _dropped_pullback(site: Site) -> int:
@@ -76,7 +72,7 @@ def _dropped_pullback(site: Site) -> int:
         site.xs = without(site.xs, gone)  # those of carries; accumulators, which have no operand, come after them
         site.finals = without(site.finals, gone)
         backward.carries, backward.nexts = without(backward.carries, gone), without(backward.nexts, gone)
-        _prune(backward)
+        backward.prune()
     read = backward.reads()
     spare = {i for i, var in enumerate(backward.xs) if var not in read}
     if spare:
@@ -94,7 +90,7 @@ def _dropped_pullback(site: Site) -> int:
         site.inits = without(site.inits, gone)
         cond.carries, forward.carries = without(cond.carries, gone), without(forward.carries, gone)
         forward.nexts = without(forward.nexts, gone)
-    _prune(forward)
+    forward.prune()
     return total + len(gone)
 
 
@@ -201,9 +197,11 @@ def _twin_carries(site: Site) -> int:
 
 
 def known(r: Rewriter, site: Site) -> int:
-    """Of a scan: ys that are an x, a const or a literal in every trip are not written by it."""
+    """Of a scan: ys that are an x, a const or a literal in every trip are not written by it; and so for other ops."""
     if site.kind == "switch":
         return _known_of_switch(site)
+    if site.kind == "while_pullback":
+        return _known_residuals(site)
     if site.kind != "scan":
         return 0
     (trip,) = site.trips
@@ -225,6 +223,23 @@ def known(r: Rewriter, site: Site) -> int:
         site.give(var, atom)
         gone.add(i)
     site.stacks, trip.ys = without(site.stacks, gone), without(trip.ys, gone)
+    return len(gone)
+
+
+def _known_residuals(site: Site) -> int:
+    """Residuals that are a const or a literal in every trip are not put on the stack."""
+    _, forward, backward = site.trips
+    env: dict[Any, Any] = {}
+    gone = set()
+    for i, (y, var) in enumerate(zip(forward.ys, backward.xs, strict=True)):
+        one = literal(y, var) if type(y) is Literal else None
+        if y in forward.consts:
+            one = backward.consts[forward.consts.index(y)]
+        if one is not None and one.aval == var.aval:
+            env[var] = one
+            gone.add(i)
+    backward.put(env)
+    forward.ys, backward.xs = without(forward.ys, gone), without(backward.xs, gone)
     return len(gone)
 
 

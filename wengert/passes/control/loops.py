@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from wengert.graph.program import Literal, Program, Var
-from wengert.passes.control import carries, operands
+from wengert.ops.basis import add
+from wengert.passes.control import carries, operands, sums
 from wengert.passes.control.motion import hoisted
 from wengert.passes.control.sites import Site, kind_of, opened
 from wengert.passes.control.straightening import straightened
@@ -35,16 +36,18 @@ def has_control(program: Program) -> bool:
 class _Control(Rewriter):
     """Rewrites equations of control ops; what it makes in front of them is simplified on the way."""
 
-    __slots__ = ("changed", "optimise")
+    __slots__ = ("changed", "optimise", "readers")
 
     def __init__(self, notes: Notes | None, optimise: Optimise | None) -> None:
         super().__init__(RULES, notes)
         self.optimise = optimise
         self.changed = False
+        self.readers: dict[Any, Row] = {}  # of each variable the last equation that reads it
 
     def run(self, program: Program) -> Program:
         self.uses.update(a for row in program.eqns for a in row[1] if type(a) is not Literal)
         self.uses.update(o for o in program.outs if type(o) is not Literal)
+        self.readers = {a: row for row in program.eqns for a in row[1] if type(a) is not Literal}
         env = self.env
         for row in program.eqns:
             if env:
@@ -89,7 +92,6 @@ class _Control(Rewriter):
                 break
         if plain:
             self._note(site, operands.lifted(site), "arrays moved out of")
-        self._settle(site)
         code, lasti = row[6:8]
         new = site.row(code, lasti)
         if _unchanged(row, new):
@@ -97,6 +99,7 @@ class _Control(Rewriter):
         else:
             self.changed = True
             self.append(new)
+        self._settle(site)
 
     def _smaller(self, site: Site) -> bool:
         """One round of everything that makes a site smaller; whether anything did."""
@@ -139,6 +142,18 @@ class _Control(Rewriter):
                 atom = found[atom]
             self.env[var] = atom
             self.changed = True
+        for var, make in site.later:
+            atom = make()
+            fitted = self.fitted(atom, var)
+            self.env[var] = atom if fitted is None else fitted
+            self.changed = True
+
+    def root_of(self, var: Var) -> Var | None:
+        """The result of the largest sum that reads `var`, which is read once, and whose parts nobody else reads."""
+        found = None
+        while self.uses[var] == 1 and (row := self.readers.get(var)) is not None and row[0] is add:
+            found = var = row[2]
+        return found
 
     # ── what steps make outside ───────────────────────────────────────────────
 
@@ -177,6 +192,8 @@ _STEPS: tuple[tuple[Callable[[Any, Site], int], str], ...] = (
     (lambda r, site: operands.merged(site) + carries.twins(site), "duplicates among operands and results of"),
     (hoisted, "equations moved out of"),
     (carries.known, "results known without"),
+    (sums.split, "sums of products → products of stacks, after"),
+    (sums.joined, "sums carried as one by"),
     (lambda r, site: carries.dropped(site) + operands.unread(site), "operands and results without use dropped from"),
 )
 

@@ -42,7 +42,7 @@ def _hoisted(r: Any, site: Site, trip: Trip, certain: bool) -> int:
     if not candidates:
         return 0
     chosen = [row for row in candidates.values() if _worthy(row, certain)]
-    if site.kind == "scan":
+    if site.kind in ("scan", "while_pullback"):
         chosen += [candidates[y] for y in trip.ys if y in candidates]
     if not certain:
         chosen = [row for row in chosen if all(map(_is_total, _closure([row], candidates).values()))]

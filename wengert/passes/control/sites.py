@@ -84,6 +84,10 @@ class Trip:
         found.update(self.nexts, self.ys)
         return found
 
+    def prune(self) -> None:
+        """Drop equations that no output depends on."""
+        self.rows = Program(self.ins, self.rows, self.outs).pruned().eqns
+
     def needed(self, outs: Iterable[Atom]) -> set[Any]:
         """The variables on which `outs` depend."""
         found = {a for a in outs if type(a) is not Literal}
@@ -113,6 +117,7 @@ class Site:
     finals, stacks : results that are the last carries, and those that come from ys
     uses : how often the program reads each of its variables
     found : atoms that stand for results which the equation no longer gives
+    later : such results and what makes them, after the equation
     """
 
     op: Op
@@ -126,7 +131,8 @@ class Site:
     stacks: list[Any]
     trips: list[Trip]
     uses: Counter[Any] = field(default_factory=Counter)
-    found: dict[Any, Atom] = field(default_factory=dict)
+    found: dict[Any, Any] = field(default_factory=dict)
+    later: list[tuple[Any, Callable[[], Any]]] = field(default_factory=list)
 
     def give(self, var: Any, atom: Atom) -> None:
         """`atom` stands for the result `var` from now on."""
