@@ -373,3 +373,44 @@ def test_chunks_of_one_signature_join_in_one_order(monkeypatch, threads):
         wg.set_threads(n)
         sums |= {tuple(o.tobytes() for o in executable(x)) for _ in range(5)}
     assert len(sums) == 1
+
+
+# ── short rows ────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 7, 8, 10, 13, 15, 16, 20, 31])
+def test_rows_that_do_not_fill_vectors(n, dtype):
+    """Loops that are written out, and loops around short ones, in nests with and without reductions."""
+
+    def softmax(x, w):
+        e = np.exp(x - x.max(1, keepdims=True))
+        p = e / e.sum(1, keepdims=True)
+        scaled = w[:, :, None] * p[:, None, :]
+        return p, np.log(e.sum(1)), scaled, scaled.sum(0), (scaled**2).sum(2)
+
+    check(softmax, normal(150, n, dtype=dtype), normal(150, 3, dtype=dtype))
+
+
+def test_short_rows_of_vector_math_are_written_out():
+    """No remainder of each row is left to scalar code."""
+    x = normal(1000, 5)
+    text = lower(optimised(lambda x: np.exp(x - x.max(1, keepdims=True)), x)).text
+    assert text.count("call double @wg.exp.d") == 5
+    text = lower(optimised(lambda x: np.exp(x - x.max(1, keepdims=True)), normal(1000, 16))).text
+    assert text.count("call double @wg.exp.d") == 1
+
+
+def test_many_sums_are_several_nests():
+    """Each has as many accumulators as registers hold, and what the next goes on from is kept."""
+
+    def powers(t, c):
+        found = []
+        for _ in range(40):
+            t = t * c
+            found.append(t.sum())
+        return tuple(found)
+
+    t, c = normal(500), np.full(500, 0.9)
+    check(powers, t, c)
+    assert 4 <= len(kernels(powers, t, c)) <= 8

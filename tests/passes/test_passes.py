@@ -238,6 +238,8 @@ def swapped(x):
             ["v3 = matmul(v0, v1)", "v4 = matmul(v3, v2)"],
         ),
         (lambda x, y: matmul(mul(x, 0.5), y), [(30, 40), (40, 2)], ["v2 = matmul(v0, v1)", "v3 = mul(v2, 0.5)"]),
+        (lambda x, y: matmul(mul(0.5, x), y), [(90, 8), (8, 10)], ["v2 = mul(v1, 0.5)", "v3 = matmul(v0, v2)"]),
+        (lambda x, y: matmul(x, mul(y, 0.5)), [(8, 10), (10, 90)], ["v2 = mul(v0, 0.5)", "v3 = matmul(v2, v1)"]),
     ],
 )
 def test_contractions(program_of, lines, fun, shapes, want):

@@ -25,6 +25,7 @@ from wengert.lowering.statements import Item, Key, Statement
 from wengert.lowering.values import Opaque
 
 LIMIT = 400  # items in one cluster: longer loops spill more registers than fusing saves
+SUMS = 12  # reductions in one cluster, whose accumulators share the registers with everything else
 WAYS_BACK = 12  # clusters looked at for one statement
 
 
@@ -55,6 +56,10 @@ class Cluster:
     @property
     def size(self) -> int:
         return math.prod(self.extents)
+
+    @property
+    def sums(self) -> int:
+        return sum(bool(m.reduced) for m in self.members)
 
     @property
     def phases(self) -> int:
@@ -110,6 +115,8 @@ class Clusters:
 def join(cluster: Cluster, statement: Statement) -> bool:
     """Make `statement` a member of `cluster`, if it fits and gains by it."""
     if cluster.items + len(statement.body) > LIMIT:
+        return False
+    if len(statement.extents) == len(cluster.extents) and cluster.sums >= SUMS:
         return False
     before = cluster.made.get(statement.target)
     if before is not None:

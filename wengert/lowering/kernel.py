@@ -25,6 +25,12 @@ from wengert.lowering.values import Gather, Places, Point, Scatter, contents
 
 BLOCK = 4096  # elements that one accumulator takes before it is added to the total
 
+SHORT = 15  # turns of a loop that may be written out
+COPIES = 32  # calls of vector math that this may make
+BYTES = 64  # of the widest vector
+DEAR = 15  # additions: what costs more is vector math
+ROLLED = 24  # turns of a loop that LLVM may unroll
+
 IDENTITY = {"add": 0, "mul": 1, "any": False, "all": True}
 
 
@@ -157,12 +163,36 @@ class Kernel:
         ]
         if last and sums:
             self._blocked(members, sums, depth, low, high)
+        elif last and self._written_out(members, depth):
+            for i in range(self.loops[depth].extent):
+                self.at[depth] = b.const(i, I64)
+                self._inner(members, depth + 1)
         else:
-            with b.loop(low, high, self.loops[depth].step) as i:
+            with b.loop(low, high, self.loops[depth].step, scalar=self._is_scalar(members, depth)) as i:
                 self.at[depth] = i
                 self._inner(members, depth + 1)
         for m in begun:
             self._end(m)
+
+    def _written_out(self, members: Sequence[Member], depth: int) -> bool:
+        """Whether the innermost loop has no turns but copies of its body, so that the loop around it becomes the one of
+        vectors: where rows are short, what does not fill a vector is scalar code, slow if it is vector math."""
+        if depth == 0 or self.loops[depth].extent > SHORT or self.loops[depth].step > 1:
+            return False
+        extent, around = self.loops[depth].extent, self.loops[depth - 1].extent
+        lanes = BYTES // max(m.statement.target.dtype.itemsize for m in members)
+        points = [item.point for m in members for item in m.body if isinstance(item.point, Point)]
+        calls = sum(point.form.cost >= DEAR for point in points)
+        return extent % lanes != 0 and around >= 4 * lanes and 0 < calls * extent <= COPIES
+
+    def _is_scalar(self, members: Sequence[Member], depth: int) -> bool:
+        """Whether to keep LLVM from making vectors across rows, once it has unrolled the short loop within this one:
+        it would gather and scatter what lies side by side."""
+        if depth != len(self.loops) - 2 or self.loops[-1].extent > ROLLED:
+            return False
+        return not any(m.reduced & set(self.loops[-1].axes) for m in members) and not self._written_out(
+            members, depth + 1
+        )
 
     def _blocked(self, members: list[Member], sums: list[Member], depth: int, low: Any, high: Any) -> None:
         """The innermost loop, in blocks whose sums are added to a total."""

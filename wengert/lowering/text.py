@@ -77,6 +77,7 @@ class Module:
         self.declarations: dict[str, str] = {}
         self.definitions: dict[str, str] = {}
         self.symbols: set[str] = set()  # external functions that the loader must resolve
+        self.metadata: list[str] = []
         self._math = math
 
     def declare(self, name: str, text: str, *, external: bool = False) -> None:
@@ -102,6 +103,13 @@ class Module:
                 self.require(needed, kind)
         return symbol
 
+    def scalar_loop(self) -> str:
+        """A mark for the branch of a loop that is not to become one of vectors itself."""
+        number = len(self.metadata)
+        self.metadata.append(f"!{number} = distinct !{{!{number}, !{number + 1}}}")
+        self.metadata.append(f'!{number + 1} = !{{!"llvm.loop.vectorize.enable", i1 false}}')
+        return f", !llvm.loop !{number}"
+
     def text(self) -> str:
         """The whole module."""
         lines = "\n".join((*self.declarations.values(), *self.definitions.values(), *self.functions))
@@ -114,7 +122,7 @@ class Module:
                     continue
                 seen.add(line)
             kept.append(line)
-        return "\n".join((*kept, ATTRIBUTES, ""))
+        return "\n".join((*kept, ATTRIBUTES, *self.metadata, ""))
 
 
 COMPARE = {
@@ -185,8 +193,11 @@ class Builder:
         return value, close
 
     @contextmanager
-    def loop(self, low: int | Value, high: int | Value, step: int = 1, *, nonempty: bool = False) -> Iterator[Value]:
-        """The block runs for i = low, low + step, … < high. `nonempty` says that it runs at least once."""
+    def loop(
+        self, low: int | Value, high: int | Value, step: int = 1, *, nonempty: bool = False, scalar: bool = False
+    ) -> Iterator[Value]:
+        """The block runs for i = low, low + step, … < high. `nonempty` says that it runs at least once, `scalar` that no
+        vectors are made of its turns (but of what is within it)."""
         first = low if isinstance(low, Value) else self.const(low, I64)
         last = high if isinstance(high, Value) else self.const(high, I64)
         if isinstance(low, int) and isinstance(high, int):
@@ -203,6 +214,8 @@ class Builder:
         following = self.emit(f"add nuw nsw i64 {i.ref}, {step}", I64)
         close(following, self.block)
         self.branch_if(self.compare("lt", following, last), body, done)
+        if scalar:
+            self.lines[-1] += self.module.scalar_loop()
         self.start(done)
 
     @contextmanager

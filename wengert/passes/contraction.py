@@ -81,17 +81,22 @@ def _contracted(r: Rewriter, operands: Ins, names: tuple[str, str, str], params:
 
 
 def _of_multiples(r: Rewriter, ins: Ins, out: Var, params: Params) -> Atom | None:
-    """c·x @ y → c · (x @ y) where the result is smaller than x; c is of moderate size, so that nothing else overflows."""
+    """c·x @ y → c · (x @ y), or x @ c·y, where the result or y is smaller than x; c is of moderate size, so that nothing
+    else overflows."""
     if not is_real(out.dtype):
         return None
+    op = contract if "subscripts" in params else matmul
     for i in (0, 1):
-        row = r.producer(ins[i], mul)
-        if row is None or r.is_shared(ins[i]) or out.aval.size >= ins[i].aval.size:
+        row, other = r.producer(ins[i], mul), ins[1 - i]
+        if row is None or r.is_shared(ins[i]) or min(out.aval.size, aval(other).size) >= ins[i].aval.size:
             continue
         for x, c in (row[1], row[1][::-1]):
             if is_scalar(c) and type(x) is not Literal and x.dtype == out.dtype and 1e-6 < abs(c.value) < 1e6:
-                op = contract if "subscripts" in params else matmul
-                return r.emit(mul, r.emit(op, *(x if j == i else a for j, a in enumerate(ins)), **params), c)
+                if out.aval.size <= aval(other).size:
+                    return r.emit(mul, r.emit(op, *(x if j == i else a for j, a in enumerate(ins)), **params), c)
+                if aval(other).dtype == out.dtype:
+                    scaled = r.emit(mul, other, c)
+                    return r.emit(op, *(x if j == i else scaled for j in (0, 1)), **params)
     return None
 
 
