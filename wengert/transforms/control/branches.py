@@ -7,17 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.aval import Aval, aval_of
+from wengert.core.aval import Aval
 from wengert.core.errors import DTypeError, ShapeError
 from wengert.core.source import describe, here
-from wengert.core.tensor import Array, Tensor, raw
+from wengert.core.tensor import Array, Tensor
 from wengert.core.tree import flatten, unflatten
-from wengert.graph.program import Program
-from wengert.ops.basis import cast
 from wengert.ops.dtype import truncate
 from wengert.ops.logic import not_equal
-from wengert.trace.stage import stage
-from wengert.transforms.control.functions import Body, adopted, known, leaf, same_structure
+from wengert.transforms.control.functions import Body, adapts, adopted, converted, known, leaf, own, same_structure
 from wengert.transforms.control.switch import switch as switch_op
 from wengert.transforms.entry import entry
 
@@ -38,7 +35,7 @@ def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], *
     """
     _scalar(pred, "cond", "a predicate", "one boolean: np.any(…), np.all(…), or numpy.where for a choice by element")
     if known(pred):
-        return adopted(true_fn if pred else false_fn)(*operands)
+        return adopted(true_fn if pred else false_fn)(*own(operands))
     index = truncate(_as_number(pred), dtype=_INT)
     return _chosen("cond", index, (false_fn, true_fn), operands)
 
@@ -56,7 +53,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     if dtype.kind not in "iu":
         raise DTypeError("switch", got=f"an index of dtype {dtype}", want="an integer", at=describe(here(2)))
     if known(index):
-        return adopted(branches[min(max(int(index), 0), len(branches) - 1)])(*operands)
+        return adopted(branches[min(max(int(index), 0), len(branches) - 1)])(*own(operands))
     return _chosen("switch", index, tuple(branches), operands)
 
 
@@ -81,7 +78,7 @@ def _chosen(what: str, index: Array, functions: Sequence[Callable[..., Any]], op
     captured: list[Tensor] = []
     for body in bodies:
         captured += [t for t in body.captured if not any(t is s for s in captured)]
-    programs = tuple(_converted(body.with_consts(captured), wanted) for body in bodies)
+    programs = tuple(converted(body.with_consts(captured), wanted) for body in bodies)
     found = switch_op(index, *captured, *(x for x, _ in pairs), branches=programs)
     return unflatten(bodies[0].tree, found)
 
@@ -92,7 +89,7 @@ def _joint(what: str, number: int, avals: Sequence[Aval]) -> Aval:
     first = strong[0]
     dtype = first.dtype if len(strong) < len(avals) or not first.weak else np.result_type(*(a.dtype for a in avals))
     for a in avals:
-        fits = a.dtype == dtype or (a.weak and np.can_cast(a.dtype, dtype, "same_kind"))
+        fits = a.dtype == dtype or adapts(a, dtype)
         if a.shape != first.shape or not fits:
             raise (ShapeError if a.shape != first.shape else DTypeError)(
                 what,
@@ -102,20 +99,3 @@ def _joint(what: str, number: int, avals: Sequence[Aval]) -> Aval:
                 at=describe(here(4)),
             )
     return Aval(first.shape, dtype)
-
-
-def _converted(program: Program, wanted: Sequence[Aval]) -> Program:
-    """The program with results of these dtypes."""
-    if all(atom.aval == aval for atom, aval in zip(program.outs, wanted, strict=True)):
-        return program
-
-    def run(*xs: Array) -> list[Array]:
-        outs = program.run(*xs)
-        return [
-            o
-            if (aval_of(raw(o)) if type(o) is not Tensor else Aval(tuple(o.shape), o.dtype)) == aval
-            else (cast(o, dtype=aval.dtype) if type(o) is Tensor else np.asarray(o, aval.dtype)[()])
-            for o, aval in zip(outs, wanted, strict=True)
-        ]
-
-    return stage(run, [v.aval for v in program.ins], keeps=True)[0]

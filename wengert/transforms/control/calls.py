@@ -9,7 +9,7 @@ from typing import Any
 
 from wengert.core.tree import flatten, unflatten
 from wengert.transforms.call import call as call_op
-from wengert.transforms.control.functions import Body, adopted, leaf, staging
+from wengert.transforms.control.functions import Body, adopted, leaf, own, staging
 from wengert.transforms.entry import entry
 
 KEPT = 256  # signatures of one function
@@ -28,10 +28,10 @@ def call(fun: Callable[..., Any], *args: Any) -> Any:
     args : pytrees of arrays and numbers
 
     What `fun` closes over must not change between calls. A function that is made anew for each call is staged for each.
-    Outside of staged functions this is the call itself.
+    Outside of staged functions this is the call itself, on copies: what `fun` writes into its arguments is its own affair.
     """
     if not staging():
-        return adopted(fun)(*args)
+        return adopted(fun)(*own(args))
     leaves, tree = flatten(args)
     pairs = [leaf(x, f"leaf {i} of the arguments of call") for i, x in enumerate(leaves)]
     avals = tuple(aval for _, aval in pairs)

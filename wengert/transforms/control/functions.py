@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.aval import Aval, aval_of
+from wengert.core.aval import Aval, is_inexact
 from wengert.core.errors import DTypeError, ShapeError
 from wengert.core.source import describe, here
-from wengert.core.tensor import Array, Tensor, active, held, raw
+from wengert.core.tensor import Array, Tensor, active, held
 from wengert.core.tree import TreeDef, flatten, unflatten
-from wengert.graph.program import Program
+from wengert.graph.program import Program, Var, WeakVar
 from wengert.ops.basis import cast
+from wengert.ops.dtype import truncate
 from wengert.trace.adopt import adopt as adopt_function
 from wengert.trace.stage import Stage, stage
 from wengert.transforms.batch import Batch
@@ -43,9 +44,19 @@ def adopted(fun: Callable[..., Any]) -> Callable[..., Any]:
     return adopt_function(fun) if active() else fun
 
 
+def own(tree: Any) -> Any:
+    """A pytree in cells and arrays of a body's own, for it may write into them."""
+    leaves, structure = flatten(tree)
+    return unflatten(structure, [x.copy() if type(x) is np.ndarray else held(x) for x in leaves])
+
+
 def leaf(x: Any, what: str) -> tuple[Array, Aval]:
     """A leaf as an array or number, and its aval."""
-    return admitted(held(x) if type(x) is Tensor else x, lambda: what)
+    if type(x) is not Tensor:
+        return admitted(x, lambda: what)
+    value, aval = admitted(held(x), lambda: what)
+    weak = type(x._trace) is Stage and isinstance(x._node, WeakVar)  # a Python number to what it meets in the body, too
+    return value, Aval(aval.shape, aval.dtype, True) if weak else aval
 
 
 class Body:
@@ -75,15 +86,44 @@ class Body:
         self.captured = captured
         self.outs = [atom.aval for atom in program.outs]
 
+    def giving(self, carries: Sequence[Aval]) -> Program:
+        """The program with first results of these avals."""
+        return converted(self.program, [*carries, *self.outs[len(carries) :]])
+
     def with_consts(self, captured: Sequence[Tensor]) -> Program:
         """The program as one that takes all of `captured`, of which its own are some."""
         own = dict(zip(map(id, self.captured), self.program.ins, strict=False))
         ins = []
         for tensor in captured:
             var = own.get(id(tensor))
-            ins.append(type(self.program.ins[0])(tuple(tensor.shape), tensor.dtype) if var is None else var)
+            ins.append(Var(tuple(tensor.shape), tensor.dtype) if var is None else var)
         ins += self.program.ins[len(self.captured) :]
         return Program(ins, self.program.eqns, self.program.outs, self.program.written_out)
+
+
+def converted(program: Program, wanted: Sequence[Aval]) -> Program:
+    """The program with results of these dtypes."""
+    if all(atom.aval == aval for atom, aval in zip(program.outs, wanted, strict=True)):
+        return program
+
+    def run(*xs: Array) -> list[Array]:
+        return [as_dtype(o, aval.dtype) for o, aval in zip(program.run(*xs), wanted, strict=True)]
+
+    return stage(run, [v.aval for v in program.ins], keeps=True)[0]
+
+
+def as_dtype(x: Array, dtype: np.dtype) -> Array:
+    """`x` in a dtype; a Python number as NumPy's."""
+    if type(x) is not Tensor:
+        return x if getattr(x, "dtype", None) == dtype else np.asarray(x, dtype)[()]
+    if x.dtype == dtype:
+        return x
+    return cast(x, dtype=dtype) if is_inexact(dtype) else truncate(x, dtype=dtype)
+
+
+def adapts(aval: Aval, dtype: np.dtype) -> bool:
+    """Whether a Python number becomes one of a dtype where it meets that."""
+    return aval.weak and np.can_cast(aval.dtype, dtype, "same_kind")
 
 
 def same_structure(what: str, got: Any, want: Any) -> None:
@@ -111,19 +151,17 @@ def mismatch(what: str, number: int, got: Aval, want: Aval) -> Exception:
 
 def start(value: Array, aval: Aval) -> Array:
     """An initial carry as an operand of this aval."""
-    of = aval_of(raw(value)) if type(value) is not Tensor else None
-    if of is not None and (of.weak or of.dtype != aval.dtype):
-        return np.asarray(value, aval.dtype)[()]
-    if type(value) is Tensor and value.dtype != aval.dtype:
-        return cast(value, dtype=aval.dtype)
-    return value
+    return as_dtype(value, aval.dtype)
 
 
 def carried(what: str, before: Sequence[Aval], after: Sequence[Aval], weak: Sequence[bool]) -> list[Aval] | None:
-    """None if carries come out as they went in. Otherwise what Python numbers among them must be for that."""
+    """None if carries come out as they went in, but for Python numbers that are to take the dtype of what was there.
+    Otherwise what Python numbers among those that go in must be for that."""
     new, changed = list(before), False
     for i, (old, got) in enumerate(zip(before, after, strict=True)):
         if old.shape == got.shape and old.dtype == got.dtype and (old.weak == got.weak or not weak[i] or not old.weak):
+            continue
+        if old.shape == got.shape and not old.weak and adapts(got, old.dtype):
             continue
         if not weak[i] or not old.weak:
             raise mismatch(what, i, got, old)

@@ -16,9 +16,10 @@ import numpy as np
 from wengert.core.aval import Aval, aval_of
 from wengert.core.errors import DTypeError, ShapeError
 from wengert.core.source import describe, here
-from wengert.core.tensor import Array, Tensor, held
+from wengert.core.tensor import Array, Tensor
 from wengert.core.tree import flatten, unflatten
 from wengert.ops.basis import reshape
+from wengert.ops.dtype import truncate
 from wengert.ops.index import index
 from wengert.ops.shape import concatenate, stack
 from wengert.transforms.control.functions import (
@@ -28,6 +29,7 @@ from wengert.transforms.control.functions import (
     known,
     leaf,
     mismatch,
+    own,
     same_structure,
     staging,
     start,
@@ -70,7 +72,7 @@ def scan(
     n = _length(x_leaves, length)
     if staging():
         return _staged_scan(f, init, x_leaves, x_tree, n, reverse, unroll)
-    carry, run = _copied(init), adopted(f)
+    carry, run = own(init), adopted(f)
     before, carry_tree = _described(carry)
     rows: list[list[Array]] = [[] for _ in range(n)]
     y_tree: Any = None
@@ -78,7 +80,7 @@ def scan(
         out = _pair(run(carry, unflatten(x_tree, [_element(x, i) for x in x_leaves])))
         carry = out[0]
         before = _checked("scan", carry, before, carry_tree)
-        rows[i], y_tree = flatten(out[1])
+        rows[i], y_tree = flatten(own(out[1]))
     if not n:
         return _no_trips(f, init, x_leaves, x_tree)
     ys = [stack(*column, axis=0) for column in zip(*rows, strict=True)]
@@ -103,7 +105,7 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any
     """
     if staging():
         return _staged_while(cond, body, init)
-    value, asked, run = _copied(init), adopted(cond), adopted(body)
+    value, asked, run = own(init), adopted(cond), adopted(body)
     before, tree = _described(value)
     while True:
         go = asked(value)
@@ -125,16 +127,15 @@ def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], init: Any
     if low is not None and high is not None:
         if staging():
             return _counted(low, max(high - low, 0), body, init, unroll)
-        value, run = _copied(init), adopted(body)
+        value, run = own(init), adopted(body)
         before, tree = _described(value)
         for i in range(low, high):
             value = run(i, value)
             before = _checked("fori_loop", value, before, tree)
         return _finished(value)
-    _, value = while_loop(
-        lambda pair: pair[0] < upper, lambda pair: (pair[0] + 1, body(pair[0], pair[1])), (_integer(lower), init)
-    )
-    return value
+    return _staged_while(
+        lambda pair: pair[0] < upper, lambda pair: (pair[0] + 1, body(pair[0], pair[1])), (_integer(lower), init), True
+    )[1]
 
 
 @entry
@@ -217,8 +218,11 @@ def _counted(low: int, n: int, body: Callable[..., Any], init: Any, unroll: int)
     return unflatten(tree, found)
 
 
-def _staged_while(cond: Callable[..., Any], body: Callable[..., Any], init: Any) -> Any:
+def _staged_while(cond: Callable[..., Any], body: Callable[..., Any], init: Any, counted: bool = False) -> Any:
+    """`counted`: the first leaf is a counter, and a Python number to the body."""
     pairs, tree = _leaves_of(init, "init of while_loop")
+    if counted:
+        pairs[0] = pairs[0][0], _COUNTER
     weak = [aval.weak for _, aval in pairs]
     avals = [aval for _, aval in pairs]
     while True:
@@ -277,14 +281,7 @@ def _length(leaves: Sequence[Any], length: int | None) -> int:
 
 
 def _element(x: Array, i: int) -> Array:
-    return index(x, spec=(i,)) if type(x) is Tensor else np.asarray(x)[i]
-
-
-def _copied(tree: Any) -> Any:
-    """The first carry in cells and arrays of the loop's own, for the body may write into them."""
-    leaves, structure = flatten(tree)
-    own = [x.copy() if type(x) is np.ndarray else held(x) for x in leaves]
-    return unflatten(structure, own)
+    return index(x, spec=(i,)) if type(x) is Tensor else np.array(np.asarray(x)[i])[()]
 
 
 def _finished(tree: Any) -> Any:
@@ -358,4 +355,4 @@ def _bound(x: Any) -> int | None:
 def _integer(x: Any) -> Any:
     if type(x) is Tensor and x.dtype.kind not in "iu":
         raise DTypeError("fori_loop", got=f"a bound of dtype {x.dtype}", want="an integer", at=describe(here(3)))
-    return x
+    return truncate(x, dtype=_COUNTER.dtype) if type(x) is Tensor and x.dtype != _COUNTER.dtype else x

@@ -16,6 +16,7 @@ from wengert.core.op import OPS
 from wengert.core.tensor import Array, Tensor
 from wengert.graph.program import Literal, Program, Var
 from wengert.ops.basis import add, reduce_sum
+from wengert.ops.index import ARRAY
 from wengert.trace.stage import stage
 from wengert.transforms.control.bodies import batched_body, reached
 from wengert.transforms.control.functions import leaf
@@ -150,15 +151,32 @@ def _batched(
     terms = [_term(body, var, atom) for var, atom in zip(sums, body.outs, strict=False)]
     if any(t is None for t in terms) or length == 0:
         return None
-    trip = Program([*body.ins[:consts], *body.ins[consts + carries :]], body.eqns, [*terms, *body.outs[carries:]])
-    trip = trip.pruned()
-    if any(v in sums for row in trip.eqns for v in row[1] if isinstance(v, Var)):
+    added = [_scattered(body, t) for t in terms]
+    parts = [[t] if row is None else list(row[1]) for t, row in zip(terms, added, strict=True)]
+    outs = [*(a for part in parts for a in part), *body.outs[carries:]]
+    trip = Program([*body.ins[:consts], *body.ins[consts + carries :]], body.eqns, outs).pruned()
+    if any(v in sums for row in trip.eqns for v in row[1] if isinstance(v, Var)) or any(o in sums for o in outs):
         return None
     flags = tuple(i >= consts for i in range(len(trip.ins)))
-    batch = batched_body(trip, flags, (True,) * len(trip.outs), length)
-    found = batch.run(*operands[:consts], *operands[consts + carries :])
-    totals = [add(s, reduce_sum(t, axes=(0,))) for s, t in zip(operands[consts:], found[:carries], strict=False)]
-    return [*totals, *found[carries:]]
+    batch = batched_body(trip, flags, (True,) * len(outs), length)
+    found = iter(batch.run(*operands[:consts], *operands[consts + carries :]))
+    totals = []
+    for start, part, row in zip(operands[consts:], parts, added, strict=False):
+        given = [next(found) for _ in part]
+        total = reduce_sum(given[0], axes=(0,)) if row is None else row[0](*given, **row[3])
+        totals.append(add(start, total))
+    return [*totals, *found]
+
+
+def _scattered(body: Program, term: Any) -> Any:
+    """The equation of a term that adds to places: of all examples together it adds to the places of each."""
+    for row in body.eqns:
+        if row[2] is term and row[0].name == "scatter_add":
+            spec = row[3]["spec"]
+            arrays = len(row[1]) - 1
+            first = spec[:arrays] if type(spec) is tuple else (spec,)
+            return row if arrays and all(s is ARRAY for s in first) and not row[3]["unique"] else None
+    return None
 
 
 def _term(body: Program, carry: Any, out: Any) -> Any:
