@@ -161,7 +161,7 @@ def test_loops_within_loops():
 
 
 @pytest.mark.parametrize("dtype", ["f8", "f4"])
-@pytest.mark.parametrize("n", [2, 3, 5, 10, 17, 30])
+@pytest.mark.parametrize("n", [2, 3, 5, 10, 17, 20])
 def test_functions_of_several_elements(n, dtype):
     def f(c, x):
         y = np.sin(c) + np.arctan2(c, x)
@@ -228,11 +228,44 @@ def test_regions_of_accumulators(n):
     xs = rng.normal(size=(50, 2))
 
     def f(total, x):
-        last = total[2]
         patch = wg.vjp(lambda t: t[1:3], total)[1](x)[0]
-        return total + patch, last
+        return total + patch, total[2]
 
     looped(f, [], [np.ones(n)], [xs])
+
+
+@pytest.mark.parametrize("n", [4, 20, 300])
+def test_assignments_in_tables(n):
+    at = rng.integers(-n, n, 60)
+
+    def f(table, i):
+        new = table.copy()
+        new[i] = new[i - 1] + 1.0
+        new[1] = 0.5 * table[0]
+        return new, table[i], new[2]
+
+    looped(f, [], [rng.normal(size=n)], [np.maximum(at, 1 - n)])
+
+
+@pytest.mark.parametrize("n", [20, 300])
+def test_tables_of_loops_within_loops(n):
+    def put(table, k, i):
+        table = table.copy()
+        table[i] = table[i] * 0.5 + k
+        return table
+
+    def inner(k, table, i):
+        return (put(table, k, i),)
+
+    body = program(inner, np.float64(0), np.zeros(n), np.int64(0))
+    at = rng.integers(0, n, (5, 6))
+
+    def f(table, row):
+        how = {"body": body, "consts": 1, "carries": 1, "length": 6, "reverse": False, "unroll": 1}
+        (table,) = scan(np.float64(2.0), put(table, 1.0, 3), row, **how)
+        return put(table, table[0], 1), table[1]
+
+    looped(f, [], [np.zeros(n)], [at])
 
 
 # ── while ─────────────────────────────────────────────────────────────────────

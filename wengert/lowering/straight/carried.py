@@ -21,8 +21,8 @@ from wengert.lowering.straight.cells import (
     checked,
     object_array,
 )
-from wengert.lowering.straight.indexing import CHOSEN, settled
-from wengert.lowering.straight.weights import in_place
+from wengert.lowering.straight.indexing import settled
+from wengert.lowering.straight.updates import updates
 from wengert.lowering.straight.writer import Writer
 from wengert.lowering.text import Value
 
@@ -32,23 +32,25 @@ class Carried:
 
     program : the body, whose inputs from number `first` on are the carries, and whose first outputs are the new ones
     into : memory of the loop's results, where there is some
+
+    The body is to be run as `program`, whose equations may be in another order.
     """
 
     def __init__(
         self, w: Writer, program: Program, first: int, init: Sequence[Held], into: Sequence[Memory] | None
     ) -> None:
         self.w, self.b = w, w.b
+        kept = updates(program, first, len(init))
+        self.program = kept.program
         self.vars = program.ins[first : first + len(init)]
         self.memory: dict[int, Memory] = {}
         self.start: list[Value] = []
         for k, (var, x) in enumerate(zip(self.vars, init, strict=True)):
-            kept, dynamic = in_place(program, var, program.outs[k])
-            size = math.prod(var.shape)
-            if size > LARGEST and kept is None:
-                raise Unsupported(f"a carry of {size} elements that is not updated in place")
-            if kept is not None and (size > LARGEST or (dynamic and size > CHOSEN)):
+            if k in kept.states:
                 self.memory[k] = self._place(x, None if into is None else into[k])
-                w.updates.update(kept)
+                w.updates.update(kept.states[k])
+            elif math.prod(var.shape) > LARGEST:
+                raise Unsupported(f"a carry of {math.prod(var.shape)} elements that is not updated in place")
             else:
                 self.start += cells(self.b, settled(w, x), var.dtype).ravel().tolist()
 

@@ -25,11 +25,10 @@ from wengert.lowering.straight.cells import (
     limited,
     object_array,
 )
+from wengert.lowering.straight.updates import CHOSEN
 from wengert.lowering.straight.writer import Writer
 from wengert.lowering.text import BOOL, I64, Value
 from wengert.ops.index import ARRAY
-
-CHOSEN = 8  # elements among which selects choose; more of them are put into memory
 
 # ── memory that is written over ───────────────────────────────────────────────
 

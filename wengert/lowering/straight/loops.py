@@ -170,7 +170,7 @@ class Loops:
         def trip(i: Value | int, flat: Sequence[Value]) -> list[Value]:
             if reverse and n_carries:
                 i = length - 1 - i if isinstance(i, int) else self.b.sub(self.b.const(length - 1, I64), i)
-            outs = self.body.run(body, [*consts, *carried.held(flat), *(self._slice(x, i) for x in xs)])
+            outs = self.body.run(carried.program, [*consts, *carried.held(flat), *(self._slice(x, i) for x in xs)])
             for y, out in zip(ys, outs[n_carries:], strict=True):
                 stores(self.w, out, self._row(y, i))
             return carried.flat(outs[:n_carries])
@@ -284,7 +284,7 @@ class Loops:
         consts, carried = ins[:n], Carried(self.w, body, n, ins[n:], into)
 
         def trip(flat: list[Value]) -> list[Value]:
-            return carried.flat(self.body.run(body, [*consts, *carried.held(flat)]))
+            return carried.flat(self.body.run(carried.program, [*consts, *carried.held(flat)]))
 
         cost = weight(body).cost + weight(params["cond"]).cost
         return carried.held(self.repeated(carried.start, self._going(params["cond"], consts, carried), trip, cost))
@@ -298,7 +298,7 @@ class Loops:
         stack = Stack(self.w, [atoms[i].aval for i in stacked])
 
         def onwards(flat: list[Value]) -> list[Value]:
-            outs = self.body.run(forward, [*consts, *carried.held(flat)])
+            outs = self.body.run(carried.program, [*consts, *carried.held(flat)])
             stack.push([outs[m + i] for i in stacked])
             return carried.flat(outs[:m])
 
@@ -313,7 +313,7 @@ class Loops:
         def back(flat: list[Value]) -> list[Value]:
             popped = dict(zip(stacked, stack.pop(), strict=True))
             residuals = [popped[i] if i in popped else self._fixed(atom, fixed) for i, atom in enumerate(atoms)]
-            return found.flat(self.body.run(backward, [*consts, *found.held(flat), *residuals]))
+            return found.flat(self.body.run(found.program, [*consts, *found.held(flat), *residuals]))
 
         new = self.repeated(found.start, lambda _: stack.left(), back, weight(backward).cost)
         stack.end()

@@ -1,4 +1,4 @@
-"""What Programs cost, and which arrays they update in place."""
+"""What Programs cost."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ from typing import Any, NamedTuple
 
 from wengert.core.aval import Aval
 from wengert.core.form import Control, Library, Map
-from wengert.core.op import OPS
-from wengert.graph.program import Eqn, Program, Var
-from wengert.ops import basis, index  # noqa: F401 - registers `add` and indexing
+from wengert.graph.program import Eqn, Program
+from wengert.lowering.straight.cells import LARGEST
 
 FUNCTION = 15  # additions: what costs more is vector math
 FEWEST = 3  # elements of a value for which vector math is called together
 WHILE = 16  # trips that a loop of unknown length is taken to have
-
-ADD, INDEX, PUT, SCATTER = OPS["add"], OPS["index"], OPS["index_put"], OPS["scatter_add"]
 
 
 def form_of(eqn: Eqn) -> Any:
@@ -76,67 +73,13 @@ def weight(program: Program) -> Weight:
                 cost, calls, single = cost + times * more.cost, calls + more.calls, single + more.single
         elif isinstance(form, Library):
             involved = involved or form.name not in ("contract", "matmul")
-            cost += size * max((max(a.shape, default=1) for a in avals(eqn)), default=1)
+            cost += _of_kernel(form.name, size, avals(eqn))
         else:
-            cost += max((a.size for a in avals(eqn)), default=0)
+            cost += sum(a.size for a in avals(eqn) if a.size <= LARGEST)
     return Weight(cost, calls, single, involved)
 
 
-# ── updates in place ──────────────────────────────────────────────────────────
-
-
-def in_place(program: Program, var: Var, out: Any) -> tuple[list[Var] | None, bool]:
-    """The states of a carry, from the input `var` to the output `out`, if it can be one array that is written over; and
-    whether some of its elements are named by numbers that only the run knows."""
-    eqns = list(program.equations())
-    users: dict[Any, list[int]] = {}
-    makers: dict[Any, Eqn] = {}
-    for number, eqn in enumerate(eqns):
-        for atom in set(eqn.ins):
-            users.setdefault(atom, []).append(number)
-        makers.update((v, eqn) for v in eqn.results)
-    at, dynamic = var, False
-    states: list[Var] = []
-    while at is not out:
-        if at in program.outs or not users.get(at):
-            return None, False
-        eqn = eqns[users[at][-1]]
-        dynamic = dynamic or any(eqns[n].op is INDEX and len(eqns[n].ins) > 1 for n in users[at])
-        after = _written(eqn, at, makers)
-        if after is None:
-            return None, False
-        at, indexed = after
-        states.append(at)
-        dynamic = dynamic or indexed
-    dynamic = dynamic or any(eqns[n].op is INDEX and len(eqns[n].ins) > 1 for n in users.get(at, ()))
-    return (states if program.outs.count(at) == 1 else None), dynamic
-
-
-def _written(eqn: Eqn, at: Var, makers: dict[Any, Eqn]) -> tuple[Var, bool] | None:
-    """What an equation makes of an array in its place, if it only updates some elements."""
-    if list(eqn.ins).count(at) != 1:
-        return None
-    if eqn.op is ADD and eqn.outs.aval == at.aval:
-        (other,) = (a for a in eqn.ins if a is not at)
-        maker: Any = makers.get(other)
-        if maker is not None and maker.op is ADD:  # of two patches
-            maker = makers.get(maker.ins[0])
-        if maker is not None and maker.op is SCATTER and maker.outs.shape == at.shape:
-            return eqn.outs, len(maker.ins) > 1
-    if eqn.op is PUT and eqn.ins[0] is at:
-        return eqn.outs, len(eqn.ins) > 2
-    return _through(eqn, at)
-
-
-def _through(eqn: Eqn, at: Var) -> tuple[Var, bool] | None:
-    """The same of a loop within, which carries the array along."""
-    form = eqn.op.lower
-    if not isinstance(form, Control) or form.kind not in ("scan", "while_loop"):
-        return None
-    body, consts = eqn.params["body"], eqn.params["consts"]
-    carries = eqn.params["carries"] if form.kind == "scan" else len(eqn.ins) - consts
-    k = list(eqn.ins).index(at) - consts
-    if not 0 <= k < carries or eqn.outs[k] is None:
-        return None
-    kept, dynamic = in_place(body, body.ins[consts + k], body.outs[k])
-    return (eqn.outs[k], dynamic) if kept is not None else None
+def _of_kernel(name: str, size: int, ins: list[Aval]) -> float:
+    if name in ("index", "index_put", "scatter_add"):  # what is large lies in memory
+        return min([a.size for a in ins] + [size])
+    return size * max((max(a.shape, default=1) for a in ins), default=1)
