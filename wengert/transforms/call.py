@@ -2,7 +2,7 @@
 
 A jitted function that meets another transform becomes such an op, so that `grad(jit(f))` runs two compiled programs: one forward,
 whose residuals are its last results, and one backward. With `shared`, compiled code keeps it a call: equal Programs are
-one function.
+one function. With `recompute`, its pullback runs it again and keeps its operands alone.
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ def _jvp(
 
 
 def _record(mask: Mask, operands: Sequence[Array], *, program: Program, **how: Any) -> tuple[dict[str, Any], int]:
+    if how.get("recompute"):
+        return dict(program=program, **how), len(program.outs)
     both = split(program, mask)
     return dict(program=both.forward, pulled=both, **how), both.count
 

@@ -32,6 +32,8 @@ from wengert.trace.adopt import adopt as adopt_function
 from wengert.trace.stage import Stage
 from wengert.trace.tape import ReplayableTape, Tape
 from wengert.transforms.batch import Batch
+from wengert.transforms.call import call
+from wengert.transforms.control.functions import Body, leaf
 from wengert.transforms.forward import Jvp
 from wengert.transforms.reverse import sweep
 
@@ -49,6 +51,8 @@ def checkpoint(fun: Callable[..., Any], *, adopt: bool = True) -> Callable[..., 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         traces = active()
         run = adopt_function(fun) if adopt and traces else fun
+        if traces and type(traces[-1]) is Stage and traces[-1].keeps:
+            return _staged(run, args, kwargs)
         if not any(type(t) is Tape for t in traces):
             return run(*args, **kwargs)
         leaves, in_tree = flatten((args, kwargs))
@@ -64,6 +68,15 @@ def checkpoint(fun: Callable[..., Any], *, adopt: bool = True) -> Callable[..., 
         return unflatten(out_tree, outs)
 
     return wrapped
+
+
+def _staged(fun: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Within the body of a loop or branch: a call, which is run again for its derivative."""
+    leaves, tree = flatten((args, kwargs))
+    pairs = [leaf(x, f"leaf {i} of the arguments of a checkpoint") for i, x in enumerate(leaves)]
+    body = Body(lambda both: fun(*both[0], **both[1]), (tree,), ([aval for _, aval in pairs],))
+    outs = call(*body.captured, *(x for x, _ in pairs), program=body.program, recompute=True)
+    return unflatten(body.tree, outs)
 
 
 def _call(fun: Flat, args: Sequence[Any], traces: Sequence[Trace]) -> list[Any]:

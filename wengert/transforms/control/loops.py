@@ -7,8 +7,10 @@ the same derivatives in every mode and order.
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,8 +26,11 @@ from wengert.ops.index import index
 from wengert.ops.shape import concatenate, stack
 from wengert.transforms.control.functions import (
     Body,
+    adapts,
     adopted,
+    as_dtype,
     carried,
+    converted,
     known,
     leaf,
     mismatch,
@@ -76,13 +81,18 @@ def scan(
     before, carry_tree = _described(carry)
     rows: list[list[Array]] = [[] for _ in range(n)]
     y_tree: Any = None
+    changed = False
     for i in reversed(range(n)) if reverse else range(n):
         out = _pair(run(carry, unflatten(x_tree, [_element(x, i) for x in x_leaves])))
-        carry = out[0]
-        before = _checked("scan", carry, before, carry_tree)
+        was = before
+        carry, before = _checked("scan", out[0], before, carry_tree)
         rows[i], y_tree = flatten(own(out[1]))
+        changed = changed or before != was
     if not n:
         return _no_trips(f, init, x_leaves, x_tree)
+    if changed and n > 1:  # the first trip was given Python numbers where the others had NumPy's
+        first, other = (-1, -2) if reverse else (0, 1)
+        rows[first] = [as_dtype(y, leaf(z, "y")[1].dtype) for y, z in zip(rows[first], rows[other], strict=True)]
     ys = [stack(*column, axis=0) for column in zip(*rows, strict=True)]
     return _finished(carry), unflatten(y_tree, ys)
 
@@ -107,14 +117,13 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any
         return _staged_while(cond, body, init)
     value, asked, run = own(init), adopted(cond), adopted(body)
     before, tree = _described(value)
-    while True:
+    for trip in itertools.count():
         go = asked(value)
         if not known(go):
             return _staged_while(cond, body, value)
         if not _truth(go):
-            return _finished(value)
-        value = run(value)
-        before = _checked("while_loop", value, before, tree)
+            return _finished(value) if trip else _unmoved(value, "while_loop", partial(_trip_of_while, body))
+        value, before = _checked("while_loop", run(value), before, tree)
 
 
 @entry
@@ -129,9 +138,10 @@ def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], init: Any
             return _counted(low, max(high - low, 0), body, init, unroll)
         value, run = own(init), adopted(body)
         before, tree = _described(value)
+        if low >= high:
+            return _unmoved(value, "fori_loop", partial(_trip_of_count, body))
         for i in range(low, high):
-            value = run(i, value)
-            before = _checked("fori_loop", value, before, tree)
+            value, before = _checked("fori_loop", run(i, value), before, tree)
         return _finished(value)
     return _staged_while(
         lambda pair: pair[0] < upper, lambda pair: (pair[0] + 1, body(pair[0], pair[1])), (_integer(lower), init), True
@@ -176,43 +186,24 @@ def _staged_scan(
     f: Callable[..., Any], init: Any, x_leaves: list[Any], x_tree: Any, n: int, reverse: bool, unroll: int
 ) -> tuple[Any, Any]:
     pairs, tree = _leaves_of(init, "init of scan")
-    weak = [aval.weak for _, aval in pairs]
-    avals = [aval for _, aval in pairs]
     xs = [leaf(x, f"leaf {i} of xs of scan") for i, x in enumerate(x_leaves)]
-    x_avals = [Aval(aval.shape[1:], aval.dtype) for _, aval in xs]
-    count = len(avals)
-    while True:
-        body = Body(lambda c, x: _pair(f(c, x)), (tree, x_tree), (avals, x_avals))
-        carry_tree, y_tree = _two(body.tree)
-        same_structure("scan", carry_tree, tree)
-        new = carried("scan", avals, body.outs[:count], weak)
-        if new is None:
-            break
-        avals = new
+    body, avals = _trip_of_scan(f, pairs, tree, [aval for _, aval in xs], x_tree)
+    count, y_tree = len(avals), _two(body.tree)[1]
     starts = [start(x, aval) for (x, _), aval in zip(pairs, avals, strict=True)]
     found = scan_op(
-        *body.captured, *starts, *(x for x, _ in xs), body=body.program, consts=len(body.captured), carries=count,
+        *body.captured, *starts, *(x for x, _ in xs), body=body.giving(avals), consts=len(body.captured), carries=count,
         length=n, reverse=bool(reverse), unroll=int(unroll),
     )  # fmt: skip
     return unflatten(tree, found[:count]), unflatten(y_tree, found[count:])
 
 
 def _counted(low: int, n: int, body: Callable[..., Any], init: Any, unroll: int) -> Any:
-    """A loop over known numbers. They are weak within the body, as Python's are."""
+    """A loop over known numbers."""
     pairs, tree = _leaves_of(init, "init of fori_loop")
-    weak = [aval.weak for _, aval in pairs]
-    avals = [aval for _, aval in pairs]
-    counter = flatten(0)[1]
-    while True:
-        staged = Body(lambda value, i: body(i, value), (tree, counter), (avals, [_COUNTER]))
-        same_structure("fori_loop", staged.tree, tree)
-        new = carried("fori_loop", avals, staged.outs, weak)
-        if new is None:
-            break
-        avals = new
+    staged, avals = _trip_of_count(body, pairs, tree)
     starts = [start(x, aval) for (x, _), aval in zip(pairs, avals, strict=True)]
     found = scan_op(
-        *staged.captured, *starts, np.arange(low, low + n), body=staged.program, consts=len(staged.captured),
+        *staged.captured, *starts, np.arange(low, low + n), body=staged.giving(avals), consts=len(staged.captured),
         carries=len(avals), length=n, reverse=False, unroll=int(unroll),
     )  # fmt: skip
     return unflatten(tree, found)
@@ -223,15 +214,7 @@ def _staged_while(cond: Callable[..., Any], body: Callable[..., Any], init: Any,
     pairs, tree = _leaves_of(init, "init of while_loop")
     if counted:
         pairs[0] = pairs[0][0], _COUNTER
-    weak = [aval.weak for _, aval in pairs]
-    avals = [aval for _, aval in pairs]
-    while True:
-        step = Body(body, (tree,), (avals,))
-        same_structure("while_loop", step.tree, tree)
-        new = carried("while_loop", avals, step.outs, weak)
-        if new is None:
-            break
-        avals = new
+    step, avals = _trip_of_while(body, pairs, tree)
     asked = Body(cond, (tree,), (avals,))
     if len(asked.outs) != 1 or asked.outs[0].shape != ():
         raise ShapeError(
@@ -245,9 +228,68 @@ def _staged_while(cond: Callable[..., Any], body: Callable[..., Any], init: Any,
     consts = [*step.captured, *held_too]
     starts = [start(x, aval) for (x, _), aval in zip(pairs, avals, strict=True)]
     found = while_op(
-        *consts, *starts, cond=asked.with_consts(consts), body=step.with_consts(consts), consts=len(consts)
+        *consts,
+        *starts,
+        cond=asked.with_consts(consts),
+        body=converted(step.with_consts(consts), avals),
+        consts=len(consts),
     )
     return unflatten(tree, found)
+
+
+# ── one trip ──────────────────────────────────────────────────────────────────
+
+Pairs = list[tuple[Array, Aval]]
+
+
+def _settled(
+    what: str, make: Callable[[list[Aval]], Body], pairs: Pairs, tree: Any, part: Callable[[Any], Any] = lambda t: t
+) -> tuple[Body, list[Aval]]:
+    """The body, and the avals of the carry, which Python numbers take from what the body makes of them. `part` is what
+    of the body's result is the next carry."""
+    avals = [aval for _, aval in pairs]
+    weak = [aval.weak for aval in avals]
+    while True:
+        body = make(avals)
+        same_structure(what, part(body.tree), tree)
+        new = carried(what, avals, body.outs[: len(avals)], weak)
+        if new is None:
+            return body, avals
+        avals = new
+
+
+def _trip_of_scan(
+    f: Callable[..., Any], pairs: Pairs, tree: Any, xs: Sequence[Aval], x_tree: Any
+) -> tuple[Body, list[Aval]]:
+    x_avals = [Aval(aval.shape[1:], aval.dtype) for aval in xs]
+    return _settled(
+        "scan", lambda avals: Body(lambda c, x: _pair(f(c, x)), (tree, x_tree), (avals, x_avals)), pairs, tree,
+        lambda pair: _two(pair)[0],
+    )  # fmt: skip
+
+
+def _trip_of_count(body: Callable[..., Any], pairs: Pairs, tree: Any) -> tuple[Body, list[Aval]]:
+    """The counter is weak within the body, as Python's is."""
+    counter = flatten(0)[1]
+    return _settled(
+        "fori_loop",
+        lambda avals: Body(lambda value, i: body(i, value), (tree, counter), (avals, [_COUNTER])),
+        pairs,
+        tree,
+    )
+
+
+def _trip_of_while(body: Callable[..., Any], pairs: Pairs, tree: Any) -> tuple[Body, list[Aval]]:
+    return _settled("while_loop", lambda avals: Body(body, (tree,), (avals,)), pairs, tree)
+
+
+def _unmoved(init: Any, what: str, trip: Callable[[Pairs, Any], tuple[Body, list[Aval]]]) -> Any:
+    """The first carry as the last one: Python numbers in it have the dtype that a trip would give them."""
+    pairs, tree = _leaves_of(init, f"init of {what}")
+    if any(aval.weak for _, aval in pairs):
+        _, avals = trip(pairs, tree)
+        pairs = [(start(x, aval), aval) for (x, _), aval in zip(pairs, avals, strict=True)]
+    return unflatten(tree, [x for x, _ in pairs])
 
 
 # ── leaves ────────────────────────────────────────────────────────────────────
@@ -297,17 +339,22 @@ def _described(tree: Any) -> tuple[list[Aval], Any]:
     return [leaf(x, f"leaf {i} of init")[1] for i, x in enumerate(leaves)], structure
 
 
-def _checked(what: str, tree: Any, before: list[Aval], structure: Any) -> list[Aval]:
-    """The avals of a new carry, which must be those of the one before; Python numbers may become arrays."""
+def _checked(what: str, tree: Any, before: list[Aval], structure: Any) -> tuple[Any, list[Aval]]:
+    """A new carry and its avals, which must be those of the one before. Python numbers may become arrays, and arrays
+    stay what they are where a Python number comes."""
     leaves, now = flatten(tree)
     same_structure(what, now, structure)
-    after = []
+    after, kept = [], True
     for i, (x, old) in enumerate(zip(leaves, before, strict=True)):
         new = Aval(tuple(x.shape), x.dtype) if hasattr(x, "dtype") else aval_of(x)
         if not old.weak and (new.shape != old.shape or (new.dtype != old.dtype and not new.weak)):
             raise mismatch(what, i, new, old)
-        after.append(old if new.weak and not old.weak else new)
-    return after
+        if new.weak and not old.weak:
+            if not adapts(new, old.dtype):
+                raise mismatch(what, i, new, old)
+            leaves[i], new, kept = as_dtype(x, old.dtype), old, False
+        after.append(new)
+    return (tree if kept else unflatten(structure, leaves)), after
 
 
 def _pair(out: Any) -> tuple[Any, Any]:
@@ -324,11 +371,11 @@ def _two(tree: Any) -> tuple[Any, Any]:
 def _no_trips(f: Callable[..., Any], init: Any, x_leaves: Sequence[Any], x_tree: Any) -> tuple[Any, Any]:
     """A scan of nothing: the carry as it is, and ys of the shape that the body would give."""
     pairs, tree = _leaves_of(init, "init of scan")
-    x_avals = [Aval(tuple(x.shape[1:]), x.dtype) for x in x_leaves]
-    body = Body(lambda c, x: _pair(f(c, x)), (tree, x_tree), ([aval for _, aval in pairs], x_avals))
-    _, y_tree = _two(body.tree)
+    xs = [leaf(x, f"leaf {i} of xs of scan")[1] for i, x in enumerate(x_leaves)]
+    body, avals = _trip_of_scan(f, pairs, tree, xs, x_tree)
+    kept = [start(x, aval) for (x, _), aval in zip(pairs, avals, strict=True)]
     ys = [np.zeros((0, *aval.shape), aval.dtype) for aval in body.outs[len(pairs) :]]
-    return _finished(init), unflatten(y_tree, ys)
+    return unflatten(tree, kept), unflatten(_two(body.tree)[1], ys)
 
 
 def _truth(go: Any) -> bool:
