@@ -18,7 +18,7 @@ from wengert.lowering.buffers import plan_buffers
 from wengert.lowering.clusters import Cluster, Clusters
 from wengert.lowering.control import PLANS
 from wengert.lowering.control.bodies import Flow, Lower, Plan
-from wengert.lowering.control.places import begun, misplaced, reads
+from wengert.lowering.control.places import begun, misplaced, ordered, reads, small_reads
 from wengert.lowering.donation import Allowed, of, takeovers
 from wengert.lowering.emission import Emission, Operand, row_major
 from wengert.lowering.lowered import HostReference, Kernel
@@ -101,6 +101,7 @@ class Steps:
             self.plans = self._plans()
             self.over = begun(self.values, self._allowed, banned, self.plans)
             outs = self._outputs()
+            small_reads(self.values, self.over)
             steps = self._cluster()
             wrong = misplaced(self.values, steps, self.over)
             if not wrong:
@@ -142,8 +143,7 @@ class Steps:
     def _cluster(self) -> list[Any]:
         values, clusters = self.values, Clusters()
         seen: set[int] = set()
-        late = [v for v in values.order if self._last(v)]  # so that those who read what they change come first
-        for var in (*(v for v in values.order if v not in late), *late):
+        for var in ordered(values, self.over):
             d = values.definitions[var]
             if isinstance(d, Opaque):
                 if id(d) not in seen:
@@ -152,12 +152,6 @@ class Steps:
             elif var in values.stored and not isinstance(d, (Place, Alias)):
                 self._add(clusters, var)
         return clusters.steps
-
-    def _last(self, var: Var) -> bool:
-        d = self.values.definitions[var]
-        together = d.outs if isinstance(d, Opaque) else (var,)
-        in_place = any(v in self.over for v in together)
-        return in_place and not any(self.values.readers.get(v, 0) for v in together)
 
     def _add(self, clusters: Clusters, var: Var) -> None:
         statements, source = statements_of(self.values, var), self.over.get(var)

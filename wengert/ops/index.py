@@ -320,7 +320,7 @@ def _put_vjp(ct: Array, ins: Vars, xs: Sequence[Array], out: Array, *, spec: Spe
     dy = None
     if y is not None:
         dy = index(ct, *arrays, spec=spec)
-        if arrays:
+        if any(getattr(a, "shape", ()) not in ((), (1,)) for a in arrays):  # a single place is not written twice
             dy = scale(dy, last_write(*arrays, spec=spec, shape=tuple(ct.shape)))
         dy = fit(dy, y)
     return (dx, dy, *(None,) * len(arrays))

@@ -11,7 +11,19 @@ from wengert.core.form import Region
 from wengert.graph.program import Var
 from wengert.lowering.clusters import Cluster
 from wengert.lowering.library import EMITTERS
-from wengert.lowering.values import Accumulation, Alias, Assembly, Gather, Opaque, Place, Point, Scatter, Values, View
+from wengert.lowering.values import (
+    Accumulation,
+    Alias,
+    Assembly,
+    Gather,
+    Opaque,
+    Place,
+    Point,
+    Reduction,
+    Scatter,
+    Values,
+    View,
+)
 
 Over = dict[Var, Var]  # a value → the one in whose memory it is made, and which nobody reads any more
 
@@ -80,6 +92,86 @@ def _source(values: Values, var: Var, plans: Mapping[int, Any]) -> Var | None:
     return None
 
 
+def small_reads(values: Values, over: Over) -> None:
+    """Have pieces of what is written over made by themselves, so that they can be made before."""
+    sources = set(over.values())
+    for var in list(values.order):
+        d = values.definitions[var]
+        if isinstance(d, (Gather, View)) and values.base(d.operand) in sources:
+            if SMALLER * var.aval.size <= d.operand.aval.size:
+                values.store(var)
+
+
+SMALLER = 4  # times smaller than what it is a piece of is a piece that is worth its memory
+
+
+def ordered(values: Values, over: Over) -> list[Var]:
+    """The values in an order in which what is written over is read before, where there is one."""
+    if not over:
+        return values.order
+    place = {var: i for i, var in enumerate(values.order)}
+    needs = {var: _needs(values, var) for var in values.order}
+    for var, source in over.items():
+        before = [u for u in values.order if u is not var and source in needs[u] and _is_made(values, u)]
+        needs[var] = needs[var] | set(before)
+    together = {v: d.outs for d in values.definitions.values() if isinstance(d, Opaque) for v in d.outs}
+    found: dict[Var, None] = {}
+    entered: set[Var] = set()
+    for first in values.order:
+        stack = [(first, False)]
+        while stack:
+            var, done = stack.pop()
+            if done:
+                found[var] = None
+            elif var not in entered:
+                entered.add(var)
+                stack.append((var, True))
+                wanted = {u for v in together.get(var, (var,)) for u in needs[v]}
+                stack += [(u, False) for u in sorted(wanted - entered, key=place.__getitem__, reverse=True)]
+    return list(found)
+
+
+def _is_made(values: Values, var: Var) -> bool:
+    return var in values.stored and not isinstance(values.definitions[var], (Place, Alias))
+
+
+def _needs(values: Values, var: Var) -> set[Var]:
+    """The values in memory that making `var` reads."""
+    found: set[Var] = set()
+    seen: set[Var] = set()
+    stack = list(_operands(values, var))
+    while stack:
+        at = stack.pop()
+        if at in seen:
+            continue
+        seen.add(at)
+        base = values.base(at)
+        if base in values.stored:
+            found.add(base)
+        else:
+            stack += _operands(values, at)
+    return found
+
+
+def _operands(values: Values, var: Var) -> list[Var]:
+    d = values.definitions[var]
+    atoms: list[Any] = []
+    match d:
+        case Point() | Assembly():
+            atoms += d.operands
+        case View() | Alias() | Reduction():
+            atoms.append(d.operand)
+        case Accumulation():
+            atoms.append(d.start)
+            for region, operand in d.regions:
+                atoms += [operand, *(region.places.arrays if isinstance(region, Scatter) else ())]
+        case Gather() | Scatter():
+            atoms += [d.operand, *d.places.arrays]
+        case Opaque():
+            atoms += [d.strided[i][0] if i in d.strided else a for i, a in enumerate(d.operands)]
+    return [a for a in atoms if isinstance(a, Var)]
+
+
 def _whole(region: Region, shape: tuple[int, ...]) -> bool:
     return region.shape == shape and not any(region.start) and all(s == 1 for s in region.step)
 
@@ -106,25 +198,7 @@ def _settle(values: Values, var: Var, source: Var) -> bool:
 
 def _reads(values: Values, var: Var, source: Var) -> bool:
     """Whether computing `var` where it is read reads `source`."""
-    seen: set[Var] = set()
-    stack = [var]
-    while stack:
-        at = stack.pop()
-        if at in seen:
-            continue
-        seen.add(at)
-        if values.base(at) is source:
-            return True
-        if at in values.stored:
-            continue
-        d = values.definitions[at]
-        if isinstance(d, Point):
-            stack += [a for a in d.operands if isinstance(a, Var)]
-        elif isinstance(d, (View, Alias)):
-            stack.append(d.operand)
-        elif isinstance(d, Gather):
-            stack += [d.operand, *(a for a in d.places.arrays if isinstance(a, Var))]
-    return False
+    return values.base(var) is source or (var not in values.stored and source in _needs(values, var))
 
 
 def reads(values: Values, step: Any) -> set[Var]:
