@@ -38,34 +38,33 @@ def weight_error(weight):
 
 
 def objective(cameras, points, weights, features, of_camera, of_point):
-    errors = wg.vmap(reprojection_error)(cameras[of_camera], points[of_point], weights, features)
-    return errors, weight_error(weights)
+    def errors(camera, point, weight, feature):
+        return reprojection_error(cameras[camera], points[point], weight, feature)
+
+    return wg.vmap(errors)(of_camera, of_point, weights, features), weight_error(weights)
 
 
 def jacobian(cameras, points, weights, features, of_camera, of_point):
     """Row pointers, columns and values: two rows of each observation, then one of each weight."""
-    (n, of_one), (m, _), p = cameras.shape, points.shape, len(weights)
-    blocks = wg.vmap(wg.jacrev(reprojection_error, argnums=(0, 1, 2)))(
-        cameras[of_camera], points[of_point], weights, features
-    )
-    by_camera, by_point, by_weight = blocks
-    values = np.concatenate([by_camera, by_point, by_weight[:, :, None]], axis=2)
-    observation = np.arange(p, dtype=np.int32)
-    columns = np.concatenate(
-        [
-            of_one * of_camera[:, None] + np.arange(of_one, dtype=np.int32),
-            of_one * n + 3 * of_point[:, None] + np.arange(3, dtype=np.int32),
-            (of_one * n + 3 * m + observation)[:, None],
-        ],
-        axis=1,
-    )
-    entries = columns.shape[1]
-    rows = np.concatenate(
-        [entries * np.arange(2 * p, dtype=np.int32), entries * 2 * p + np.arange(p + 1, dtype=np.int32)]
-    )
+    (n, of_one), m, p = cameras.shape, len(points), len(weights)
+    of_weight = of_one * n + 3 * m + np.arange(p, dtype=np.int32)
+
+    def entries(camera, point, weight, feature, column):
+        given = cameras[camera], points[point], weight, feature
+        by_camera, by_point, by_weight = wg.jacrev(reprojection_error, argnums=(0, 1, 2))(*given)
+        columns = np.concatenate([
+            of_one * camera + np.arange(of_one, dtype=np.int32),
+            of_one * n + 3 * point + np.arange(3, dtype=np.int32),
+            column[None],
+        ])  # fmt: skip
+        return np.array([columns, columns]), np.concatenate([by_camera, by_point, by_weight[:, None]], axis=1)
+
+    columns, values = wg.vmap(entries)(of_camera, of_point, weights, features, of_weight)
+    each = columns.shape[2]
+    starts = each * np.arange(2 * p, dtype=np.int32), 2 * each * p + np.arange(p + 1, dtype=np.int32)
     return (
-        rows,
-        np.concatenate([np.repeat(columns[:, None], 2, axis=1).ravel(), of_one * n + 3 * m + observation]),
+        np.concatenate(starts),
+        np.concatenate([columns.ravel(), of_weight]),
         np.concatenate([values.ravel(), wg.vmap(wg.grad(weight_error))(weights)]),
     )
 
