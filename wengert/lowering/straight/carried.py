@@ -117,7 +117,7 @@ def stores(w: Writer, x: Held, m: Memory) -> None:
     """The elements of a small value go to memory, by strides."""
     values = cells(w.b, settled(w, x), m.dtype)
     for at, value in zip(_places(m), values.ravel(), strict=True):
-        w.b.store(value, address(w.b, m, at))
+        w.b.store(w.veiled(value), address(w.b, m, at))
 
 
 def _places(m: Memory) -> list[int]:

@@ -95,5 +95,7 @@ def by_kernel(
         m = spilled(w, x)
         operands.append(Operand(address(w.b, m, 0), m.shape, row_major(m.shape), m.dtype))
     results = [w.array(a.shape, a.dtype) for a in outs]
-    emitter.emit(Inner(w), operands, [Operand(m.pointer, m.shape, m.strides, m.dtype) for m in results], params)
+    inner = Inner(w)
+    emitter.emit(inner, operands, [Operand(m.pointer, m.shape, m.strides, m.dtype) for m in results], params)
+    inner.close()
     return [Cells(loaded(w.b, m), m.dtype) for m in results]

@@ -54,11 +54,20 @@ class Flags:
 
 
 class Inner(Emission):
-    """What a library kernel writes into within a loop."""
+    """What a library kernel writes into within a loop: `close` when it has."""
 
     def __init__(self, w: Writer) -> None:
         super().__init__(w.b, w.e.scratch, w.e._fail, w.e.source)
         self.code, self.w = w.e.code, w
+        self.entry, self.start = len(w.b.entry), len(w.b.lines)
+
+    def close(self) -> None:
+        """What the kernel sets in the function's first block is set in each trip, so that trips have nothing in common."""
+        b, kept = self.b, {f"  store i8 0, ptr {flag.ref}" for flag in self.w.flags.known.values()}
+        new = b.entry[self.entry :]
+        again = [line for line in new if line.startswith("  store") and line not in kept]
+        b.entry[self.entry :] = [line for line in new if line not in again]
+        b.lines[self.start : self.start] = again
 
     def fail_if(self, condition: Value, error: type[Exception], message: str) -> None:
         self.w.flags.set_if(condition, error, message)
@@ -74,6 +83,7 @@ class Writer:
         self.stacked = 0
         self.elsewhere = 0  # instructions of functions that the kernel calls
         self.side_by_side = False  # whether trips are independent, and LLVM is to run several at once
+        self._veiled: dict[tuple[str, str], Value] = {}
         self.updates: set[Var] = set()  # states of arrays that are written over
 
     # ── limits ────────────────────────────────────────────────────────────────
@@ -93,6 +103,24 @@ class Writer:
         if self.stacked > STACK:
             raise Unsupported("too large arrays within a small loop")
         return Memory(self.b.allocate(dtype, max(size, 1)), shape, row_major(shape), dtype)
+
+    def veiled(self, value: Value) -> Value:
+        """A literal of which LLVM does not know that it is one: it would make one `memset` of neighbouring stores of zeros, and
+        a loop with that is not run side by side."""
+        b, dtype = self.b, value.dtype
+        if not self.side_by_side or value.ref.startswith("%") or dtype.itemsize < 4:
+            return value
+        key = (value.ref, dtype.char)
+        if key not in self._veiled:
+            b.count += 1
+            ref, kind = f"%v{b.count}", f"i{8 * dtype.itemsize}"
+            bits = f"bitcast ({value} to {kind})" if dtype.kind == "f" else value.ref
+            b.entry.append(f'  {ref} = call {kind} asm "", "=r,0"({kind} {bits})')
+            if dtype.kind == "f":
+                b.entry.append(f"  {ref}.f = bitcast {kind} {ref} to {value.type}")
+                ref += ".f"
+            self._veiled[key] = Value(ref, dtype)
+        return self._veiled[key]
 
     # ── branches ──────────────────────────────────────────────────────────────
 
