@@ -34,7 +34,8 @@ MOVEMENTS = frozenset("reshape transpose broadcast_to index real imag as_reals a
 
 # Ops that Python's own numbers have too, and give Python's numbers: what is made of weak operands by these is weak.
 PYTHONIC = frozenset(
-    "add sub mul div pow neg positive abs square reciprocal floor_divide remainder mod real imag conj fmod floor_div".split()
+    "add sub mul div pow neg positive abs square reciprocal floor_divide remainder mod real imag conj fmod floor_div"
+    " bitwise_and bitwise_or bitwise_xor invert left_shift right_shift".split()
 )
 
 
@@ -196,7 +197,8 @@ class Stage(Trace):
         ):
             if seen._value is tensor._value and seen._node is tensor._node and seen._trace is tensor._trace:
                 return var
-        var = Var(tuple(tensor.shape), tensor.dtype)
+        weak = type(tensor._trace) is Stage and isinstance(tensor._node, WeakVar)
+        var = (WeakVar if weak else Var)(tuple(tensor.shape), tensor.dtype)
         self.captured.append(held(tensor))
         self.program.ins.append(var)
         return var

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.aval import Aval, aval_of
-from wengert.core.errors import DTypeError, ShapeError
+from wengert.core.errors import ConcretizationError, DTypeError, ShapeError
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor
 from wengert.core.tree import flatten, unflatten
@@ -287,7 +287,10 @@ def _unmoved(init: Any, what: str, trip: Callable[[Pairs, Any], tuple[Body, list
     """The first carry as the last one: Python numbers in it have the dtype that a trip would give them."""
     pairs, tree = _leaves_of(init, f"init of {what}")
     if any(aval.weak for _, aval in pairs):
-        _, avals = trip(pairs, tree)
+        try:
+            _, avals = trip(pairs, tree)
+        except ConcretizationError:  # a body that is only ever run
+            return _finished(init)
         pairs = [(start(x, aval), aval) for (x, _), aval in zip(pairs, avals, strict=True)]
     return unflatten(tree, [x for x, _ in pairs])
 
