@@ -309,3 +309,59 @@ def test_equal_bodies_are_optimised_once(monkeypatch):
     after, _ = optimise(program)
     assert before and len(count) < 1500
     assert names(after) == ["mul", "scan"] * 5
+
+
+# ── residuals ─────────────────────────────────────────────────────────────────
+
+
+def stacked_bytes(program: Program) -> int:
+    """Bytes of the arrays that scans hand on to other scans."""
+    made = {v: v.aval.size * v.dtype.itemsize for e in program.equations() if e.op is scan for v in e.outs}
+    return sum({a: made.get(a, 0) for e in program.equations() if e.op is scan for a in e.ins if a in made}.values())
+
+
+def test_cheap_residuals_are_computed_again():
+    """A step of Runge and Kutta keeps its slopes' operands, all of which are sums of the carry and products with x."""
+
+    def loss(x: Any) -> Any:
+        def step(y: Any, _: Any) -> Any:
+            k1 = x * y
+            k2 = x * (y + 0.1 * k1)
+            return y + 0.05 * (k1 + k2) + x * k2, None
+
+        return np.sum(wg.scan(step, np.ones(5), length=9)[0])
+
+    x = np.linspace(0.1, 1.0, 5)
+    program = wg.trace(wg.grad(loss), x)
+    after, _ = optimise(program)
+    np.testing.assert_allclose(after.run(x)[0], program.run(x)[0], rtol=1e-12)
+    assert stacked_bytes(after) == 9 * 5 * 8 < stacked_bytes(program)
+
+
+def test_dear_residuals_are_kept():
+    def loss(x: Any) -> Any:
+        return np.sum(wg.scan(lambda y, _: (np.sin(x * y), None), np.ones(5), length=9)[0])
+
+    x = np.linspace(0.1, 1.0, 5)
+    program = wg.trace(wg.grad(loss), x)
+    bodies = [e.params["body"] for e in optimise(program)[0].equations() if e.op is scan]
+    assert "sin" not in names(bodies[1])
+
+
+def test_residuals_of_loops_of_unknown_length():
+    """The stack holds neither consts nor what is cheap."""
+
+    def loss(x: Any) -> Any:
+        def body(pair: Any) -> Any:
+            y, i = pair
+            return y + x * np.cos(x) * y * (1.0 + y), i + 1
+
+        return wg.while_loop(lambda pair: pair[1] < 5, body, (x * 0.1, 0))[0]
+
+    program = wg.trace(wg.grad(loss), 0.7)
+    after, _ = optimise(program)
+    for x in (0.7, -0.3):
+        np.testing.assert_allclose(after.run(x)[0], program.run(x)[0], rtol=1e-12)
+    params = the("while_pullback", after).params
+    assert len(params["forward"].outs) - params["carries"] == 1
+    assert "cos" not in names(params["forward"])

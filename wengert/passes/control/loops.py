@@ -12,6 +12,7 @@ from wengert.graph.program import Literal, Program, Var
 from wengert.ops.basis import add
 from wengert.passes.control import carries, operands, sums
 from wengert.passes.control.motion import hoisted
+from wengert.passes.control.recomputation import recomputed
 from wengert.passes.control.sites import Site, kind_of, opened
 from wengert.passes.control.straightening import straightened
 from wengert.passes.rewriter import Notes, Rewriter, Row, aval, strong
@@ -174,6 +175,18 @@ class _Control(Rewriter):
         self.replaced(new)
         return [self.env.get(v, v) for v in made]
 
+    def extended(self, row: Row, atoms: Sequence[Var]) -> list[Var]:
+        """More ys of a scan that stands here already: the values of these variables of its body."""
+        body, length = row[3]["body"], row[3]["length"]
+        stacks = [Var((length, *atom.shape), atom.dtype) for atom in atoms]
+        wider = Program(body.ins, body.eqns, [*body.outs, *atoms], body.written_out)
+        new = (row[0], row[1], (*row[2], *stacks), {**row[3], "body": wider}, (), None, *row[6:8])
+        self.rows[next(i for i, other in enumerate(self.rows) if other is row)] = new
+        self.made.update((v, new) for v in new[2])
+        self.uses.update(stacks)
+        self.changed = True
+        return stacks
+
     def played(self, program: Program, atoms: Sequence[Any]) -> list[Any]:
         """The outputs of `program` on these operands, with its equations made here."""
         env: dict[Any, Any] = {}
@@ -192,6 +205,7 @@ _STEPS: tuple[tuple[Callable[[Any, Site], int], str], ...] = (
     (lambda r, site: operands.merged(site) + carries.twins(site), "duplicates among operands and results of"),
     (hoisted, "equations moved out of"),
     (carries.known, "results known without"),
+    (recomputed, "residuals computed again by"),
     (sums.split, "sums of products → products of stacks, after"),
     (sums.joined, "sums carried as one by"),
     (lambda r, site: carries.dropped(site) + operands.unread(site), "operands and results without use dropped from"),
