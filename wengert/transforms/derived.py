@@ -15,19 +15,19 @@ from wengert.core.aval import Aval, is_inexact
 from wengert.core.errors import NotDifferentiable
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor, running
-from wengert.graph.program import Literal, Program, Var
+from wengert.graph.program import Program, Var
 from wengert.ops.basis import all_batched
 from wengert.trace.stage import Stage, stage
 from wengert.transforms.batch import batch_flat
 from wengert.transforms.forward import jvp_flat
 from wengert.transforms.gradients import zero_tangent
+from wengert.transforms.residuals import fewest, moved
 from wengert.transforms.reverse import vjp_flat
 
 T = TypeVar("T")
 Mask = tuple[bool, ...]
 
 _lock = threading.RLock()
-RECOMPUTED = frozenset({"broadcast_to", "reshape", "transpose", "flip"})  # moved again rather than kept in memory
 
 
 def derived(program: Program, key: Any, make: Callable[[], T]) -> T:
@@ -153,12 +153,15 @@ class Split:
     backward: Backward
 
 
-def split(program: Program, mask: Mask) -> Split:
-    """The pullback to the inputs in `mask`, as two programs."""
-    return derived(program, ("split", mask), lambda: _split(program, mask))
+def split(program: Program, mask: Mask, free: Mask | None = None) -> Split:
+    """The pullback to the inputs in `mask`, as two programs.
+
+    free : the inputs that the backward one can have at no cost; given these, as few bytes as possible are kept beside them
+    """
+    return derived(program, ("split", mask, free), lambda: _split(program, mask, free))
 
 
-def _split(program: Program, mask: Mask) -> Split:
+def _split(program: Program, mask: Mask, free: Mask | None) -> Split:
     need_rules(program)
     trace = Stage(keeps=True)
     with running(trace):
@@ -176,7 +179,11 @@ def _split(program: Program, mask: Mask) -> Split:
         found = [trace.atom(ct) for ct in pullback(cts)]
         trace.close("a staged function")
     eqns = trace.program.eqns
-    residuals, moved = _residuals(eqns[:cut], eqns[cut:], found, seeds)
+    halves = (eqns[:cut], eqns[cut:], found, seeds)
+    if free is None:
+        residuals, repeated = moved(*halves)
+    else:
+        residuals, repeated = fewest(*halves, {v for v, f in zip(ins, free, strict=True) if f})
     sources: list[tuple[str, int]] = []
     extras: list[Var] = []
     for var in residuals:
@@ -188,42 +195,11 @@ def _split(program: Program, mask: Mask) -> Split:
             sources.append(("out", len(results) + len(extras)))
             extras.append(var)
     forward = Program(ins, eqns[:cut], [*results, *extras]).pruned()
-    backward = Program([*residuals, *seeds], [*moved, *eqns[cut:]], found).pruned()
+    backward = Program([*residuals, *seeds], [*repeated, *eqns[cut:]], found).pruned()
     found_for = [i for i, m in enumerate(mask) if m]
     made = Split(forward, len(results), Backward(backward, sources, seeded, found_for))
     forward.derived["split"] = made
     return made
-
-
-def _residuals(
-    forward: Sequence[Any], backward: Sequence[Any], outs: Sequence[Any], seeds: Sequence[Var]
-) -> tuple[list[Var], list[Any]]:
-    """The variables that the backward half reads of the forward one, and cheap equations that it repeats instead."""
-    of = {var: eqn for eqn in forward for var in (eqn[2] if eqn[0].multi else (eqn[2],))}
-    made = set(seeds)
-    read: dict[Var, None] = {}
-    moved: dict[int, Any] = {}
-
-    def need(atom: Any) -> None:
-        if type(atom) is Literal or atom in made:
-            return
-        eqn = of.get(atom)
-        if eqn is not None and (eqn[0].name in RECOMPUTED or all(type(a) is Literal for a in eqn[1])):
-            for a in eqn[1]:
-                need(a)
-            if not eqn[0].multi:
-                made.add(atom)
-                moved[id(eqn)] = eqn
-                return
-        read[atom] = None
-
-    for eqn in backward:
-        for atom in eqn[1]:
-            need(atom)
-        made.update(eqn[2] if eqn[0].multi else (eqn[2],))
-    for atom in outs:
-        need(atom)
-    return list(read), list(moved.values())
 
 
 def pullback(program: Program, mask: Mask) -> tuple[Program, list[int]]:

@@ -132,18 +132,18 @@ class Pulled:
         return self.both.backward
 
 
-def pulled(body: Program, mask: Mask) -> Pulled:
-    """The pullback of one trip to the inputs in `mask`."""
+def pulled(body: Program, mask: Mask, free: Mask) -> Pulled:
+    """The pullback of one trip to the inputs in `mask`; those in `free` need not be kept for it."""
 
     def make() -> Pulled:
-        both = split(body, mask)
+        both = split(body, mask, free)
         count = both.count
         ends = [
             ("extra", i - count) if kind == "out" and i >= count else (kind, i) for kind, i in both.backward.sources
         ]
         return Pulled(both, ends, list(both.forward.outs[count:]))
 
-    return derived(body, ("pulled", mask), make)
+    return derived(body, ("pulled", mask, free), make)
 
 
 def run_backward(

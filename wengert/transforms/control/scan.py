@@ -118,7 +118,7 @@ class _Plan:
     """
 
     def __init__(self, body: Program, mask: Mask, moved: Mask, consts: int, carries: int) -> None:
-        self.pulled: Pulled = pulled(body, mask)
+        self.pulled: Pulled = pulled(body, mask, tuple(not consts <= i < consts + carries for i in range(len(mask))))
         self.body, self.moved, self.consts, self.carries = body, moved, consts, carries
         ends = self.pulled.ends
         self.ins = [i - consts for kind, i in ends if kind == "in" and consts <= i < consts + carries]

@@ -132,7 +132,7 @@ class _Way:
 
     def __init__(self, body: Program, consts: int, of_consts: Mask, moved: Mask, want_consts: tuple[int, ...]) -> None:
         carries = len(moved)
-        plan = pulled(body, (*of_consts, *moved))
+        plan = pulled(body, (*of_consts, *moved), tuple(i < consts for i in range(consts + carries)))
         ends, program = plan.ends, plan.both.forward
         entering = [i for kind, i in ends if kind == "in" and i >= consts]
         leaving = [i for kind, i in ends if kind == "out"]
