@@ -111,6 +111,7 @@ class Body:
         self.w.limit(size)
         b = self.b
         columns = [np.broadcast_to(cells(b, x, compute), out.shape).ravel() for x in ins]
+        scalar = (lambda b, x, y: b.accumulate(x, y)) if out in self.w.sums else form.scalar
         rows = list(zip(*columns, strict=True))
         keys = [tuple((x.ref, x.dtype.char) for x in xs) for xs in rows]
         distinct = dict(zip(keys, rows, strict=True))
@@ -118,7 +119,7 @@ class Body:
         if few or not wide.serves([out.dtype, *(x.dtype for x in rows[0])]):
             found = []
             for xs in distinct.values():
-                found.append(b.cast(form.scalar(b, *xs, **eqn.params), out.dtype))
+                found.append(b.cast(scalar(b, *xs, **eqn.params), out.dtype))
                 self.w.limit()
         else:
             found = wide.mapped(self.w, form, list(distinct.values()), eqn.params, out.dtype)

@@ -11,6 +11,7 @@ from wengert.lowering.emission import Emission, Emitter, Operand, Work, row_majo
 from wengert.lowering.straight.carried import put
 from wengert.lowering.straight.cells import Memory
 from wengert.lowering.straight.loops import Loops
+from wengert.lowering.straight.updates import sums
 from wengert.lowering.straight.weights import Part, weight
 from wengert.lowering.straight.writer import INLINED, Writer, trial
 
@@ -44,9 +45,11 @@ class Straight(Emitter):
         return True
 
     def emit(self, e: Emission, ins: Sequence[Operand], outs: Sequence[Operand], params: dict[str, Any]) -> Work:
-        e.b.inline = self._inlines(params)
         w = Writer(e)
-        w.side_by_side = e.b.inline and params.get("carries") == 0
+        sums_alone = sums(params["body"], params["consts"], params["carries"]) if self.kind == "scan" else None
+        e.b.inline = self._inlines(params, sums_alone is not None)
+        if sums_alone is not None and e.b.inline:
+            w.side_by_side, w.sums = True, sums_alone
         held = [Memory(o.pointer, o.shape, o.strides, o.dtype) for o in ins]
         into = [Memory(o.pointer, o.shape, o.strides, o.dtype) for o in outs]
         found = Loops(w).control(self.kind, held, params, into)
@@ -59,8 +62,8 @@ class Straight(Emitter):
     def _bodies(self, params: dict[str, Any]) -> list[Part]:
         return Part.of(self.kind, params)
 
-    def _inlines(self, params: dict[str, Any]) -> bool:
+    def _inlines(self, params: dict[str, Any], side_by_side: bool) -> bool:
         weights = [weight(program) for program, _ in self._bodies(params)]
-        if params.get("carries") == 0:
+        if side_by_side:
             return sum(x.calls for x in weights) <= ROWS
         return sum(x.single for x in weights) <= INLINED

@@ -53,6 +53,23 @@ def updates(program: Program, first: int, carries: int) -> Updates:
     return found
 
 
+def sums(program: Program, first: int, carries: int) -> set[Var] | None:
+    """The states of the carries, if all that happens to these is that something is added: then trips may be run in any
+    order. None if there is another carry."""
+    graph, states = _Graph(program), set()
+    for k, var in enumerate(program.ins[first : first + carries]):
+        at: Any = program.outs[k]
+        while at is not var:
+            eqn = graph.eqns[graph.makers[at]] if at in graph.makers else None
+            if eqn is None or eqn.op is not ADD or program.outs.count(at) != (at is program.outs[k]):
+                return None
+            states.add(at)
+            at = next((a for a in eqn.ins if graph.sum_of(a, var)), None)
+            if at is None or len(graph.users[at]) != 1 or at.aval != var.aval or list(eqn.ins).count(at) != 1:
+                return None
+    return states
+
+
 class _Graph:
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -63,6 +80,17 @@ class _Graph:
             for atom in set(eqn.ins):
                 self.users.setdefault(atom, []).append(number)
             self.makers.update((v, number) for v in eqn.results)
+
+    def sum_of(self, atom: Any, var: Var) -> bool:
+        """Whether an atom is `var`, or something added to it."""
+        if atom is var:
+            return True
+        number = self.makers.get(atom)
+        return (
+            number is not None
+            and self.eqns[number].op is ADD
+            and any(self.sum_of(a, var) for a in self.eqns[number].ins)
+        )
 
     def chain(self, var: Var, out: Any) -> list[Var] | None:
         """The states of a carry, from `var` to `out`, each made of the one before by an update."""

@@ -83,6 +83,7 @@ class Writer:
         self.stacked = 0
         self.elsewhere = 0  # instructions of functions that the kernel calls
         self.side_by_side = False  # whether trips are independent, and LLVM is to run several at once
+        self.sums: set[Var] = set()  # values whose terms may be added in any order
         self._veiled: dict[tuple[str, str], Value] = {}
         self.updates: set[Var] = set()  # states of arrays that are written over
 
