@@ -20,6 +20,12 @@ from wengert.numpy.registry import FUNCTIONS, ON_FIRST_USE, UFUNCS
 from wengert.numpy.values import concrete, lost
 
 
+PLACE = (
+    "for an element of a plain array at a computed place, np.take(table, i, axis=0), or make the array an argument of the"
+    " function; elsewhere functions of NumPy that dispatch"
+)
+
+
 def array(self: Tensor, dtype: Any = None, copy: Any = None) -> np.ndarray:
     """`__array__`: for constant cells, and integer or boolean results."""
     if staged(self):
@@ -27,7 +33,9 @@ def array(self: Tensor, dtype: Any = None, copy: Any = None) -> np.ndarray:
             "numpy.asarray of a staged Tensor",
             f"{self.dtype}{list(self.shape)}",
             3,
-            "use functions of NumPy that dispatch (x.astype(dtype) for numpy.float64(x)), or let wengert adopt the function"
+            PLACE
+            if self.dtype.kind in "iu"
+            else "use functions of NumPy that dispatch (x.astype(dtype) for numpy.float64(x)), or let wengert adopt the function"
             " that does this (wengert.adopt)",
         )
     if carries(self):
