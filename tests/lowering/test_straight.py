@@ -1,5 +1,9 @@
 """Loops and branches with small bodies as compiled straight-line code, against the ops' own evaluation."""
 
+import signal
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -390,3 +394,73 @@ def test_branches_within_loops(heavy):
         return c, c
 
     looped(step, [], [np.zeros(2)], [rng.normal(size=(40, 2))])
+
+
+# ── ways out ──────────────────────────────────────────────────────────────────
+
+
+class Ended(Exception):
+    pass
+
+
+def interrupted(executable, *args):
+    """Run what would take very long; a signal ends it."""
+
+    def handler(*_):
+        raise Ended
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        with pytest.raises(Ended):
+            executable(*args)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
+def test_signals_end_loops():
+    c, body = program(lambda x: x > 0.0, np.float64(0)), program(lambda x: 2.0 - x, np.float64(0))
+    interrupted(compile(stage(lambda x: while_loop(x, cond=c, body=body, consts=0), [aval()])[0]), np.float64(1))
+    step = program(lambda x: 1.0 / (1.0 + x), np.float64(0))
+    how = {"body": step, "consts": 0, "carries": 1, "length": 10**11, "reverse": False, "unroll": 1}
+    interrupted(compile(stage(lambda x: scan(x, **how), [aval()])[0]), np.float64(1))
+    small = program(lambda x: 1.0 / (1.0 + x), np.float64(0))
+    inner = {"body": small, "consts": 0, "carries": 1, "length": 1000, "reverse": False, "unroll": 1}
+    step = program(lambda x: scan(x, **inner), np.float64(0))
+    how = {"body": step, "consts": 0, "carries": 1, "length": 10**9, "reverse": False, "unroll": 1}
+    interrupted(compile(stage(lambda x: scan(x, **how), [aval()])[0]), np.float64(1))
+
+
+EXHAUSTED = """
+import resource
+import sys
+
+import numpy as np
+
+sys.path.insert(0, {folder!r})
+from test_straight import aval, compile, program, stage, while_pullback
+
+x = np.float64(1)
+c, f = program(lambda x: x > 0.0, x), program(lambda x: (2.0 - x, x), x)
+back = program(lambda ct, x: ct * x, x, x)
+run = compile(stage(lambda *a: while_pullback(*a, cond=c, forward=f, backward=back, consts=0, carries=1), [aval()] * 2)[0])
+_, hard = resource.getrlimit(resource.RLIMIT_AS)
+now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (now + (1 << 28), hard))
+for _ in range(3):  # what there is of memory is given back each time
+    try:
+        run(x, x)
+    except MemoryError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a limit of memory, as Linux has it")
+def test_no_memory_for_residuals():
+    from pathlib import Path
+
+    text = EXHAUSTED.format(folder=str(Path(__file__).parent))
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=120)
+    assert done.stdout.count("no memory for what the way back through a while loop needs") == 3, done.stderr

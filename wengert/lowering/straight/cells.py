@@ -87,9 +87,9 @@ def object_array(shape: Sequence[int], values: Sequence[Any]) -> np.ndarray:
     return made.reshape(tuple(shape))
 
 
-def limited(shape: Sequence[int]) -> None:
+def limited(shape: Sequence[int], limit: int = LARGEST) -> None:
     """Unsupported if so many elements do not go into registers."""
-    if math.prod(shape) > LARGEST:
+    if math.prod(shape) > limit:
         raise Unsupported(f"a value of {math.prod(shape)} elements in a small loop")
 
 
@@ -107,12 +107,12 @@ def checked(m: Memory) -> None:
         raise Unsupported("an earlier state of an array that is updated in place")
 
 
-def loaded(b: Builder, m: Memory) -> np.ndarray:
+def loaded(b: Builder, m: Memory, limit: int = LARGEST) -> np.ndarray:
     """All elements of an array in memory."""
     if m.known is not None:
         return m.known
     checked(m)
-    limited(m.shape)
+    limited(m.shape, limit)
     places = np.zeros(m.shape, np.int64)
     for axis, (n, step) in enumerate(zip(m.shape, m.strides, strict=True)):
         places += (np.arange(n) * step).reshape((n,) + (1,) * (len(m.shape) - axis - 1))

@@ -13,12 +13,13 @@ from wengert.core.form import Unsupported
 from wengert.lowering.emission import Operand, row_major
 from wengert.lowering.library import EMITTERS
 from wengert.lowering.library.contraction import Contraction
-from wengert.lowering.straight.cells import Cells, Held, address, cells, limited, loaded, object_array
+from wengert.lowering.straight.cells import Cells, Constant, Held, Memory, address, cells, limited, loaded, object_array
 from wengert.lowering.straight.indexing import spilled
 from wengert.lowering.straight.reductions import tree
 from wengert.lowering.straight.writer import Inner, Writer
 from wengert.lowering.text import Value
 
+MATRIX = 144  # elements of an operand in memory, each of which is in one product
 CHAIN = 4  # products that are added up one after the other
 
 
@@ -44,7 +45,7 @@ def contracted(
     inner = [c for c in sizes if c not in of_out]
     limited(shape)
     w.limit(math.prod(shape) * math.prod(sizes[c] for c in inner))
-    x, y = cells(w.b, ins[0]), cells(w.b, ins[1])
+    x, y = (_elements(w, v) for v in ins)
     strong = params.get("strong") or (False, False)
     out = []
     for at in np.ndindex(shape):
@@ -55,6 +56,12 @@ def contracted(
             terms.append((_element(x, of_x, where), _element(y, of_y, where)))
         out.append(_sum(w, terms, strong, dtype))
     return Cells(object_array(shape, out), dtype)
+
+
+def _elements(w: Writer, x: Held) -> np.ndarray:
+    if isinstance(x, Constant) and x.array.size <= MATRIX:
+        return object_array(x.shape, [w.b.const(v, x.dtype) for v in x.array.ravel().tolist()])
+    return loaded(w.b, x, MATRIX) if isinstance(x, Memory) else cells(w.b, x)
 
 
 def _element(x: np.ndarray, labels: str, where: dict[str, int]) -> Value:
