@@ -321,8 +321,9 @@ class Steps:
                     traffic += item.key[0].aval.size * item.key[0].dtype.itemsize
             if m.statement.name:
                 ops[m.statement.name] = None
-            if m.statement.target in self.buffers.memory:
-                traffic += m.statement.target.aval.size * m.statement.target.dtype.itemsize
+            target = m.statement.target
+            if target in self.buffers.memory:
+                traffic += (m.statement.size if target in self.over else target.aval.size) * target.dtype.itemsize
         note = (
             f"{nest.cluster.phases} phases over {math.prod(x.extent for x in nest.loops[: nest.rows])} rows"
             if nest.rows
@@ -388,7 +389,9 @@ class Steps:
         self.module.functions.append(b.function(f"define internal void @{name}.body({heads}) #0"))
         site.b.effect(f"call void @{name}.body({', '.join(map(str, passed.values))})")
         self.seal(site, name)
-        traffic = sum(o.size * o.dtype.itemsize for o in (*operands, *results))
+        changed = [v for v in step.outs if v in self.over]  # in place: no more of it than is put there
+        arrays = [*operands, *results] if not changed else operands[1:]
+        traffic = sum(o.size * o.dtype.itemsize for o in arrays)
         domain = step.outs[0].shape if step.outs else ()
         self.kernels.append(Kernel(name, [step.eqn.op.name], domain, traffic, work.flops, 1, work.note or "library"))
 
