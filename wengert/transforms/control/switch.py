@@ -13,16 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.aval import ANY, Aval, is_inexact
+from wengert.core.aval import ANY, Aval
 from wengert.core.form import Control
 from wengert.core.tensor import Array
 from wengert.graph.program import Program, Vars
 from wengert.ops.basis import broadcast_to, reshape
 from wengert.ops.dtype import truncate
-from wengert.ops.index import ARRAY
-from wengert.ops.index import index as index_op
 from wengert.ops.logic import equal
-from wengert.ops.reduce import argmax, reduce_any
+from wengert.ops.reduce import reduce_any
 from wengert.ops.select import maximum, minimum, where
 from wengert.transforms.control.bodies import (
     Mask,
@@ -37,10 +35,10 @@ from wengert.transforms.control.bodies import (
     run_backward,
     zero,
 )
+from wengert.transforms.control.guards import INT, endless, lent
 from wengert.transforms.derived import derived
 
 Branches = tuple[Program, ...]
-_INT = np.dtype(np.int64)
 
 
 def _shape(*avals: Aval, branches: Branches, **_: Any) -> tuple[Aval, ...]:
@@ -202,34 +200,13 @@ def _batch(xs: Sequence[Array], flags: Sequence[bool], size: int, *, branches: B
     )
 
 
-def endless(program: Program) -> bool:
-    """Whether a program holds a loop that ends when its values say so."""
-    return any(
-        row[0].name in ("while_loop", "while_pullback")
-        or any(
-            endless(p)
-            for value in row[3].values()
-            for p in (value if type(value) is tuple else (value,))
-            if type(p) is Program
-        )
-        for row in program.eqns
-    )
-
-
 def _guarded(branch: Program, mine: Array, operands: Sequence[Array], mask: Mask, size: int) -> Sequence[Array]:
     """The results of a branch that might not end for examples that have not chosen it: these get the values of one that
     has, and where none has, the branch does not run."""
-    chosen = truncate(mine, dtype=_INT)
-    first = argmax(chosen, axis=0)
-
-    def safe(x: Array) -> Array:
-        other = index_op(x, first, spec=(ARRAY,))
-        other = truncate(other, dtype=x.dtype) if is_inexact(x.dtype) else other  # of which nothing depends on it
-        return where(reshape(mine, shape=(size, *(1,) * (len(x.shape) - 1))), x, other)
-
-    given = [safe(x) if m else x for x, m in zip(operands, mask, strict=True)]
     nothing = made(lambda *_: [zero(atom) for atom in branch.outs], [v.aval for v in branch.ins])
-    return switch(truncate(reduce_any(mine, axes=(0,)), dtype=_INT), *given, branches=(nothing, branch))
+    return switch(
+        truncate(reduce_any(mine, axes=(0,)), dtype=INT), *lent(operands, mask, mine, size), branches=(nothing, branch)
+    )
 
 
 switch = Structured(

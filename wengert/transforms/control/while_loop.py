@@ -41,6 +41,7 @@ from wengert.transforms.control.bodies import (
     widened,
     zero,
 )
+from wengert.transforms.control.guards import endless, lent
 from wengert.transforms.derived import derived, replay
 
 
@@ -302,9 +303,11 @@ class _Batched:
         going, step = self.cond, self.body
         avals = [widened(v.aval, m, size) for v, m in zip(body.ins, mask, strict=True)]
 
+        wait = endless(body)
+
         def trip(*xs: Array) -> list[Array]:
             on = replay(going, None)(*xs)[0]
-            new = replay(step, None)(*xs)
+            new = replay(step, None)(*(lent(xs, mask, on, size) if wait else xs))
             return [
                 where(reshape(on, shape=(size, *(1,) * (len(old.shape) - 1))), fresh, old)
                 for fresh, old in zip(new, xs[consts:], strict=True)
