@@ -358,6 +358,20 @@ def test_dear_residuals_are_kept():
     assert "sin" not in names(bodies[1])
 
 
+def test_divisions_by_what_was_inverted():
+    """A logistic function keeps its value, by which the way back multiplies."""
+
+    def loss(w: Any, x: Any) -> Any:
+        return np.sum(wg.scan(lambda y, _: (1 / (1 + np.exp(-w * y)), None), x, length=9)[0])
+
+    x = np.linspace(0.1, 1.0, 5)
+    program = wg.trace(wg.grad(loss), x, x)
+    after, _ = optimise(program)
+    np.testing.assert_allclose(after.run(x, x)[0], program.run(x, x)[0], rtol=1e-13)
+    bodies = [e.params["body"] for e in after.equations() if e.op is scan]
+    assert not {"unscale", "div", "reciprocal"} & set(names(bodies[1]))
+
+
 def test_residuals_of_loops_of_unknown_length():
     """The stack holds neither consts nor what is cheap."""
 

@@ -14,11 +14,14 @@ from typing import Any
 
 from wengert.core.form import Map, Move, Reshape
 from wengert.graph.program import Literal, Var
-from wengert.ops.basis import broadcast_to, reshape, transpose
+from wengert.ops.basis import broadcast_to, reshape, scale, transpose
+from wengert.ops.elementwise import div, mul, reciprocal, unscale
 from wengert.ops.index import index
 from wengert.ops.shape import concatenate
 from wengert.passes.control.sites import Site, Trip, fresh, kind_of, opened, without
-from wengert.passes.rewriter import Row
+from wengert.passes.cse import frozen, literal_key
+from wengert.passes.ranges import range_of
+from wengert.passes.rewriter import Rewriter, Row, is_real
 
 CHEAP = 5  # additions that one equation may cost for an element
 WORTH = 6  # additions for an element that need not be kept, all in all
@@ -44,10 +47,11 @@ def _of_scan(r: Any, site: Site, row: Row) -> int:
     (forward,), (trip,) = source.trips, site.trips
     atoms = dict(zip(source.stacks, forward.ys, strict=True))
     read = {atoms[x]: i for i, x in enumerate(site.xs) if x in atoms}
+    count = _inverted(forward, trip, {y: trip.xs[i] for y, i in read.items()})
     own = {y for x, y in atoms.items() if r.uses[x] == 1}
     plan = _planned(forward, [y for y in read if y in own and type(y) is Var], [y for y in read if y not in own])
     if plan is None:
-        return 0
+        return count
     gone, extra, rows = plan
     env: dict[Any, Any] = {y: trip.xs[i] for y, i in read.items() if y not in gone}
     if extra:
@@ -63,7 +67,7 @@ def _of_scan(r: Any, site: Site, row: Row) -> int:
     _computed(trip, rows, env, {y: trip.xs[read[y]] for y in gone})
     numbers = {read[y] for y in gone}
     site.xs, trip.xs = without(site.xs, numbers), without(trip.xs, numbers)
-    return len(gone)
+    return count + len(gone)
 
 
 def _appended(site: Site, trip: Trip, atom: Any, like: Var) -> Var:
@@ -75,9 +79,10 @@ def _appended(site: Site, trip: Trip, atom: Any, like: Var) -> Var:
 def _of_pullback(site: Site) -> int:
     _, forward, backward = site.trips
     first = {y: i for i, y in reversed(list(enumerate(forward.ys)))}
+    count = _inverted(forward, backward, {y: backward.xs[i] for y, i in first.items()})
     plan = _planned(forward, [y for y in first if type(y) is Var], [])
     if plan is None:
-        return 0
+        return count
     gone, extra, rows = plan
     env: dict[Any, Any] = {y: backward.xs[i] for y, i in first.items() if y not in gone}
     env.update(zip(forward.consts, backward.consts, strict=True))
@@ -88,7 +93,7 @@ def _of_pullback(site: Site) -> int:
     _computed(backward, rows, env, {y: backward.xs[first[y]] for y in gone})
     numbers = {i for y, i in first.items() if y in gone}
     forward.ys, backward.xs = without(forward.ys, numbers), without(backward.xs, numbers)
-    return len(gone)
+    return count + len(gone)
 
 
 def _is_read(rows: Sequence[Row], var: Var) -> bool:
@@ -102,6 +107,39 @@ def _computed(trip: Trip, rows: Sequence[Row], env: dict[Any, Any], wanted: dict
         env[row[2]] = out = wanted.get(row[2]) or fresh(row[2])
         new.append((row[0], [env.get(a, a) for a in row[1]], out, row[3], (), None, *row[6:8]))
     trip.rows = [*new, *trip.rows]
+
+
+def _inverted(forward: Trip, backward: Trip, kept: dict[Any, Var]) -> int:
+    """Divisions become products where the reciprocal of the divisor is a residual."""
+    facts = Rewriter({})
+    facts.rows = forward.rows
+    inverses = [row for row in forward.rows if row[0] is reciprocal and row[2] in kept and is_real(row[2].dtype)]
+    inverses = [row for row in inverses if range_of(facts, row[1][0]).nonzero]
+    if not inverses:
+        return 0
+    there = {row[2]: row for row in forward.rows if not row[0].multi}
+    here = {row[2]: row for row in backward.rows if not row[0].multi}
+
+    def is_same(a: Any, b: Any) -> bool:
+        """Whether `a` of the way back is `b` of the way forwards, both made in one way of residuals and literals."""
+        if b in kept:
+            return a is kept[b]
+        if type(a) is Literal and type(b) is Literal:
+            return literal_key(a.value) == literal_key(b.value)
+        x, y = here.get(a), there.get(b)
+        if x is None or y is None or x[0] is not y[0] or len(x[1]) != len(y[1]) or frozen(x[3]) != frozen(y[3]):
+            return False
+        return all(map(is_same, x[1], y[1]))
+
+    count = 0
+    for i, row in enumerate(backward.rows):
+        if row[0] in (div, unscale):
+            inverse = next((kept[r[2]] for r in inverses if is_same(row[1][1], r[1][0])), None)
+            if inverse is not None and inverse.dtype == row[2].dtype:
+                op = mul if row[0] is div else scale
+                backward.rows[i] = (op, [row[1][0], inverse], row[2], {}, (), None, *row[6:8])
+                count += 1
+    return count
 
 
 # ── the choice ────────────────────────────────────────────────────────────────
