@@ -417,3 +417,17 @@ def test_workspace_of_nested_calls_adds_up():
     outer = lower(staged(lambda x: call(np.cumsum(x), program=program), x)).workspace
     assert inner < outer < inner + 64 + 2 * 1024
     assert aval_of(x).size == 100
+
+
+def test_what_is_written_over_is_read_before_where_a_later_writer_needs_it_too():
+    """Each step needs the last one's rows and those of the array that the first wrote over."""
+
+    def f(x):
+        rows = placed = x * 1.5
+        for k in (np.array([1, 2]), np.array([3, 4]), np.array([5, 6])):
+            placed = placed.copy()
+            placed[k] = placed[k - 2] @ rows[k]
+        return placed
+
+    x = np.random.default_rng(0).random((7, 4, 4))
+    np.testing.assert_allclose(wg.jit(f)(x), f(x), rtol=1e-14)

@@ -110,10 +110,13 @@ def ordered(values: Values, over: Over) -> list[Var]:
     if not over:
         return values.order
     place = {var: i for i, var in enumerate(values.order)}
-    needs = {var: _needs(values, var) for var in values.order}
+    own = {var: _needs(values, var) for var in values.order}
+    needs = dict(own)
     for var, source in over.items():
-        before = [u for u in values.order if u is not var and source in needs[u] and _is_made(values, u)]
-        needs[var] = needs[var] | set(before)
+        later = _dependents(values, own, var)
+        needs[var] = needs[var] | {
+            u for u in values.order if u not in later and source in own[u] and _is_made(values, u)
+        }
     together = {v: d.outs for d in values.definitions.values() if isinstance(d, Opaque) for v in d.outs}
     found: dict[Var, None] = {}
     entered: set[Var] = set()
@@ -128,7 +131,19 @@ def ordered(values: Values, over: Over) -> list[Var]:
                 stack.append((var, True))
                 wanted = {u for v in together.get(var, (var,)) for u in needs[v]}
                 stack += [(u, False) for u in sorted(wanted - entered, key=place.__getitem__, reverse=True)]
-    return list(found)
+    at = {var: i for i, var in enumerate(found)}
+    # Wishes of several values may contradict each other: what is read too late then is no longer made in place.
+    kept = all(at[u] < i for var, i in at.items() for u in own[var] if u in at and u is not var)
+    return list(found) if kept else values.order
+
+
+def _dependents(values: Values, needs: Mapping[Var, set[Var]], var: Var) -> set[Var]:
+    """`var`, and what cannot be made before it."""
+    found = {var}
+    for later in values.order:
+        if needs[later] & found:
+            found.add(later)
+    return found
 
 
 def _is_made(values: Values, var: Var) -> bool:
