@@ -70,6 +70,18 @@ def _of_scan(r: Any, site: Site, row: Row) -> int:
     return count + len(gone)
 
 
+def _along(source: Site, site: Site, kept: dict[Any, Var]) -> dict[Any, Var]:
+    """Carries as they left a trip of `source`, which the way back carries from the trip that came after."""
+    (forward,), (trip,) = source.trips, site.trips
+    found = {}
+    for init, var, after in zip(site.inits, trip.carries, trip.nexts, strict=True):
+        if type(init) is not Literal and init in source.finals:
+            k = source.finals.index(init)
+            if after is kept.get(forward.carries[k]):
+                found[forward.nexts[k]] = var
+    return found
+
+
 def _appended(site: Site, trip: Trip, atom: Any, like: Var) -> Var:
     site.xs.append(atom)
     trip.xs.append(fresh(like))
