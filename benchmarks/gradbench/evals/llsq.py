@@ -8,10 +8,9 @@ from ..function import Function, Input
 
 
 def loss(x, i):
-    """`i` counts the points: as an argument, since powers of a grid known to the compiler would be constants."""
+    """`i` counts the points: as an argument, since a grid known to the compiler would be a constant."""
     t = -1 + i * 2 / (len(i) - 1)
-    residuals = np.sign(t) - np.vander(t, len(x), increasing=True) @ x
-    return np.sum(residuals**2) / 2
+    return np.sum((np.sign(t) - np.polyval(x[::-1], t)) ** 2) / 2
 
 
 def prepare(input: Input):
