@@ -13,7 +13,7 @@ from wengert.core.aval import Aval
 from wengert.lowering.lowered import HostReference
 
 _HOST = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
-_RUN = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)
+_RUN = ctypes.PYFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)  # with Python's lock, which signals' handlers need
 
 
 class Caller:
@@ -24,7 +24,9 @@ class Caller:
         self._over = [[_viewer(a, i < len(r.ins)) for i, a in enumerate((*r.ins, *r.outs))] for r in references]
         self._failed = threading.local()
         self._callback = _HOST(self._serve)
-        self._context = (ctypes.c_void_p * 4)(ctypes.cast(self._callback, ctypes.c_void_p).value, None, None, None)
+        functions: list[Any] = [self._callback, ctypes.pythonapi.PyErr_CheckSignals]
+        serve, ask = (ctypes.cast(f, ctypes.c_void_p).value for f in functions)
+        self._context = (ctypes.c_void_p * 4)(serve, None, None, ask)
         self.context = ctypes.addressof(self._context)
 
     def __call__(self, run: int, frame: int) -> int:
