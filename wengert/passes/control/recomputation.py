@@ -47,7 +47,10 @@ def _of_scan(r: Any, site: Site, row: Row) -> int:
     (forward,), (trip,) = source.trips, site.trips
     atoms = dict(zip(source.stacks, forward.ys, strict=True))
     read = {atoms[x]: i for i, x in enumerate(site.xs) if x in atoms}
-    count = _inverted(forward, trip, {y: trip.xs[i] for y, i in read.items()})
+    kept = {y: trip.xs[i] for y, i in read.items()}
+    if site.params["reverse"] != source.params["reverse"]:
+        kept |= _along(source, site, kept)
+    count = _inverted(forward, trip, kept)
     own = {y for x, y in atoms.items() if r.uses[x] == 1}
     plan = _planned(forward, [y for y in read if y in own and type(y) is Var], [y for y in read if y not in own])
     if plan is None:
