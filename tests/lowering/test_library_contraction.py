@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from wengert.core.aval import Aval
-from wengert.lowering.library import EMITTERS
+from wengert.lowering.library import EMITTERS, contraction, subnormals
 from wengert.ops.contract import contract, matmul
 
 DTYPES = [np.float32, np.float64]
@@ -140,3 +140,34 @@ def test_many_long_axes_are_served():
     assert EMITTERS["contract"].supports([x, y], [out], {"subscripts": "kij,nkj->nki"})
     huge = Aval((2**31,), np.dtype(float))
     assert not EMITTERS["contract"].supports([huge, huge], [Aval((), np.dtype(float))], {"subscripts": "i,i->"})
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("subscripts", ["ij,jk->ik", "ji,jk->ik", "ij,kj->ik", "ij,jk->ki"])
+@pytest.mark.parametrize("which", [0, 1])
+def test_subnormal_numbers(emitted, monkeypatch, subscripts, which, dtype):
+    """Operands that hold subnormal numbers are multiplied as others are, whatever else is in them."""
+    monkeypatch.setattr(contraction, "SMALL", 0)
+    monkeypatch.setattr(subnormals, "WORTH", 0)
+    monkeypatch.setattr(subnormals, "BLOCK", 1 << 15)  # several blocks, the last a shorter one
+    rng, tiny = np.random.default_rng(6), np.finfo(dtype).smallest_normal
+    sizes = {"i": 110, "j": 90, "k": 101}
+    operands = [rng.normal(size=[sizes[i] for i in names]).astype(dtype) for names in subscripts[:5].split(",")]
+    weights = operands[which]
+    weights[rng.random(weights.shape) < 0.3] = 0
+    weights[rng.random(weights.shape) < 0.4] *= tiny * dtype(0.01)
+    x, y = operands
+    with np.errstate(under="ignore"):
+        close(emitted(contract, x, y, subscripts=subscripts), np.einsum(subscripts, x, y, optimize=True), x, y, 90)
+        # numbers that are all small keep their digits
+        weights[:] = rng.uniform(1, 2, size=weights.shape) * (tiny / 8)
+        got, want = emitted(contract, x, y, subscripts=subscripts), np.einsum(subscripts, x, y, optimize=True)
+    assert np.max(np.abs(got - want)) <= 1000 * np.finfo(dtype).smallest_subnormal + 1e-5 * np.max(np.abs(want))
+    # what overflows on the way up, and what is not finite
+    weights.reshape(-1)[::3] = np.finfo(dtype).max / 1e6
+    weights.reshape(-1)[7], weights.reshape(-1)[-1] = np.inf, np.nan
+    with np.errstate(all="ignore"):
+        got, want = emitted(contract, x, y, subscripts=subscripts), np.einsum(subscripts, x, y, optimize=True)
+    np.testing.assert_array_equal(np.isfinite(got), np.isfinite(want))
+    fine = np.isfinite(want)
+    np.testing.assert_allclose(got[fine], want[fine], rtol=1e-3, atol=float(np.max(np.abs(want[fine]))) * 1e-4)

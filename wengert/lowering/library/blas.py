@@ -52,8 +52,9 @@ def gemm(
     b: tuple[Value, int],
     c: tuple[Value, int],
     beta: float = 0.0,
+    alpha: float = 1.0,
 ) -> None:
-    """C = op(A) op(B) + beta C, by columns: C is m × n, and `sizes` are m, n, k. With beta = 0, C is not read."""
+    """C = alpha op(A) op(B) + beta C, by columns: C is m × n, `sizes` are m, n, k. With beta = 0, C is not read."""
     m, n, k = sizes
     call(
         e,
@@ -63,7 +64,7 @@ def gemm(
         integer(e, m),
         integer(e, n),
         integer(e, k),
-        real(e, 1.0, dtype),
+        real(e, alpha, dtype),
         a[0],
         integer(e, a[1]),
         b[0],

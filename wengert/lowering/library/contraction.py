@@ -16,7 +16,7 @@ from typing import Any
 
 from wengert.core.aval import Aval
 from wengert.lowering.emission import Emission, Emitter, Operand, Work
-from wengert.lowering.library import blas
+from wengert.lowering.library import blas, subnormals
 from wengert.lowering.library.axes import BATCH, INNER, LEFT, RIGHT, Axis, axes_of, grouped, merged
 from wengert.lowering.library.product import Product, fill_zero, outer, sums
 from wengert.lowering.library.tile import tiles
@@ -179,12 +179,8 @@ def _matrices(p: Product) -> str:
         p = p.packed_y([*p.axes[BATCH], *p.axes[RIGHT], k])
         return _matrices(p)
     rest = [a for kind in (BATCH, LEFT, RIGHT) for a in p.axes[kind] if a is not m and a is not n]
-    with p.over(rest) as (x, y, out):
-        # by columns: outᵀ (n × m) = yᵀ (n × k) xᵀ (k × m)
-        a = ("N", max(k.y, n.size)) if n.y == 1 else ("T", max(n.y, k.size))
-        b = ("N", max(m.x, k.size)) if k.x == 1 else ("T", max(k.x, m.size))
-        sizes = (n.size, m.size, k.size)
-        blas.gemm(p.e, p.dtype, a[0] + b[0], sizes, (y, a[1]), (x, b[1]), (out, max(m.out, n.size)))
+    with p.over(rest) as pointers:
+        subnormals.multiply(p, m, n, k, pointers)
     return "BLAS gemm"
 
 
