@@ -255,6 +255,18 @@ def test_sums_of_outer_products_are_made_after_the_loop():
             assert all(v.aval.size < 144 for v in row.params["body"].ins[row.params["consts"] :])
 
 
+def test_products_are_made_at_once():
+    """Those of a matrix with what is known beforehand, or that nobody in the loop reads."""
+
+    def body(w: Any, u: Any, h: Any, x: Any) -> Any:
+        h = elementwise.tanh(basis.add(matmul(w, h), matmul(u, x)))
+        return [h, matmul(h, u)]
+
+    after = optimised(looped(body, [(20, 20), (20, 16)], [(20,)], [(16,)]))
+    assert names(after) == ["contract", "scan", "contract"]
+    assert names(the("scan", after).params["body"]) == ["matmul", "add", "tanh"]
+
+
 def test_sums_of_sums_are_one():
     def body(x: Any, a: Any, b: Any, c: Any) -> Any:
         return [basis.add(a, elementwise.sin(c)), basis.add(elementwise.cos(c), b), elementwise.mul(c, x)]

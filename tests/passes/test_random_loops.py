@@ -15,6 +15,7 @@ from wengert.graph.spec import check
 from wengert.ops import basis, elementwise, index, logic, select
 from wengert.ops.contract import contract, matmul
 from wengert.ops.dtype import truncate
+from wengert.passes.control import products, sums
 from wengert.passes.pipeline import optimise
 from wengert.runtime.engine import compile
 from wengert.trace.stage import infer, stage
@@ -212,7 +213,10 @@ def test_values_stay(seed):
 
 
 @pytest.mark.parametrize("seed", range(100, 125))
-def test_values_of_gradients_stay(seed):
+def test_values_of_gradients_stay(seed, monkeypatch):
+    if seed % 2:  # small arrays are as good as large ones
+        monkeypatch.setattr(sums, "LEAST", 1)
+        monkeypatch.setattr(products, "LEAST", 1)
     program = with_gradient(random_loops(seed, count=5))
     after, _ = optimise(program)
     legal(after)

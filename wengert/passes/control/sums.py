@@ -36,7 +36,7 @@ def split(r: Any, site: Site) -> int:
         names = named(row[1], row[2], row[3])
         if names is None or not _pays(site, trip, row):
             continue
-        operands = [_stacked(site, trip, a) for a in row[1]]
+        operands = [stacked(site, trip, a) for a in row[1]]
         label = next(c for c in LABELS if c not in "".join(names))
         strong = {"strong": row[3]["strong"]} if row[3].get("strong") is not None else {}
         subscripts = f"{label}{names[0]},{label}{names[1]}->{names[2]}"
@@ -45,8 +45,8 @@ def split(r: Any, site: Site) -> int:
             plus: Any = plus, init: Any = site.inits[k], operands: Any = operands, subscripts: Any = subscripts,
             strong: Any = strong,
         ) -> Any:  # fmt: skip
-            read = [r.env.get(a, a) for a in operands]
-            return r.emit(plus, r.env.get(init, init), r.emit(contract, *read, subscripts=subscripts, **strong))
+            total = r.emit(contract, *(r.env.get(a, a) for a in operands), subscripts=subscripts, **strong)
+            return total if plus is add and _is_zero(r, init) else r.emit(plus, r.env.get(init, init), total)
 
         site.later.append((site.finals[k], later))
         gone.add(k)
@@ -85,7 +85,7 @@ def _pays(site: Site, trip: Trip, row: Row) -> bool:
     return row[2].aval.size > size
 
 
-def _stacked(site: Site, trip: Trip, atom: Any) -> Any:
+def stacked(site: Site, trip: Trip, atom: Any) -> Any:
     """The values of `atom` in all trips."""
     if atom in trip.xs:
         return site.xs[trip.xs.index(atom)]
