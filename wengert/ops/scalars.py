@@ -122,13 +122,14 @@ def is_zero(b: Any, x: Any) -> Any:
 
 
 def strong(b: Any, product: Any, *factors: Any) -> Any:
-    """`product`, and zero where it is NaN although one of `factors` is zero."""
+    """`product`, and zero where one of `factors` is: so it is never NaN there, without a look at it. (Evaluation by NumPy may give
+    such a zero the other sign.)"""
     if not is_float(product):
         return product
     zero = is_zero(b, factors[0])
     for x in factors[1:]:
         zero = b.or_(zero, is_zero(b, x))
-    return b.select(b.and_(b.isnan(product), zero), b.like(0, product), product)
+    return b.select(zero, b.like(0, product), product)
 
 
 def scale(b: Any, x: Any, slope: Any) -> Any:
