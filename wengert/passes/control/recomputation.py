@@ -20,7 +20,7 @@ from wengert.ops.index import index
 from wengert.ops.shape import concatenate
 from wengert.passes.control.sites import Site, Trip, fresh, kind_of, opened, without
 from wengert.passes.cse import frozen, literal_key
-from wengert.passes.ranges import range_of
+from wengert.passes.reciprocals import inverts_exactly
 from wengert.passes.rewriter import Rewriter, Row, is_real
 
 CHEAP = 5  # additions that one equation may cost for an element
@@ -128,11 +128,12 @@ def _inverted(forward: Trip, backward: Trip, kept: dict[Any, Var]) -> int:
     """Divisions become products where the reciprocal of the divisor is a residual."""
     facts = Rewriter({})
     facts.rows = forward.rows
+    facts.made = {row[2]: row for row in forward.rows if not row[0].multi}
     inverses = [row for row in forward.rows if row[0] is reciprocal and row[2] in kept and is_real(row[2].dtype)]
-    inverses = [row for row in inverses if range_of(facts, row[1][0]).nonzero]
+    inverses = [row for row in inverses if inverts_exactly(facts, row[1][0])]
     if not inverses:
         return 0
-    there = {row[2]: row for row in forward.rows if not row[0].multi}
+    there = facts.made
     here = {row[2]: row for row in backward.rows if not row[0].multi}
 
     def is_same(a: Any, b: Any) -> bool:

@@ -83,7 +83,7 @@ def _idle_selection(r: Rewriter, ins: Ins, out: Var, params: Params) -> Atom | N
         and (a := r.uniform(x)) is not None
         and (b := r.uniform(y)) is not None
     ):
-        same = a == b and np.signbit(a) == np.signbit(b) if isinstance(a, float) and isinstance(b, float) else False
+        same = a == b and type(a) is type(b) and (not isinstance(a, float) or np.signbit(a) == np.signbit(b))
         return x if same else None
     return None
 
