@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.aval import Aval, aval_of
+from wengert.core.aval import Aval
 from wengert.core.errors import ConcretizationError, DTypeError, ShapeError
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor
@@ -143,8 +143,9 @@ def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], init: Any
         for i in range(low, high):
             value, before = _checked("fori_loop", run(i, value), before, tree)
         return _finished(value)
+    end = _integer(upper)
     return _staged_while(
-        lambda pair: pair[0] < upper, lambda pair: (pair[0] + 1, body(pair[0], pair[1])), (_integer(lower), init), True
+        lambda pair: pair[0] < end, lambda pair: (pair[0] + 1, body(pair[0], pair[1])), (_integer(lower), init), True
     )[1]
 
 
@@ -219,7 +220,8 @@ def _staged_while(cond: Callable[..., Any], body: Callable[..., Any], init: Any,
     if len(asked.outs) != 1 or asked.outs[0].shape != ():
         raise ShapeError(
             "while_loop",
-            got="a predicate that gives " + (f"an array of shape {asked.outs[0].shape}" if asked.outs else "nothing"),
+            got="a predicate that gives "
+            + (f"an array of shape {asked.outs[0].shape}" if len(asked.outs) == 1 else f"{len(asked.outs)} results"),
             want="one boolean",
             fix="reduce it: np.any(…) or np.all(…)",
             at=describe(here(4)),
@@ -349,7 +351,7 @@ def _checked(what: str, tree: Any, before: list[Aval], structure: Any) -> tuple[
     same_structure(what, now, structure)
     after, kept = [], True
     for i, (x, old) in enumerate(zip(leaves, before, strict=True)):
-        new = Aval(tuple(x.shape), x.dtype) if hasattr(x, "dtype") else aval_of(x)
+        new = Aval(tuple(x.shape), x.dtype) if hasattr(x, "dtype") else leaf(x, f"leaf {i} of the new carry")[1]
         if not old.weak and (new.shape != old.shape or (new.dtype != old.dtype and not new.weak)):
             raise mismatch(what, i, new, old)
         if new.weak and not old.weak:
@@ -382,9 +384,11 @@ def _no_trips(f: Callable[..., Any], init: Any, x_leaves: Sequence[Any], x_tree:
 
 
 def _truth(go: Any) -> bool:
-    if getattr(go, "shape", ()) != ():
+    shape = getattr(go, "shape", None)
+    if isinstance(go, (tuple, list, dict, type(None))) or shape not in ((), None):
+        got = f"type {type(go).__name__}" if shape is None else f"shape {tuple(shape)}"
         raise ShapeError(
-            "while_loop", got=f"a predicate of shape {tuple(go.shape)}", want="one boolean",
+            "while_loop", got=f"a predicate of {got}", want="one boolean",
             fix="reduce it: np.any(…) or np.all(…)", at=describe(here(3)),
         )  # fmt: skip
     return bool(go)
