@@ -111,32 +111,58 @@ def _by_eval(op: Any, ins: Sequence[Any], params: dict[str, Any]) -> bool:
 # ── as batched ops ────────────────────────────────────────────────────────────
 
 
-def together(program: Program, serves: Callable[[Sequence[Aval], Sequence[Aval], dict[str, Any]], bool]) -> Program:
-    """`program` with the rows that the compiler does not serve as batched ops."""
-    if not any(_asks(row) for row in program.eqns):
+Serves = Callable[[Sequence[Aval], Sequence[Aval], dict[str, Any]], bool]
+
+
+def together(program: Program, serves: Serves) -> Program:
+    """`program` with the rows that the compiler does not serve as batched ops, within its loops and branches too."""
+    if not _holds_rows(program):
         return program
     changed = False
 
     def run(*xs: Array) -> list[Array]:
         nonlocal changed
         env: dict[Any, Any] = dict(zip(program.ins, xs, strict=True))
-        trace = next((x._trace for x in xs if type(x) is Tensor), None)
+        trace: Any = next((x._trace for x in xs if type(x) is Tensor), None)
         for eqn in program.equations():
             if trace is not None:
-                trace.where = eqn.source  # type: ignore[union-attr]
+                trace.where = eqn.source
             args = [a.value if type(a) is Literal else env[a] for a in eqn.ins]
-            rows = _asks(eqn) and not serves([a.aval for a in eqn.ins], [v.aval for v in eqn.outs], eqn.params)
+            rows = _asks(eqn) and not serves([a.aval for a in eqn.ins if a], [v.aval for v in eqn.outs], eqn.params)
             found = _batched(args, **eqn.params) if rows else None
             changed |= found is not None
             if found is None:
-                found = eqn.op(*args, **eqn.params)
+                params = {name: _within(value, serves) for name, value in eqn.params.items()}
+                changed |= any(params[name] is not value for name, value in eqn.params.items())
+                found = eqn.op(*args, **params)
             env.update(zip(eqn.outs, found, strict=True) if eqn.op.multi else [(eqn.outs, found)])
         if trace is not None:
-            trace.where = None  # type: ignore[union-attr]
+            trace.where = None
         return [a.value if type(a) is Literal else env[a] for a in program.outs]
 
     new, _ = stage(run, [v.aval for v in program.ins], keeps=True)
     return new if changed else program
+
+
+def _within(value: Any, serves: Serves) -> Any:
+    """A parameter with its programs changed so."""
+    if isinstance(value, Program):
+        return together(value, serves)
+    if isinstance(value, tuple) and any(isinstance(v, Program) for v in value):
+        new = tuple(together(v, serves) for v in value)
+        return value if all(a is b for a, b in zip(new, value, strict=True)) else new
+    return value
+
+
+def _holds_rows(program: Program) -> bool:
+    for row in program.eqns:
+        if _asks(row):
+            return True
+        for value in row[3].values() if type(row[0].lower) is Control else ():
+            inner = value if isinstance(value, tuple) else (value,)
+            if any(isinstance(p, Program) and _holds_rows(p) for p in inner):
+                return True
+    return False
 
 
 def _asks(row: Any) -> bool:

@@ -45,7 +45,7 @@ from wengert.transforms.control.guards import endless, lent
 from wengert.transforms.derived import derived, replay
 
 
-def _shape(*avals: Aval, body: Program, **_: Any) -> tuple[Aval, ...]:
+def _shape(*avals: Aval, body: Program, **rest: Any) -> tuple[Aval, ...]:
     return tuple(Aval(atom.aval.shape, atom.aval.dtype) for atom in body.outs)
 
 
@@ -56,12 +56,12 @@ def _eval(*operands: Array, cond: Program, body: Program, consts: int) -> tuple[
     return tuple(np.array(c, atom.aval.dtype)[()] for c, atom in zip(carry, body.outs, strict=True))
 
 
-def _pullback_shape(*avals: Aval, backward: Program, **_: Any) -> tuple[Aval, ...]:
+def _pullback_shape(*avals: Aval, backward: Program, **rest: Any) -> tuple[Aval, ...]:
     return tuple(Aval(atom.aval.shape, atom.aval.dtype) for atom in backward.outs)
 
 
 def _pullback_eval(
-    *operands: Array, cond: Program, forward: Program, backward: Program, consts: int, carries: int, **_: Any
+    *operands: Array, cond: Program, forward: Program, backward: Program, consts: int, carries: int, **rest: Any
 ) -> tuple[Array, ...]:
     fixed, carry = operands[:consts], list(operands[consts : consts + carries])
     starts = operands[consts + carries :]
@@ -229,7 +229,7 @@ def _pulled_apart(xs: Sequence[Any], consts: int, carries: int, moved: Mask) -> 
 
 def _pullback_jvp(
     xs: Sequence[Array], dxs: Sequence[Array | None], out: Any, *, cond: Program, body: Program, consts: int,
-    carries: int, moved: Mask, wanted: tuple[int, ...], along: int, **_: Any,
+    carries: int, moved: Mask, wanted: tuple[int, ...], along: int, **rest: Any,
 ) -> tuple[Array | None, ...]:  # fmt: skip
     """d(Jᵀc) = Jᵀdc + (dJ)ᵀc: the pullback, to the primals, of the loop with tangents, from cotangents (dc, c)."""
     loop, cts, _ = _pulled_apart(xs, consts, carries, moved)
@@ -251,7 +251,7 @@ def _pullback_jvp(
 
 def _pullback_vjp(
     ct: Sequence[Array | None], ins: Vars, xs: Sequence[Array], out: Any, *, cond: Program, body: Program, consts: int,
-    carries: int, moved: Mask, wanted: tuple[int, ...], along: int, **_: Any,
+    carries: int, moved: Mask, wanted: tuple[int, ...], along: int, **rest: Any,
 ) -> tuple[Array | None, ...]:  # fmt: skip
     """With v the cotangent of Jᵀc: that of c is Jv, that of the primals the pullback of the loop with tangents v from c."""
     loop, cts, _ = _pulled_apart(xs, consts, carries, moved)
@@ -341,7 +341,7 @@ def _spread(x: Array, size: int) -> Array:
 
 def _pullback_batch(
     xs: Sequence[Array], flags: Sequence[bool], size: int, *, cond: Program, body: Program, consts: int, carries: int,
-    moved: Mask, wanted: tuple[int, ...], along: int, **_: Any,
+    moved: Mask, wanted: tuple[int, ...], along: int, **rest: Any,
 ) -> tuple[Array, ...]:  # fmt: skip
     """The pullback of the batched loop. Consts whose cotangents are wanted are batched, so that each example has its own."""
     whole = [
