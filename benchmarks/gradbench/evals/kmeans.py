@@ -10,10 +10,14 @@ import wengert as wg
 from ..function import Function, Input
 
 
+def nearest(centroids, points):
+    """For each point, which centroid; |point|² is the same for all. In batches, so that no n × k array is in memory."""
+    squares = np.sum(centroids**2, axis=1)
+    return wg.map(lambda point: np.argmin(squares - 2 * centroids @ point), points, batch_size=100)
+
+
 def cost(centroids, points):
-    apart = np.sum(centroids**2, axis=1) - 2 * points @ centroids.T  # but for |points|², which is the same for all
-    nearest = np.argmin(apart, axis=1)
-    return np.sum((points - centroids[nearest]) ** 2)
+    return np.sum((points - centroids[nearest(centroids, points)]) ** 2)
 
 
 def direction(centroids, points):
