@@ -7,7 +7,7 @@ makes batched ops of those that it has not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from wengert.core.aval import Aval
@@ -116,7 +116,7 @@ Serves = Callable[[Sequence[Aval], Sequence[Aval], dict[str, Any]], bool]
 
 def together(program: Program, serves: Serves) -> Program:
     """`program` with the rows that the compiler does not serve as batched ops, within its loops and branches too."""
-    if not _holds_rows(program):
+    if not any(map(_asks, _rows_within(program))):
         return program
     changed = False
 
@@ -154,15 +154,14 @@ def _within(value: Any, serves: Serves) -> Any:
     return value
 
 
-def _holds_rows(program: Program) -> bool:
+def _rows_within(program: Program) -> Iterator[Any]:
+    """The equations of a program and of those within it."""
     for row in program.eqns:
-        if _asks(row):
-            return True
+        yield row
         for value in row[3].values() if type(row[0].lower) is Control else ():
-            inner = value if isinstance(value, tuple) else (value,)
-            if any(isinstance(p, Program) and _holds_rows(p) for p in inner):
-                return True
-    return False
+            for inner in value if isinstance(value, tuple) else (value,):
+                if isinstance(inner, Program):
+                    yield from _rows_within(inner)
 
 
 def _asks(row: Any) -> bool:
@@ -172,7 +171,10 @@ def _asks(row: Any) -> bool:
 def _batched(
     operands: Sequence[Array], *, body: Program, consts: int, carries: int, length: int, **_: Any
 ) -> list[Array] | None:
-    """A scan as one batch; None if a trip depends on the one before, other than by adding to a sum."""
+    """A scan as one batch; None if a trip depends on the one before, other than by adding to a sum, or loops for as long
+    as its own values say."""
+    if any(row[0].name in ("while_loop", "while_pullback") for row in _rows_within(body)):
+        return None
     sums = body.ins[consts : consts + carries]
     terms = [_term(body, var, atom) for var, atom in zip(sums, body.outs, strict=False)]
     if any(t is None for t in terms) or length == 0:
