@@ -159,7 +159,7 @@ class Loops:
         body, length, reverse = params["body"], params["length"], params["reverse"]
         n_consts, n_carries = params["consts"], params["carries"]
         consts, init, xs = ins[:n_consts], ins[n_consts : n_consts + n_carries], ins[n_consts + n_carries :]
-        unrolled = length <= UNROLLED and self._brief(body, length)
+        unrolled = self._unrolled(body, length)
         carried = Carried(self.w, body, n_consts, init, None if into is None else into[:n_carries])
         ys = self._ys(body.outs[n_carries:], length, into, n_carries)
         if length == 0:
@@ -183,9 +183,13 @@ class Loops:
             flat = self._trips(length, weight(body).cost, carried.start, trip)
         return [*carried.held(flat), *ys]
 
-    def _brief(self, body: Program, length: int) -> bool:
-        elements = sum(math.prod(v.shape) for eqn in body.equations() for v in eqn.results)
-        return length * elements <= BRIEF
+    def _unrolled(self, body: Program, length: int) -> bool:
+        """Whether the trips are written one after the other: few short ones, and more within a loop whose own trips are to be
+        run side by side, since LLVM does that with innermost loops alone."""
+        elements = length * sum(math.prod(v.shape) for eqn in body.equations() for v in eqn.results)
+        if self.w.side_by_side and self.depth > 1:
+            return length <= 4 * UNROLLED and elements <= 8 * BRIEF
+        return length <= UNROLLED and elements <= BRIEF
 
     def _trips(
         self, length: int, cost: float, start: Sequence[Value], trip: Callable[[Value, list[Value]], list[Value]]
@@ -193,7 +197,7 @@ class Loops:
         """All trips; long loops look for signals between blocks of them."""
         b, w = self.b, self.w
         block = max(int(ASKED / cost), 1)
-        if self.depth > 1 or length * cost < LONG or length <= block:
+        if length * cost < (LONG if self.depth == 1 else ASKED * 32) or length <= block:
             return self.counted(0, length, start, trip)
 
         def part(k: Value, flat: list[Value]) -> list[Value]:

@@ -17,7 +17,7 @@ from wengert.lowering.straight.indexing import settled
 from wengert.lowering.straight.writer import Writer
 from wengert.lowering.text import I8, I64, Value
 
-OWN = 2048  # bytes in the frame, at least
+OWN = 4096  # bytes in the frame, unless one record is larger
 
 
 class Stack:
@@ -32,7 +32,7 @@ class Stack:
             self.offsets[i] = size
             size += avals[i].size * avals[i].dtype.itemsize
         self.size = -(-size // 8) * 8
-        self.capacity = max(16 * self.size, OWN // max(self.size, 1) * self.size)
+        self.capacity = max(OWN // max(self.size, 1), 1) * self.size
         self.own = self.b.allocate(I8, max(self.capacity, 1))
         self.base, self.top, self.limit = (self.b.allocate(None) for _ in range(3))
         self.trips = self.b.allocate(I64)
