@@ -10,6 +10,7 @@ from wengert.graph.program import Program
 from wengert.lowering.buffers import HEAD
 from wengert.lowering.control.bodies import Body
 from wengert.lowering.lowered import Lowered, Out
+from wengert.lowering.pieces import in_pieces
 from wengert.lowering.steps import Declined, Steps
 from wengert.lowering.text import I32, Builder, Value
 from wengert.lowering.unit import Arguments, Frame, Site, Unit
@@ -42,7 +43,7 @@ class _Bodies:
         self.unit = unit
 
     def __call__(self, program: Program, pairs: Mapping[int, int], elementwise: bool = True) -> Body:
-        program = program.pruned()
+        program = in_pieces(program.pruned())
         lines = tuple(eqn[6:8] for eqn in program.eqns)
         key = program, lines, tuple(pairs.items()), elementwise
         found = self.unit.bodies.get(key)
