@@ -267,6 +267,25 @@ def test_products_are_made_at_once():
     assert names(the("scan", after).params["body"]) == ["matmul", "add", "tanh"]
 
 
+def test_products_of_parts():
+    """A cell whose matrix meets its input and its state put together."""
+
+    def loss(w: Any, xs: Any) -> Any:
+        return np.sum(wg.scan(lambda h, x: (np.tanh(w @ np.concatenate([x, h])), None), np.zeros(20), xs)[0])
+
+    rng = np.random.default_rng(2)
+    args = rng.normal(size=(20, 36)) / 6, rng.normal(size=(7, 16))
+    program = wg.trace(wg.grad(loss, argnums=(0, 1)), *args)
+    after, _ = optimise(program)
+    for got, want in zip(after.run(*args), program.run(*args), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-11)
+    for row in after.equations():
+        if row.op is scan:
+            matrices = [v.shape for v in row.params["body"].ins if len(v.shape) == 2]
+            assert matrices == [(20, 20)]
+            assert sum(name in ("contract", "matmul") for name in names(row.params["body"])) == 1
+
+
 def test_sums_of_sums_are_one():
     def body(x: Any, a: Any, b: Any, c: Any) -> Any:
         return [basis.add(a, elementwise.sin(c)), basis.add(elementwise.cos(c), b), elementwise.mul(c, x)]

@@ -10,7 +10,7 @@ from typing import Any
 
 from wengert.graph.program import Literal, Program, Var
 from wengert.ops.basis import add
-from wengert.passes.control import carries, operands, products, sums
+from wengert.passes.control import carries, operands, parts, products, sums
 from wengert.passes.control.motion import hoisted
 from wengert.passes.control.recomputation import recomputed
 from wengert.passes.control.sites import Site, kind_of, opened
@@ -206,6 +206,7 @@ _STEPS: tuple[tuple[Callable[[Any, Site], int], str], ...] = (
     (hoisted, "equations moved out of"),
     (carries.known, "results known without"),
     (recomputed, "residuals computed again by"),
+    (parts.split, "products taken apart in"),
     (products.ahead, "products made at once in front of"),
     (products.afterwards, "products made at once after"),
     (sums.split, "sums of products → products of stacks, after"),

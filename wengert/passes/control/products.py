@@ -29,7 +29,7 @@ def ahead(r: Any, site: Site) -> int:
     stacks = dict(zip(trip.xs, site.xs, strict=True))
     kept = []
     for row in trip.rows:
-        found = _factors(trip, row)
+        found = factors(trip, row)
         if found is None or row[1][found] not in stacks:
             kept.append(row)
             continue
@@ -53,7 +53,7 @@ def afterwards(r: Any, site: Site) -> int:
     gone = set()
     for i, y in enumerate(trip.ys):
         row = made.get(y)
-        if row is None or uses[y] != 1 or (found := _factors(trip, row)) is None:
+        if row is None or uses[y] != 1 or (found := factors(trip, row)) is None:
             continue
         const = site.consts[trip.consts.index(row[1][1 - found])]
         stack = stacked(site, trip, row[1][found])
@@ -70,7 +70,7 @@ def afterwards(r: Any, site: Site) -> int:
     return len(gone)
 
 
-def _factors(trip: Trip, row: Row) -> int | None:
+def factors(trip: Trip, row: Row) -> int | None:
     """Which operand of a product is not the matrix; None if it is no product with a const."""
     if row[0] is not contract and row[0] is not matmul:
         return None
