@@ -7,8 +7,10 @@ import importlib
 import inspect
 import pkgutil
 from types import ModuleType
+from typing import Any
 
 import wengert.ops
+from wengert.core.form import Control
 from wengert.core.op import OPS, Op
 
 
@@ -16,6 +18,14 @@ def load_ops() -> dict[str, Op]:
     """Import every module of `wengert.ops`; returns the registry."""
     _modules()
     return OPS
+
+
+def load_rows() -> dict[str, Any]:
+    """What the matrix has rows of: the ops, but for those whose parameters are Programs, and programs of these."""
+    from wengert.verify.control.rows import rows
+
+    ops = {name: op for name, op in load_ops().items() if type(op.lower) is not Control}
+    return {**ops, **rows()}
 
 
 @functools.cache
@@ -36,8 +46,10 @@ def _home() -> dict[str, str]:
     return found
 
 
-def family(op: Op) -> str:
-    """The family of an op: the module that defines it."""
+def family(op: Any) -> str:
+    """The family of a row: of an op, the module that defines it."""
+    if not isinstance(op, Op):
+        return "control flow"
     home = _home().get(op.name)
     if home is None:  # made by a factory: where its rules were written
         rules = [rule for rule in (op.eval, op.jvp, op.vjp, op.shape, op.batch) if callable(rule)]

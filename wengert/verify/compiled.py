@@ -18,6 +18,7 @@ import numpy as np
 from wengert.core.aval import is_inexact
 from wengert.core.config import config
 from wengert.core.errors import ConcretizationError
+from wengert.core.form import Control
 from wengert.core.op import Refuse
 from wengert.core.tensor import Array
 from wengert.lowering.lower import lower
@@ -125,7 +126,8 @@ class Code:
         why = "; ".join(dict.fromkeys(f"{h.op.name}: {h.reason}" for h in hosts))
         if not hosts:
             return "native", ""
-        return ("host" if any(h.op is self.op for h in hosts) else "partly"), why
+        own = any(h.op is self.op or type(h.op.lower) is Control for h in hosts)
+        return ("host" if own else "partly"), why
 
 
 def _code(call: Call) -> Code:

@@ -28,7 +28,7 @@ from wengert.core.aval import FLOAT, INEXACT
 from wengert.core.op import Op, Sample
 from wengert.verify import measure
 from wengert.verify.call import NARROW, Call, dtypes_accepted
-from wengert.verify.catalog import family, load_ops
+from wengert.verify.catalog import family, load_rows
 from wengert.verify.closeness import Measurement
 from wengert.verify.compiled import Unstaged
 from wengert.verify.generate.variants import variant
@@ -69,7 +69,7 @@ def call_of(op: Op, sample: Sample, dtype: str, layout: str) -> Call | NoCall:
 
 def reproduce(name: str, sample: int, mode: str, dtype: str, layout: str) -> Measurement:
     """Run one cell's measurement of one sample; raises AssertionError where it fails. What a cell's snippet calls."""
-    op = load_ops()[name]
+    op = load_rows()[name]
     call = call_of(op, op.samples[sample], dtype, layout)
     why = call if isinstance(call, NoCall) else applies(call, mode)
     if why is not None:
@@ -183,7 +183,7 @@ def keys() -> Iterator[tuple[str, str, str]]:
 
 def op_record(name: str, quick: bool = False) -> dict[str, Any]:
     """All cells of one op, as data."""
-    op = load_ops()[name]
+    op = load_rows()[name]
     numbers = [k for k, s in enumerate(op.samples) if s.diff or not any(t.diff for t in op.samples)]
     calls, cells = _Calls(op), {}
     for mode, dtype, layout in keys():
@@ -212,7 +212,7 @@ def run(
         Processes; by default the CPUs that this process may use.
     """
     started = time.perf_counter()
-    names = [name for name in load_ops() if match in name]
+    names = [name for name in load_rows() if match in name]
     jobs = jobs or available()
     records: dict[str, Any] = {}
     if jobs == 1 or len(names) < 4:

@@ -38,7 +38,8 @@ def shifted(ct: Array, given: Any) -> Array:
         return ct
     axis = int(np.argmax(ct.shape))
     lead = (slice(None),) * axis
-    return concatenate(index(ct, spec=(*lead, slice(1, None))), index(ct, spec=(*lead, slice(None, 1))), axis=axis)
+    rest, first = index(ct, spec=(*lead, slice(1, None))), index(ct, spec=(*lead, slice(None, 1)))
+    return concatenate(rest, first, axis=axis, sizes=(ct.shape[axis] - 1, 1))
 
 
 def averaged(ct: Array, given: Any) -> Array:
