@@ -201,6 +201,9 @@ def test_indices_out_of_bounds(wrong, carries):
     executable = compile(whole)
     with pytest.raises(IndexError, match="out of bounds for axis 0 with size 5"):
         executable(*args)
+    with pytest.raises(IndexError) as caught:
+        executable(*args)
+    assert any("body = program(lambda t, *rest" in note for note in caught.value.__notes__)
     args[-1] = at % 5
     np.testing.assert_array_equal(executable(*args)[-1], at % 5)
 

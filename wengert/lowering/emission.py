@@ -47,7 +47,7 @@ class Emission:
         self,
         b: Builder,
         scratch: Callable[[int], Value],
-        fail: Callable[[type[Exception], str], int],
+        fail: Callable[..., int],
         source: Source | None,
     ) -> None:
         self.b, self._scratch, self._fail, self.source = b, scratch, fail, source
@@ -59,9 +59,11 @@ class Emission:
         """Uninitialised memory for the length of this kernel, aligned to 64 bytes."""
         return self._scratch(nbytes)
 
-    def fail_if(self, condition: Value, error: type[Exception], message: str) -> None:
-        """Have the call raise `error(message)` once this kernel has ended, if `condition` held; execution goes on."""
-        b, code = self.b, self._fail(error, message)
+    def fail_if(self, condition: Value, error: type[Exception], message: str, source: Source | None = None) -> None:
+        """Have the call raise `error(message)` once this kernel has ended, if `condition` held; execution goes on.
+
+        `source` is the line to name, where it is not the op's own."""
+        b, code = self.b, self._fail(error, message, *([] if source is None else [source]))
         if self.code is None:
             raise RuntimeError("this kernel cannot fail")
         old = b.load(self.code, np.dtype(np.int32))

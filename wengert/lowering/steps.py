@@ -353,8 +353,8 @@ class Steps:
         passed = Passed()
         source = step.eqn.source
 
-        def fail(error: type[Exception], message: str) -> int:
-            return self._failure(error, message, source)
+        def fail(error: type[Exception], message: str, at: Source | None = source) -> int:
+            return self._failure(error, message, at)
 
         e = Emission(b, self._scratch(number, site, passed), fail, source)
         e.code = passed(site.code)

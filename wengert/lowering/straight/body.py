@@ -56,6 +56,7 @@ class Body:
         for eqn in program.equations():
             outs = eqn.outs if eqn.op.multi else (eqn.outs,)
             ins = [read(a) for a in eqn.ins]
+            self.w.flags.source = eqn.source
             if eqn.op is not ADD or eqn.outs not in self.w.updates:
                 ins = [indexing.settled(self.w, x) for x in ins]
             found = self._equation(eqn, outs, ins)

@@ -7,11 +7,12 @@ from typing import Any
 
 from wengert.core.aval import Aval
 from wengert.core.form import Unsupported
+from wengert.graph.program import Var
 from wengert.lowering.emission import Emission, Emitter, Operand, Work, row_major
 from wengert.lowering.straight.carried import put
 from wengert.lowering.straight.cells import Memory
 from wengert.lowering.straight.loops import Loops
-from wengert.lowering.straight.updates import sums
+from wengert.lowering.straight.updates import sums, updates
 from wengert.lowering.straight.weights import Part, weight
 from wengert.lowering.straight.writer import INLINED, Writer, trial
 
@@ -46,7 +47,7 @@ class Straight(Emitter):
 
     def emit(self, e: Emission, ins: Sequence[Operand], outs: Sequence[Operand], params: dict[str, Any]) -> Work:
         w = Writer(e)
-        sums_alone = sums(params["body"], params["consts"], params["carries"]) if self.kind == "scan" else None
+        sums_alone = self._sums(params)
         e.b.inline = self._inlines(params, sums_alone is not None)
         if sums_alone is not None and e.b.inline:
             w.side_by_side, w.sums = True, sums_alone
@@ -58,6 +59,13 @@ class Straight(Emitter):
                 put(w, value, m)
         w.flags.report()
         return Work(sum(times * weight(program).cost for program, times in self._bodies(params)), "straight-line code")
+
+    def _sums(self, params: dict[str, Any]) -> set[Var] | None:
+        """The sums that a loop of independent trips makes; None of another loop."""
+        if self.kind != "scan":
+            return None
+        carried = params["body"], params["consts"], params["carries"]
+        return None if updates(*carried).states else sums(*carried)
 
     def _bodies(self, params: dict[str, Any]) -> list[Part]:
         return Part.of(self.kind, params)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.form import Unsupported
+from wengert.core.source import Source
 from wengert.graph.program import Var
 from wengert.lowering.emission import Emission, row_major
 from wengert.lowering.straight.cells import Memory
@@ -26,12 +27,13 @@ class Flags:
 
     def __init__(self, e: Emission) -> None:
         self.e, self.b = e, e.b
-        self.known: dict[tuple[type[Exception], str], Value] = {}
+        self.known: dict[tuple[type[Exception], str, Source | None], Value] = {}
+        self.source: Source | None = None  # the line of what is being written
         self.count = 0
 
     def set_if(self, condition: Value, error: type[Exception], message: str) -> None:
         """Have the call raise `error(message)` if `condition` holds."""
-        b, key = self.b, (error, message)
+        b, key = self.b, (error, message, self.source)
         if key not in self.known:
             self.known[key] = b.allocate(I8)
             b.entry.append(f"  store i8 0, ptr {self.known[key].ref}")
@@ -48,9 +50,9 @@ class Flags:
         return b.compare("ne", total, b.const(0, I8))
 
     def report(self) -> None:
-        for (error, message), flag in self.known.items():
+        for (error, message, source), flag in self.known.items():
             raised = self.b.compare("ne", self.b.load(flag, I8), self.b.const(0, I8))
-            self.e.fail_if(raised, error, message)
+            self.e.fail_if(raised, error, message, source)
 
 
 class Inner(Emission):
@@ -69,7 +71,7 @@ class Inner(Emission):
         b.entry[self.entry :] = [line for line in new if line not in again]
         b.lines[self.start : self.start] = again
 
-    def fail_if(self, condition: Value, error: type[Exception], message: str) -> None:
+    def fail_if(self, condition: Value, error: type[Exception], message: str, source: Source | None = None) -> None:
         self.w.flags.set_if(condition, error, message)
 
 
@@ -186,7 +188,7 @@ def trial() -> tuple[Emission, Callable[[], Value]]:
         b.count += 1
         return Value(f"%q{b.count}", None)
 
-    e = Emission(b, pointer, lambda error, message: 1, None)
+    e = Emission(b, pointer, lambda *_: 1, None)
     e.code = pointer()
     e.interruption = lambda: (pointer(), pointer())
     return e, pointer
