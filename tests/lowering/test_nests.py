@@ -414,3 +414,12 @@ def test_many_sums_are_several_nests():
     t, c = normal(500), np.full(500, 0.9)
     check(powers, t, c)
     assert 4 <= len(kernels(powers, t, c)) <= 8
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 6])
+def test_what_lies_side_by_side_is_the_inner_loop_however_short(n):
+    """Strided reads and writes cost more than short loops, which LLVM unrolls."""
+    w, y = normal(1000), normal(1000, n)
+    check(lambda w, y: (w[:, None] * y - y[0]) * y + w[:, None], w, y)
+    text = lower(optimised(lambda w, y: (w[:, None] * y - y[0]) * y + w[:, None], w, y)).text
+    assert text.index(f", {n}\n  br i1") < text.index(", 1000\n  br i1")  # the inner loop ends first

@@ -26,6 +26,7 @@ from wengert.lowering.values import Gather, Places, Point, Scatter, contents
 BLOCK = 4096  # elements that one accumulator takes before it is added to the total
 
 SHORT = 15  # turns of a loop that may be written out
+FILLED = 0.7  # how full its vectors are otherwise, at most
 COPIES = 32  # calls of vector math that this may make
 BYTES = 64  # of the widest vector
 DEAR = 15  # additions: what costs more is vector math
@@ -183,7 +184,8 @@ class Kernel:
         lanes = BYTES // max(m.statement.target.dtype.itemsize for m in members)
         points = [item.point for m in members for item in m.body if isinstance(item.point, Point)]
         calls = sum(point.form.cost >= DEAR for point in points)
-        return extent % lanes != 0 and around >= 4 * lanes and 0 < calls * extent <= COPIES
+        filled = extent / (lanes * -(-extent // lanes))
+        return filled < FILLED and around >= 4 * lanes and 0 < calls * extent <= COPIES
 
     def _is_scalar(self, members: Sequence[Member], depth: int) -> bool:
         """Whether to keep LLVM from making vectors across rows, once it has unrolled the short loop within this one:

@@ -111,7 +111,7 @@ def _order(cluster: Cluster, used: Sequence[Expression], axes: Sequence[int]) ->
         strides = [abs(e[axis + 1]) for e in used]
         total = sum(0.1 if s == 0 else min(s, LINE) for s in strides)
         extent = cluster.extents[axis]
-        return total * (1 + 8 / max(extent, 1)), -axis
+        return total * (1 + 1 / max(extent, 1)), -axis
 
     last = min(axes, key=cost)
     rest = [a for a in axes if a != last]
