@@ -7,25 +7,32 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from workloads.libraries import leaves, mapped
+from workloads.libraries import interpreted, leaves, mapped
 from workloads.timing import Times, disagreement, interleaved, once, ratio
 
 from control.workload import Computation, Library, Workload
 
 Call = Callable[[], Any]
+
+
+class Ready:
+    """A compiled function of a library, with its arguments; what it gives is waited for."""
+
+    def __init__(self, lib: Library, function: Callable[..., Any], args: Any) -> None:
+        self.step, self.args, self.wait = lib.jit(function), args, lib.wait
+
+    def __call__(self) -> Any:
+        return self.wait(self.step(*self.args))
+
+
 WHAT = ("value", "slope")
 
 
-def calls(lib: Library, computation: Computation) -> dict[str, Call]:
+def calls(lib: Library, computation: Computation) -> dict[str, Ready]:
     """The function and its derivative, compiled when first called, of arrays that the library takes as they are."""
     args = mapped(lib.array, computation.args)
-
-    def ready(function: Callable[..., Any]) -> Call:
-        step = lib.jit(function)
-        return lambda: lib.wait(step(*args))
-
     functions = {"value": computation.run, "slope": computation.slope}
-    return {what: ready(f) for what, f in functions.items() if f is not None}
+    return {what: Ready(lib, f, args) for what, f in functions.items() if f is not None}
 
 
 def eager(computation: Computation) -> dict[str, Any]:
@@ -78,12 +85,16 @@ class Measured:
         return not self.row["wrong"]
 
     def large(self) -> None:
-        found, timed, starts = {}, {}, {}
+        found: dict[str, Any] = {}
+        timed: dict[str, Call] = {}
+        starts: dict[str, float] = {}
         for lib in self.libraries:
             for what, call in calls(lib, self.work.make(lib, *self.work.size)).items():
                 key = f"{lib.name} {what}"
                 found[key], starts[key] = first(call, self.asked.clock)
                 timed[key] = call
+                if lib.ours and interpreted(call.step):
+                    self.row["wrong"][what] = "not compiled: run by NumPy, op by op"
         if self.asked.torch and self.work.torch:
             for what, call in zip(WHAT, self.work.torch(*self.work.size), strict=True):
                 if call is None:
