@@ -392,6 +392,10 @@ def test_rows_that_do_not_fill_vectors(n, dtype):
     check(softmax, normal(150, n, dtype=dtype), normal(150, 3, dtype=dtype))
 
 
+def test_rows_without_elements():
+    check(lambda x, w: np.exp(x - w[:, None]), normal(150, 0), normal(150))
+
+
 def test_short_rows_of_vector_math_are_written_out():
     """No remainder of each row is left to scalar code."""
     x = normal(1000, 5)

@@ -184,8 +184,8 @@ class Kernel:
         lanes = BYTES // max(m.statement.target.dtype.itemsize for m in members)
         points = [item.point for m in members for item in m.body if isinstance(item.point, Point)]
         calls = sum(point.form.cost >= DEAR for point in points)
-        filled = extent / (lanes * -(-extent // lanes))
-        return filled < FILLED and around >= 4 * lanes and 0 < calls * extent <= COPIES
+        loose = extent < FILLED * lanes * -(-extent // lanes)
+        return loose and around >= 4 * lanes and 0 < calls * extent <= COPIES
 
     def _is_scalar(self, members: Sequence[Member], depth: int) -> bool:
         """Whether to keep LLVM from making vectors across rows, once it has unrolled the short loop within this one:
