@@ -300,6 +300,28 @@ def test_sums_of_sums_are_one():
     assert scan_.params["carries"] == 2
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_the_last_of_the_ys(reverse):
+    """It is the last carry; and its cotangent the one that the way back begins with."""
+
+    def loss(w: Any, xs: Any) -> Any:
+        def step(h: Any, x: Any) -> Any:
+            h = np.tanh(w * h + x)
+            return h, h
+
+        return np.sum(wg.scan(step, np.zeros(3), xs, reverse=reverse)[1][0 if reverse else -1] ** 2)
+
+    rng = np.random.default_rng(3)
+    args = rng.normal(size=3), rng.normal(size=(7, 3))
+    program = wg.trace(wg.value_and_grad(loss), *args)
+    after, _ = optimise(program)
+    for got, want in zip(after.run(*args), program.run(*args), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12)
+    scans = [e for e in after.equations() if e.op is scan]
+    assert [len(e.ins) - e.params["consts"] - e.params["carries"] for e in scans] == [1, 1]
+    assert not {"index", "scatter_add"} & set(names(after))
+
+
 # ── calls ─────────────────────────────────────────────────────────────────────
 
 

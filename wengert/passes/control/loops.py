@@ -11,6 +11,7 @@ from typing import Any
 from wengert.graph.program import Literal, Program, Var
 from wengert.ops.basis import add
 from wengert.passes.control import carries, operands, parts, products, sums
+from wengert.passes.control.ends import begun
 from wengert.passes.control.motion import hoisted
 from wengert.passes.control.recomputation import recomputed
 from wengert.passes.control.sites import Site, kind_of, opened
@@ -205,6 +206,7 @@ _STEPS: tuple[tuple[Callable[[Any, Site], int], str], ...] = (
     (lambda r, site: operands.merged(site) + carries.twins(site), "duplicates among operands and results of"),
     (hoisted, "equations moved out of"),
     (carries.known, "results known without"),
+    (begun, "operands of the first trip alone of"),
     (recomputed, "residuals computed again by"),
     (parts.split, "products taken apart in"),
     (products.ahead, "products made at once in front of"),

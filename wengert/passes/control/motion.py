@@ -21,7 +21,7 @@ GROWTH, CHEAP = (
     4,
     12,
 )  # a result so many times larger than its operands is recomputed, if an element costs no more than this
-SPECULATED = 1 << 22  # multiplications that are risked in front of a loop that may not run at all
+SPECULATED = 1 << 20  # multiplications that are risked in front of a loop that may not run at all
 MOVES = frozenset({broadcast_to, reshape, transpose, index})
 
 
