@@ -393,7 +393,7 @@ def test_rows_that_do_not_fill_vectors(n, dtype):
 
 
 def test_rows_without_elements():
-    check(lambda x, w: np.exp(x - w[:, None]), normal(150, 0), normal(150))
+    check(lambda x, w: np.exp(x * w[:, None] - w[:, None]).sum(1), normal(2, 0), normal(2))
 
 
 def test_short_rows_of_vector_math_are_written_out():
