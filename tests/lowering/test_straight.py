@@ -275,6 +275,15 @@ def test_tables_of_loops_within_loops(n):
     looped(f, [], [np.zeros(n)], [at])
 
 
+def test_sums_of_sums_of_the_same_terms():
+    def f(total, x):
+        for _ in range(60):
+            x = x + x
+        return total + x * 2.0**-60, total + x
+
+    looped(f, [], [np.ones(3)], [rng.normal(size=(9, 3))])
+
+
 # ── while ─────────────────────────────────────────────────────────────────────
 
 

@@ -38,7 +38,7 @@ class Straight(Emitter):
             operands = [Operand(pointer(), a.shape, row_major(a.shape), a.dtype) for a in ins]
             results = [Operand(pointer(), a.shape, row_major(a.shape), a.dtype) for a in outs]
             self.emit(e, operands, results, params)
-        except Unsupported:
+        except (Unsupported, RecursionError):
             return False
         return True
 

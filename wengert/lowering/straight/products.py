@@ -19,7 +19,7 @@ from wengert.lowering.straight.reductions import tree
 from wengert.lowering.straight.writer import Inner, Writer
 from wengert.lowering.text import Value
 
-MATRIX = 144  # elements of an operand in memory, each of which is in one product
+MATRIX = 256  # elements of an operand in memory, each of which is in one product
 CHAIN = 4  # products that are added up one after the other
 
 

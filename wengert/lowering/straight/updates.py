@@ -76,6 +76,7 @@ class _Graph:
         self.eqns = list(program.equations())
         self.users: dict[Any, list[int]] = {}
         self.makers: dict[Any, int] = {}
+        self.known: dict[Any, bool] = {}  # of sums, whose terms may be sums of the same terms
         for number, eqn in enumerate(self.eqns):
             for atom in set(eqn.ins):
                 self.users.setdefault(atom, []).append(number)
@@ -85,12 +86,13 @@ class _Graph:
         """Whether an atom is `var`, or something added to it."""
         if atom is var:
             return True
-        number = self.makers.get(atom)
-        return (
-            number is not None
-            and self.eqns[number].op is ADD
-            and any(self.sum_of(a, var) for a in self.eqns[number].ins)
-        )
+        eqn = self.eqns[self.makers[atom]] if atom in self.makers else None
+        if eqn is None or eqn.op is not ADD:
+            return False
+        key = (atom, var)
+        if key not in self.known:
+            self.known[key] = any(self.sum_of(a, var) for a in eqn.ins)
+        return self.known[key]
 
     def chain(self, var: Var, out: Any) -> list[Var] | None:
         """The states of a carry, from `var` to `out`, each made of the one before by an update."""
@@ -118,13 +120,13 @@ class _Graph:
 
     def _patches(self, atom: Any, dynamic: bool) -> bool:
         """Whether a value is zero but for some elements (that only the run knows)."""
-        number = self.makers.get(atom)
-        if number is None:
-            return False
-        eqn = self.eqns[number]
-        if eqn.op is ADD:
-            return all(self._patches(a, dynamic) for a in eqn.ins)
-        return eqn.op is SCATTER and (len(eqn.ins) > 1 or not dynamic)
+        eqn = self.eqns[self.makers[atom]] if atom in self.makers else None
+        if eqn is None or eqn.op is not ADD:
+            return eqn is not None and eqn.op is SCATTER and (len(eqn.ins) > 1 or not dynamic)
+        key = (atom, dynamic)
+        if key not in self.known:
+            self.known[key] = all(self._patches(a, dynamic) for a in eqn.ins)
+        return self.known[key]
 
     def _before(self, eqn: Eqn, state: Var) -> Var | None:
         """The state of which an equation makes this one."""
