@@ -322,6 +322,18 @@ def test_the_last_of_the_ys(reverse):
     assert not {"index", "scatter_add"} & set(names(after))
 
 
+def test_operands_are_made_element_by_element():
+    inner = staged(lambda w, c, x: [elementwise.sin(basis.add(c, elementwise.mul(w, x)))], (3,), (3,), (3,))
+
+    def run(w: Any, c: Any, x: Any, y: Any, s: Any) -> Any:
+        cheap = elementwise.mul(basis.add(x, y), s)
+        return [*scan(w, c, cheap, body=inner, consts=1, carries=1, **HOW),
+                *scan(w, c, elementwise.exp(x), body=inner, consts=1, carries=1, **HOW)]  # fmt: skip
+
+    after = optimised(staged(run, (3,), (3,), (6, 3), (6, 3), ()))
+    assert names(after) == ["scan", "exp", "scan"] or names(after) == ["exp", "scan", "scan"]
+
+
 # ── calls ─────────────────────────────────────────────────────────────────────
 
 

@@ -16,6 +16,7 @@ from wengert.passes.control.motion import hoisted
 from wengert.passes.control.recomputation import recomputed
 from wengert.passes.control.sites import Site, kind_of, opened
 from wengert.passes.control.straightening import straightened
+from wengert.passes.control.streams import streamed
 from wengert.passes.rewriter import Notes, Rewriter, Row, aval, strong
 from wengert.passes.rules.table import RULES
 
@@ -207,6 +208,7 @@ _STEPS: tuple[tuple[Callable[[Any, Site], int], str], ...] = (
     (hoisted, "equations moved out of"),
     (carries.known, "results known without"),
     (begun, "operands of the first trip alone of"),
+    (streamed, "operands made element by element in"),
     (recomputed, "residuals computed again by"),
     (parts.split, "products taken apart in"),
     (products.ahead, "products made at once in front of"),
