@@ -30,6 +30,7 @@ check: .venv/check.stamp
 bench: .venv/bench.stamp
 	$(PY) benchmarks/eager.py
 	$(PY) benchmarks/compiled.py --quick
+	$(PY) benchmarks/loops.py --quick
 
 docs: evidence
 	$(PY) -m sphinx -W -b html docs docs/_build/html

@@ -35,6 +35,7 @@ def build(program: Program, donated: frozenset[int] = frozenset(), name: str = "
 
 def _compiled(program: Program, donated: frozenset[int], name: str) -> Any:
     from wengert.lowering.straight import STRAIGHT
+    from wengert.passes.control.speculation import speculation
     from wengert.passes.pipeline import optimise
     from wengert.runtime.engine import compile
 
@@ -42,6 +43,7 @@ def _compiled(program: Program, donated: frozenset[int], name: str) -> Any:
     batched = together(optimised, STRAIGHT["scan"].supports)
     if batched is not optimised:
         optimised, reports = optimise(batched)
+    optimised = speculation(optimised)
     executable = compile(optimised, donated=donated, name=name)
     executable.reports = reports  # type: ignore[attr-defined]  # what the passes did, for `explain`
     return executable
