@@ -52,7 +52,7 @@ class Steps:
     """
 
     head = 0  # bytes of the workspace that are taken
-    chunked = True  # whether kernels are cut into chunks
+    chunked = True  # whether kernels are cut into chunks; those of loops' bodies are not
     prefix = ""  # of names of functions
     chunk = "i64 %chunk"  # the number of the chunk, as its kernel is given it
 
@@ -97,7 +97,7 @@ class Steps:
         """Steps in order, and results. What would be written over too early is not made in place."""
         banned: set[Var] = set()
         while True:
-            self.values = Values(self.program, self.refused)
+            self.values = Values(self.program, self.refused, repeated=not self.chunked)
             self.plans = self._plans()
             self.over = begun(self.values, self._allowed, banned, self.plans)
             outs = self._outputs()
@@ -386,7 +386,7 @@ class Steps:
             raise Declined(step.number) from error
         head = "ptr noalias" if step.emitter.apart else "ptr"
         heads = ", ".join(f"{head} %p{i}" for i in range(len(passed.values)))
-        self.module.functions.append(b.function(f"define internal void @{name}.body({heads}) #0"))
+        self.module.functions.append(b.function(f"define internal void @{name}.body({heads}) {work.attributes} #0"))
         site.b.effect(f"call void @{name}.body({', '.join(map(str, passed.values))})")
         self.seal(site, name)
         changed = [v for v in step.outs if v in self.over]  # in place: no more of it than is put there

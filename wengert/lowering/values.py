@@ -38,6 +38,8 @@ from wengert.lowering.text import NATIVE
 from wengert.ops import basis  # noqa: F401 - registers `cast`
 
 CHEAP = 2  # additions that cost no more than a round trip to memory
+DEAR = 24  # the same where every trip of a loop goes through arrays that are in no fast cache,
+FAR = 1 << 18  # those of so many bytes
 REDUCTIONS = frozenset({"add", "mul", "max", "min", "fmax", "fmin", "any", "all"})
 
 Atom = Any  # a Var, or a Literal of one element
@@ -141,8 +143,8 @@ Definition = Place | Point | View | Alias | Reduction | Assembly | Accumulation 
 class Values:
     """The definitions of all values, in order, and the set of those that are `stored`."""
 
-    def __init__(self, program: Program, refused: Sequence[int]) -> None:
-        self.program = program
+    def __init__(self, program: Program, refused: Sequence[int], repeated: bool = False) -> None:
+        self.program, self.repeated = program, repeated  # whether it is the body of a loop
         self.refused = (
             refused  # equations whose form has declined: run by eval, but for control flow that has only once
         )
@@ -221,7 +223,8 @@ class Values:
     def _read(self, atom: Any) -> None:
         if isinstance(atom, Var):
             readers = self.readers[atom] = self.readers.get(atom, 0) + 1
-            if readers > 1 and isinstance(self.definitions[atom], Point) and self.weights[atom] > CHEAP:
+            worth = DEAR if self.repeated and atom.aval.size * atom.dtype.itemsize >= FAR else CHEAP
+            if readers > 1 and isinstance(self.definitions[atom], Point) and self.weights[atom] > worth:
                 self.store(atom)
 
     def _classify(self, number: int, eqn: Eqn) -> None:
