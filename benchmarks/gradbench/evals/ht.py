@@ -21,6 +21,7 @@ class Model(NamedTuple):
     base_positions: np.ndarray  # (vertices, 4)
     weights: np.ndarray  # (vertices, bones)
     triangles: np.ndarray  # (triangles, 3)
+    parents: np.ndarray  # (bones,), -1 for none
 
 
 def rotation_about(axis):
@@ -55,38 +56,33 @@ def bone_angles(theta, bones):
     return angles
 
 
-def generations(parents):
-    """The bones without parents, their children, theirs, …"""
-    found = np.flatnonzero(parents < 0)
-    while len(found):
-        yield found
-        found = np.flatnonzero(np.isin(parents, found))
-
-
 def absolute(relatives, parents):
-    placed = relatives
-    for bones in list(generations(parents))[1:]:
+    """Each bone after its parent, which comes before it; the first has none."""
+
+    def place(i, placed):
         placed = placed.copy()
-        placed[bones] = placed[parents[bones]] @ relatives[bones]
-    return placed
+        placed[i] = np.where(parents[i] < 0, relatives[i], placed[parents[i]] @ relatives[i])
+        return placed
+
+    return wg.fori_loop(0, len(parents), place, relatives)
 
 
-def transforms(theta, model, parents, mirrored):
+def transforms(theta, model, mirrored):
     """What takes a vertex of the base pose to where each bone would have it: (bones, 3, 4), but for translation."""
-    rotated = model.base_relatives[:, :, :3] @ turns(bone_angles(theta, len(parents)))
+    rotated = model.base_relatives[:, :, :3] @ turns(bone_angles(theta, len(model.parents)))
     relatives = np.concatenate([rotated, model.base_relatives[:, :, 3:]], axis=2)
-    bones = absolute(relatives, np.array(parents)) @ model.inverse_base_absolutes
+    bones = absolute(relatives, model.parents) @ model.inverse_base_absolutes
     mirror = np.array([-1.0 if mirrored else 1.0, 1.0, 1.0])
     return (rotation_about(theta[:3]) * mirror) @ bones[:, :3]
 
 
-def positions(theta, wanted, model, parents, mirrored):
+def positions(theta, wanted, model, mirrored):
     """Of the vertices `wanted`, (3, …): all are computed first where many are wanted."""
     weights, base, many = model.weights, model.base_positions, wanted.size >= len(model.weights)
     if not many:
         weights, base = weights[wanted.ravel()], base[wanted.ravel()]
     weighted = (weights[:, :, None] * base[:, None]).reshape(len(base), -1)
-    placed = transforms(theta, model, parents, mirrored).transpose(1, 0, 2).reshape(3, -1)
+    placed = transforms(theta, model, mirrored).transpose(1, 0, 2).reshape(3, -1)
     skinned = placed @ weighted.T + theta[3:6, None]
     return skinned[:, wanted] if many else skinned.reshape(3, *wanted.shape)
 
@@ -96,18 +92,18 @@ def on_triangle(u, corners):
     return u[0] * corners[:, 0] + u[1] * corners[:, 1] + (1 - u[0] - u[1]) * corners[:, 2]
 
 
-def objective(theta, us, points, correspondences, model, parents, mirrored):
+def objective(theta, us, points, correspondences, model, mirrored):
     if us is None:
-        return points - positions(theta, correspondences, model, parents, mirrored).T
-    corners = positions(theta, model.triangles[correspondences], model, parents, mirrored)
+        return points - positions(theta, correspondences, model, mirrored).T
+    corners = positions(theta, model.triangles[correspondences], model, mirrored)
     return points - wg.vmap(on_triangle, in_axes=(0, 1))(us, corners)
 
 
-def jacobian(theta, us, points, correspondences, model, parents, mirrored):
-    by_theta = wg.jacfwd(objective)(theta, us, points, correspondences, model, parents, mirrored)
+def jacobian(theta, us, points, correspondences, model, mirrored):
+    by_theta = wg.jacfwd(objective)(theta, us, points, correspondences, model, mirrored)
     if us is None:
         return by_theta.reshape(-1, len(theta))
-    corners = positions(theta, model.triangles[correspondences], model, parents, mirrored)
+    corners = positions(theta, model.triangles[correspondences], model, mirrored)
     by_u = -wg.vmap(wg.jacfwd(on_triangle), in_axes=(0, 1))(us, corners)
     return np.concatenate([by_u, by_theta], axis=2).reshape(-1, 2 + len(theta))
 
@@ -116,14 +112,16 @@ def prepare(input: Input):
     data, us = input["data"], input["us"]
     given = data["model"]
     floats = ("base_relatives", "inverse_base_absolutes", "base_positions", "weights")
-    model = Model(*(np.asarray(given[name], float) for name in floats), np.asarray(given["triangles"], np.int32))
+    integers = ("triangles", "parents")
+    model = Model(
+        *(np.asarray(given[name], float) for name in floats), *(np.asarray(given[name], np.int32) for name in integers)
+    )
     return (
         np.asarray(input["theta"], float),
         np.asarray(us, float) if len(us) else None,
         np.asarray(data["points"], float),
         np.asarray(data["correspondences"], np.int32),
         model,
-        tuple(given["parents"]),
         bool(given["is_mirrored"]),
     )
 
@@ -133,6 +131,6 @@ def flat(residuals):
 
 
 FUNCTIONS = {
-    "objective": Function(prepare, wg.jit(objective, static_argnums=(5, 6)), flat),
-    "jacobian": Function(prepare, wg.jit(jacobian, static_argnums=(5, 6))),
+    "objective": Function(prepare, wg.jit(objective, static_argnums=5), flat),
+    "jacobian": Function(prepare, wg.jit(jacobian, static_argnums=5)),
 }
