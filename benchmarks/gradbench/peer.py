@@ -48,15 +48,19 @@ def load(name: str, eval: str) -> dict[str, Function]:
     return {key: value.timed for key, value in vars(found).items() if isinstance(value, Kept)}
 
 
+def decorate(wait: Callable[[Any], Any]) -> None:
+    """Put `Kept` in the place of the suite's decorators, before its tools are imported."""
+    wrap = importlib.import_module("gradbench.wrap")
+    wrap.function = wrap.multiple_runs = lambda *, pre, post, **_: lambda f: Kept(f, pre, post, wait)  # type: ignore[attr-defined]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tool", choices=("jax", "pytorch"))
     parser.add_argument("--checkout", type=Path, required=True)
     asked = parser.parse_args()
     sys.path.insert(0, str(asked.checkout / "python" / "gradbench"))
-    wrap = importlib.import_module("gradbench.wrap")
-    wait = waiting(asked.tool)
-    wrap.function = wrap.multiple_runs = lambda *, pre, post, **_: lambda f: Kept(f, pre, post, wait)  # type: ignore[attr-defined]
+    decorate(waiting(asked.tool))
     out, sys.stdout = sys.stdout, sys.stderr
     Tool(asked.tool, partial(load, asked.tool)).serve(sys.stdin, out)
 

@@ -244,3 +244,87 @@ def test_what_does_not_pass_is_said():
     assert "finite" in compare.judged(ROOT, wrong, math.nan)[0]
     refused = suite.Workload("hello", "double", "", 1.5, lambda *_: SimpleNamespace(valid=False, error="a\nb"))
     assert compare.judged(ROOT, refused, 3.0) == ["not valid: b"]
+
+
+# ── a checkout ────────────────────────────────────────────────────────────────
+
+RUN = """
+import argparse
+from gradbench.eval import SingleModuleValidatedEval
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("-n", type=int, default=2)
+    n = parser.parse_args().n
+    e = SingleModuleValidatedEval(module="lse", validator=lambda function, input, output: None)
+    e.start(config={})
+    if e.define().success:
+        e.evaluate(function="primal", input={"x": [0.0] * n}, description=f"n={n}")
+        e.evaluate(function="gradient", input={"x": [0.0] * n}, description=f"n={n}")
+"""
+PEER = """
+from gradbench import wrap
+@wrap.multiple_runs(pre=lambda input: input["x"], post=lambda y: [y])
+def gradient(x):
+    return sum(x)
+"""
+MANUAL = """#!/bin/sh
+echo '[0.5, 0.5]'
+echo '{"name": "prepare", "nanoseconds": 5}'
+echo '{"name": "evaluate", "nanoseconds": 70}'
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """As much of the suite as is needed: one eval, one tool in Python, one in C++."""
+    package = tmp_path / "python" / "gradbench" / "gradbench"
+    program = tmp_path / "tools" / "manual" / "bin" / "lse"
+    for path, text in (
+        (package / "evals" / "lse" / "run.py", RUN),
+        (package / "tools" / "torch" / "lse.py", PEER),
+        (package / "eval.py", "SingleModuleValidatedEval = None\n"),
+        (package / "__init__.py", ""),
+        (package / "wrap.py", ""),
+        (program, MANUAL),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield tmp_path
+    for loaded in [m for m in sys.modules if m.split(".")[0] == "gradbench"]:
+        del sys.modules[loaded]
+
+
+def test_workloads_are_those_of_the_evals(checkout):
+    where = Path.cwd()
+    found = suite.workloads(checkout, "lse", ["-n", "3"])
+    assert [w.name for w in found] == ["lse primal n=3", "lse gradient n=3"]
+    assert found[0].input == {"x": [0.0, 0.0, 0.0]} and Path.cwd() == where
+
+
+def test_a_checkout_that_is_not_one_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if "gradbench" not in p])
+    with pytest.raises(suite.Incomplete, match="pydantic"):
+        suite.workloads(tmp_path, "lse", [])
+
+
+def test_programs_of_the_checkout(checkout):
+    import os
+
+    manual = processes.Manual(checkout, min(os.sched_getaffinity(0)), 10.0)
+    output, timings = manual.run(suite.Workload("lse", "gradient", "", {"x": [0.0, 0.0]}, None), 0.0)
+    assert output == [0.5, 0.5] and timings[1] == {"name": "evaluate", "nanoseconds": 70}
+    with pytest.raises(processes.Failed, match="not there"):
+        manual.run(suite.Workload("ba", "jacobian", "", {}, None), 0.0)
+
+
+def test_peers_are_waited_for(checkout):
+    peer = importlib.import_module("benchmarks.gradbench.peer")
+    sys.path.insert(0, str(checkout / "python" / "gradbench"))
+    waited = []
+    peer.decorate(lambda result: waited.append(result) or result)
+    functions = peer.load("torch", "lse")
+    out = tool.measured(functions["gradient"], {"x": [1.0, 2.0], "min_runs": 2})
+    assert out["output"] == [3.0] and waited == [3.0, 3.0, 3.0]
+    assert [t["name"] for t in out["timings"]] == ["prepare", "compile", "evaluate", "evaluate"]
