@@ -98,6 +98,7 @@ class Work:
 
     flops: float
     note: str = ""
+    attributes: str = ""  #: that the kernel's function gets, in LLVM's words
 
 
 class Emitter:

@@ -13,7 +13,8 @@ from wengert.core.form import Assemble, Control, Library, Map, Move, Reduce, Res
 from wengert.core.op import OPS
 from wengert.core.tensor import raw
 from wengert.graph.program import Eqn, Program, Var
-from wengert.lowering.affine import view_of
+from wengert.lowering.affine import Index, view_of, weighted
+from wengert.lowering.emission import row_major
 from wengert.lowering.straight import indexing, products, wide
 from wengert.lowering.straight.cells import (
     LARGEST,
@@ -38,6 +39,7 @@ from wengert.ops import basis  # noqa: F401 - registers `add`
 Loops = Any  # writes the equations whose form is `Control`
 
 ADD = OPS["add"]
+PACKED = 8  # elements that LLVM makes a vector of
 
 
 class Body:
@@ -85,10 +87,13 @@ class Body:
         if isinstance(form, Map):
             return self._map(eqn, form, ins, avals, out)
         if isinstance(form, Move):
-            return moved(b, ins[0], view_of(form.index, ins[0].shape, out.shape, eqn.params), out.shape)
+            index = view_of(form.index, ins[0].shape, out.shape, eqn.params)
+            self._tangle(index, ins[0].shape, out.shape)
+            return moved(b, ins[0], index, out.shape)
         if isinstance(form, Reshape):
             return reshape(b, ins[0], out.shape)
         if isinstance(form, Reduce) and form.kind in KINDS:
+            self.w.tangled += math.prod(ins[0].shape)
             return Cells(reduced(b, form.kind, cells(b, ins[0]), eqn.params["axes"], out.dtype), out.dtype)
         if isinstance(form, Scan):
             axis, backwards = eqn.params["axis"] % len(out.shape), bool(eqn.params.get("reverse", False))
@@ -97,6 +102,12 @@ class Body:
             regions = form.regions([a.shape for a in avals], out.shape, **eqn.params)
             return indexing.assembled(self.w, regions, ins, out.shape, out.dtype)
         raise Unsupported(f"{eqn.op.name}, a {type(form).__name__}")
+
+    def _tangle(self, index: Index, shape: tuple[int, ...], result: tuple[int, ...]) -> None:
+        """Note that neighbours come from far apart."""
+        last = max((axis for axis, n in enumerate(result) if n > 1), default=None)
+        if last is not None and abs(weighted(index, row_major(shape), len(result))[last + 1]) > 1:
+            self.w.tangled += math.prod(result)
 
     # ── elementwise ───────────────────────────────────────────────────────────
 
@@ -113,6 +124,7 @@ class Body:
         b = self.b
         columns = [np.broadcast_to(cells(b, x, compute), out.shape).ravel() for x in ins]
         scalar = (lambda b, x, y: b.accumulate(x, y)) if out in self.w.sums else form.scalar
+        self.w.packed = self.w.packed or size >= PACKED
         rows = list(zip(*columns, strict=True))
         keys = [tuple((x.ref, x.dtype.char) for x in xs) for xs in rows]
         distinct = dict(zip(keys, rows, strict=True))

@@ -17,6 +17,7 @@ from wengert.lowering.straight.weights import Part, weight
 from wengert.lowering.straight.writer import INLINED, Writer, trial
 
 ROWS = 48  # calls of vector math that are inlined where trips are independent, and may run side by side
+SCALAR = "noinline noimplicitfloat"  # LLVM looks for no vectors in such a function
 HEAVY = 4000  # additions of one trip, from which on vector code in loops over elements is worth more
 
 
@@ -58,7 +59,8 @@ class Straight(Emitter):
             if not (isinstance(value, Memory) and value.pointer is m.pointer):
                 put(w, value, m)
         w.flags.report()
-        return Work(sum(times * weight(program).cost for program, times in self._bodies(params)), "straight-line code")
+        flops = sum(times * weight(program).cost for program, times in self._bodies(params))
+        return Work(flops, "straight-line code", "" if w.vectors else SCALAR)
 
     def _sums(self, params: dict[str, Any]) -> set[Var] | None:
         """The sums that a loop of independent trips makes; None of another loop."""

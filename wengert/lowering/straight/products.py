@@ -20,6 +20,7 @@ from wengert.lowering.straight.writer import Inner, Writer
 from wengert.lowering.text import Value
 
 MATRIX = 256  # elements of an operand in memory, each of which is in one product
+PACKED = 32  # products, of which LLVM makes vectors
 CHAIN = 4  # products that are added up one after the other
 
 
@@ -44,6 +45,7 @@ def contracted(
             sizes[label] = n if sizes.get(label, 1) == 1 else sizes[label]
     inner = [c for c in sizes if c not in of_out]
     limited(shape)
+    w.packed = w.packed or math.prod(sizes.values()) >= PACKED
     w.limit(math.prod(shape) * math.prod(sizes[c] for c in inner))
     x, y = (_elements(w, v) for v in ins)
     strong = params.get("strong") or (False, False)

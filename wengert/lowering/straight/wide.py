@@ -26,7 +26,7 @@ def serves(dtypes: Sequence[np.dtype]) -> bool:
 
 def mapped(w: Writer, form: Map, rows: Sequence[Sequence[Value]], params: dict[str, Any], out: np.dtype) -> list[Value]:
     """The form's function of each row of operands."""
-    b = w.b
+    b, w.packed = w.b, True
     dtypes = [v.dtype for v in rows[0]]
     widest = max(d.itemsize for d in (*dtypes, out))
     found: list[Value] = []

@@ -19,6 +19,7 @@ from wengert.lowering.vecmath import definition
 INSTRUCTIONS = 4000  # of a kernel, inlined vector math included: LLVM takes some 30 µs for each
 MATH = 40  # instructions of a function of vector math
 INLINED = 16  # calls of vector math; the code of more of them is shared
+TANGLED = 24
 STACK = 1 << 15  # bytes of arrays on the stack
 
 
@@ -84,6 +85,8 @@ class Writer:
         self.leaving: list[Callable[[], None]] = []  # what is to be done before the kernel is left early
         self.stacked = 0
         self.elsewhere = 0  # instructions of functions that the kernel calls
+        self.packed = False  # whether there are values of which LLVM makes vectors
+        self.tangled = 0  # elements of sums and of transposed values, over which it takes very long
         self.side_by_side = False  # whether trips are independent, and LLVM is to run several at once
         self.sums: set[Var] = set()  # values whose terms may be added in any order
         self._veiled: dict[tuple[str, str], Value] = {}
@@ -96,6 +99,11 @@ class Writer:
         b = self.b
         if b.count + self.elsewhere + coming + MATH * (min(b.math_calls, INLINED) if b.inline else 0) > INSTRUCTIONS:
             raise Unsupported("a loop whose body is too long for straight-line code")
+
+    @property
+    def vectors(self) -> bool:
+        """Whether LLVM is to look for vectors in straight-line code: it takes seconds for some, and gains up to four times."""
+        return self.side_by_side or (self.packed and self.tangled <= TANGLED)
 
     # ── memory ────────────────────────────────────────────────────────────────
 
