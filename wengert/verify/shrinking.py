@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import itertools
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,10 +17,12 @@ from typing import Any
 
 import numpy as np
 
+import wengert.api as wg
 from wengert.verify.generate.programs import Program
-from wengert.verify.generate.programs.text import forget
+from wengert.verify.generate.programs.text import NAMESPACE, forget
 
 Fails = Callable[[Program], bool]
+TRIPS = 100  # of a loop, before it is taken to be without an end
 
 
 def shrink(program: Program, fails: Fails, seconds: float = 20.0) -> Program:
@@ -44,11 +47,29 @@ def _runs(program: Program) -> bool:
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            value = program.f(*(args := program.fresh_args()))
+            f = program.compiled({**NAMESPACE, "wg": _Ending()}) if "while_loop" in program.source else program.f
+            value = f(*(args := program.fresh_args()))
         kept = all(np.array_equal(a, b) for a, b in zip(args, program.args, strict=True))
         return kept and np.ndim(value) == 0 and bool(np.isrealobj(value)) and bool(np.isfinite(value))
     except Exception:  # the simplification has broken it
         return False
+
+
+class _Ending:
+    """wengert, with loops that a simplification may have left without an end."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(wg, name)
+
+    def while_loop(self, cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any) -> Any:
+        trips = itertools.count()
+
+        def asked(value: Any) -> Any:
+            if next(trips) > TRIPS:
+                raise RuntimeError(f"a loop of more than {TRIPS} trips")
+            return cond(value)
+
+        return wg.while_loop(asked, body, init)
 
 
 def _simpler(program: Program, number: int) -> Program | None:

@@ -5,6 +5,7 @@
     algebra       contractions, linear algebra, Fourier transforms, layers
     writes        in place: views, `out=`, `ufunc.at`, loops
     nesting       control flow and closures; transforms within the program
+    loops         structured control flow: scan, while_loop, cond, … of random bodies, in each other
 
 The result is a real number on which every value has an effect.
 """
@@ -17,7 +18,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from wengert.verify.generate.choices import Choices
-from wengert.verify.generate.programs import algebra, arrays, elementwise, nesting, writes
+from wengert.verify.generate.programs import algebra, arrays, elementwise, loops, nesting, writes
 from wengert.verify.generate.programs.scope import MOST, Scope, Story
 from wengert.verify.generate.programs.text import Program, literal
 
@@ -38,7 +39,7 @@ EXPRESSIONS: dict[str, tuple[int, tuple[Callable[[Scope], str | None], ...]]] = 
     "neural": (8, (elementwise.neural, algebra.layer)),
     "precision": (3, (elementwise.precision,)),
 }
-STATEMENTS = {"control": 3, "writes": 18, "transforms": 7}
+STATEMENTS = {"control": 3, "writes": 18, "transforms": 7, "loops": 9}
 ALWAYS = ("elementwise", "arrays", "algebra")
 SOMETIMES = {
     "numbers": 0.7,
@@ -49,8 +50,9 @@ SOMETIMES = {
     "precision": 0.08,
     "control": 0.5,
     "writes": 0.6,
+    "loops": 0.4,
 }
-NESTED = 2  # functions within functions
+DEPTHS = {"transforms": 2, "loops": loops.DEEPEST}  # functions within functions
 SMALL = (1, 2, 3)
 VARIED = (1, 2, 7, 16, 33, 130)  # beyond the width of vectors, with remainders
 
@@ -87,7 +89,7 @@ def _grow(scope: Scope, steps: int) -> None:
     """Add about that many statements."""
     allowed = scope.story.allowed
     weights = {k: w for k, (w, _) in EXPRESSIONS.items() if k in allowed}
-    weights |= {k: w for k, w in STATEMENTS.items() if k in allowed and (k != "transforms" or scope.depth < NESTED)}
+    weights |= {k: w for k, w in STATEMENTS.items() if k in allowed and scope.depth < DEPTHS.get(k, math.inf)}
     kinds = [k for k, w in weights.items() for _ in range(w)]
     for _ in range(steps):
         kind = scope.choices.pick(kinds)
@@ -97,5 +99,7 @@ def _grow(scope: Scope, steps: int) -> None:
             nesting.control(scope)
         elif kind == "transforms":
             nesting.transform(scope, _grow)
+        elif kind == "loops":
+            loops.loop(scope, _grow)
         else:
             scope.bind(scope.choices.pick(EXPRESSIONS[kind][1])(scope))
