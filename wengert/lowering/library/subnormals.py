@@ -110,21 +110,17 @@ def _lifted(whole: Matrices, left: bool) -> None:
     size = min(f.size, BLOCK // (whole.inner * dtype.itemsize) // 8 * 8)
     scratch = whole.p.e.scratch(size * whole.inner * dtype.itemsize)
 
-    def block(start: Value | int, lines: int) -> None:
-        here = replace(f, pointer=moved(b, f.pointer, offset(b, [start], [f.line]), dtype), size=lines)
+    with b.loop(0, f.size, size) as first:
+        # the last block begins where as many lines are left
+        limit = b.const(f.size - size, I64)
+        start = b.select(b.compare("lt", first, limit), first, limit) if f.size % size else first
+        here = replace(f, pointer=moved(b, f.pointer, offset(b, [start], [f.line]), dtype), size=size)
         out = moved(b, whole.out, offset(b, [start], [f.to]), dtype)
         plain = replace(whole, x=here if left else whole.x, y=whole.y if left else here, out=out)
         copy = _copied(b, here, whole.inner, scratch, dtype)
         replace(plain, x=copy if left else plain.x, y=plain.y if left else copy).emit(-RISE)
         with b.when(b.isnan(_probe(b, out, (plain.x.size, plain.y.size), whole.x.to, dtype))):
             plain.emit()
-
-    full = f.size // size * size
-    if full:
-        with b.loop(0, full, size) as start:
-            block(start, size)
-    if f.size > full:
-        block(full, f.size - full)
 
 
 def _copied(b: Builder, f: Factor, inner: int, scratch: Value, dtype: np.dtype) -> Factor:
