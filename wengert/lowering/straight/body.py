@@ -122,6 +122,10 @@ class Body:
             compute = None
         self.w.limit(size)
         b = self.b
+        if not out.shape:
+            xs = [cells(b, x, compute)[()] for x in ins]
+            value = form.scalar(b, *xs, **eqn.params) if out not in self.w.sums else b.accumulate(*xs)
+            return Cells(object_array((), [b.cast(value, out.dtype)]), out.dtype)
         columns = [np.broadcast_to(cells(b, x, compute), out.shape).ravel() for x in ins]
         scalar = (lambda b, x, y: b.accumulate(x, y)) if out in self.w.sums else form.scalar
         self.w.packed = self.w.packed or size >= PACKED

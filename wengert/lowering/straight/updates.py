@@ -36,6 +36,15 @@ class Cycle(Exception):
 
 def updates(program: Program, first: int, carries: int) -> Updates:
     """Which of the inputs from number `first` on, which become the first outputs, are updated in place."""
+    key = ("straight", "updates", first, carries)
+    if key not in program.derived:
+        program.derived[key] = _updates(program, first, carries)
+    return program.derived[key]
+
+
+def _updates(program: Program, first: int, carries: int) -> Updates:
+    if all(var.aval.size <= CHOSEN for var in program.ins[first : first + carries]):
+        return Updates(program)
     graph = _Graph(program)
     found = Updates(program)
     for k, var in enumerate(program.ins[first : first + carries]):

@@ -58,6 +58,12 @@ class Weight(NamedTuple):
 
 def weight(program: Program) -> Weight:
     """What a run of `program` costs."""
+    if ("straight", "weight") not in program.derived:
+        program.derived["straight", "weight"] = _weight(program)
+    return program.derived["straight", "weight"]
+
+
+def _weight(program: Program) -> Weight:
     cost, calls, single, involved = 1.0, 0, 0, False
     for eqn in program.equations():
         form = form_of(eqn)
