@@ -86,7 +86,7 @@ class Writer:
         self.stacked = 0
         self.elsewhere = 0  # instructions of functions that the kernel calls
         self.packed = False  # whether there are values of which LLVM makes vectors
-        self.tangled = 0  # elements of sums and of transposed values, over which it takes very long
+        self.tangled = 0  # sixths of sums, and elements of transposed values, over which it takes very long
         self.side_by_side = False  # whether trips are independent, and LLVM is to run several at once
         self.sums: set[Var] = set()  # values whose terms may be added in any order
         self._veiled: dict[tuple[str, str], Value] = {}
