@@ -20,7 +20,10 @@ CHOICE = (
     "numpy.where for a choice by element, wengert.cond(pred, true_fn, false_fn, *operands) for one of two computations"
 )
 WHILE = "wengert.while_loop(cond, body, init), whose body gives the next value of all that changes"
-RANGE = "wengert.fori_loop(lower, upper, body, init) for a number of trips that is computed; one that is known as a static argument (static_argnums)"
+RANGE = (
+    "wengert.fori_loop(lower, upper, body, init) for a number of trips that is computed; one that is known as a static argument"
+    " (static_argnums)"
+)
 WAYS_OUT = (  # by what the user's line has: the first that fits
     (r"^(el)?if |\bif\b.*\belse\b", CHOICE),
     (r"^while ", WHILE),

@@ -148,6 +148,9 @@ class Op:
     accumulate
         `accumulate(into, ct, xs, **params)` adds the cotangent of operand 0 into an ndarray that nobody
         else holds, where making and adding a whole array would cost more.
+    exact
+        Operands that are compared for equality: their last bits matter, so they are never computed a second time, when compiled
+        code might round otherwise.
     both
         `both(xs, dxs, **params) → (out, tangents)`: the result and its tangent at once, where they share their work.
     transparent
@@ -173,6 +176,7 @@ class Op:
     overwrite: Rule | None = None
     accumulate: Rule | None = None
     both: Rule | None = None
+    exact: Sequence[int] = ()
     transparent: bool = False
     constant: bool = field(init=False)
     pullback: Rule = field(init=False, repr=False)  # `vjp`, or what raises in its place

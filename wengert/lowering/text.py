@@ -148,6 +148,7 @@ class Builder:
         self.count = 0
         self.block = "entry"
         self.inline = True  # whether calls of vector math are inlined
+        self.fuses = True  # whether a product and a sum may become one fused instruction, which rounds once
         self.math_calls = 0
 
     # ── writing ───────────────────────────────────────────────────────────────
@@ -326,8 +327,19 @@ class Builder:
 
     def _binary(self, floating: str, integer: str, x: Value, y: Value, flags: str = "contract ") -> Value:
         kind = llvm_type(x.dtype)
+        if not self.fuses:
+            flags = flags.replace("contract ", "")
         what = f"{floating} {flags}" if x.dtype.kind == "f" else f"{integer} "
         return self.emit(f"{what}{kind} {x.ref}, {y.ref}", x.dtype)
+
+    @contextmanager
+    def unfused(self) -> Iterator[None]:
+        """Sums and products rounded one by one, as NumPy rounds them: for what must come out the same elsewhere."""
+        before, self.fuses = self.fuses, False
+        try:
+            yield
+        finally:
+            self.fuses = before
 
     def add(self, x: Value, y: Value) -> Value:
         return self._binary("fadd", "or" if x.dtype.kind == "b" else "add", x, y)

@@ -309,6 +309,9 @@ class Values:
         if compute is not None and compute.char not in NATIVE:
             compute = None
         self._define(out, Point(eqn.op, form, eqn.params, operands, compute, eqn.source))
+        if eqn.op.exact and all(isinstance(a, Var) and a.dtype.kind == "f" for a in operands):
+            for i in eqn.op.exact:
+                self._settle(operands[i])
         weight: float = form.cost
         for operand in operands:
             if isinstance(operand, Var):
@@ -320,6 +323,13 @@ class Values:
                 else:
                     weight += 0.5
         self.weights[out] = weight
+
+    def _settle(self, atom: Any) -> None:
+        """What is compared for equality is computed once: another kernel might round it otherwise."""
+        while isinstance(atom, Var) and isinstance(d := self.definitions[atom], (View, Alias)):
+            atom = d.operand
+        if isinstance(atom, Var) and isinstance(d := self.definitions[atom], Point) and d.form.cost > 0:
+            self.store(atom)
 
     def _accumulation(self, eqn: Eqn, out: Var) -> bool:
         """A sum with something that is zero but for a region: only the region is added."""

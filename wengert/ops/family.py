@@ -213,6 +213,7 @@ def piecewise_constant(
     samples: Sequence[Sample] | None = None,
     cut: bool = False,
     lower: Any = HostCall(),
+    exact: Sequence[int] = (),
 ) -> Op:
     """An op whose derivative is zero wherever it exists; elementwise unless `shape` and `batch` are given; `cut` as in `Constant`."""
     op: Op
@@ -229,5 +230,6 @@ def piecewise_constant(
         batch=batch or batch_elementwise(lambda: op),
         samples=tuple(samples),
         lower=lower,
+        exact=exact,
     )
     return op

@@ -50,6 +50,7 @@ equal = piecewise_constant(
     np.equal,
     _BOOLEAN,
     arity=2,
+    exact=(0, 1),
     lower=_comparison("eq"),
 )
 not_equal = piecewise_constant(
@@ -57,6 +58,7 @@ not_equal = piecewise_constant(
     np.not_equal,
     _BOOLEAN,
     arity=2,
+    exact=(0, 1),
     lower=_comparison("ne"),
 )
 less = piecewise_constant(

@@ -295,6 +295,7 @@ def _of_ties(
         samples=tuple(samples),
         note=note,
         lower=lower,
+        exact=(1, 2),
     )
     return op
 

@@ -263,6 +263,7 @@ def _runs(x: Array, out: Array, *, axis: int, reverse: bool = False) -> tuple[Ar
 runs = Op(
     name="runs",
     accepts=ANY,
+    exact=(0, 1),
     multi=True,
     shape=lambda x, out, *, axis, reverse=False: (
         x.with_dtype(bool),

@@ -4,6 +4,9 @@ In general a value is kept, unless it is another one moved (a reshape, a broadca
 are stored at every trip, the fewest bytes are kept from which all that is needed can be computed by cheap arithmetic: a
 minimum cut between what cannot be computed again and what is needed.
 
+Arithmetic done again may round otherwise: compiled code fuses products and sums where it can. So what is compared for equality (the
+places of a maximum) is kept, and so are decisions: a comparison is never made a second time.
+
 Source  Jain et al. (2020), "Checkmate", for the question; Griewank & Walther (2008), ch. 12; the cut is that of max-flow (Dinic 1970).
 """
 
@@ -19,6 +22,7 @@ from wengert.graph.program import Literal, Var
 
 RECOMPUTED = frozenset({"broadcast_to", "reshape", "transpose", "flip"})  # moved again rather than kept in memory
 ARITHMETIC = 3  # additions: what costs no more is cheaper than a round trip to memory
+COMPARISONS = frozenset({"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"})
 ENDLESS = 2**30  # more than may flow anywhere
 
 
@@ -67,7 +71,7 @@ def fewest(
     read = [a for row in backward for a in row[1]]
     needed = dict.fromkeys(a for a in (*read, *outs) if type(a) is not Literal and a not in made)
     of = {var: row for row in forward for var in results_of(row)}
-    kept = _cut(of, list(needed), set(free))
+    kept = _cut(of, list(needed), set(free), exact((*forward, *backward)))
     repeated: dict[int, None] = {}
     seen: set[Any] = set()
 
@@ -89,10 +93,26 @@ def fewest(
     return [v for v in dict.fromkeys((*needed, *inputs)) if v not in computed], rows
 
 
-def cheap(row: Any) -> bool:
-    """Whether computing a value again costs no more than keeping it."""
+def exact(rows: Sequence[Any]) -> set[Any]:
+    """The values that are compared for equality, and those that they are movements of."""
+    found: set[Any] = set()
+    for row in reversed(rows):
+        moved_on = not row[0].multi and row[2] in found and moves(row)
+        read = row[1] if moved_on else [row[1][i] for i in row[0].exact]
+        found.update(a for a in read if type(a) is not Literal and a.dtype.kind in "fc")
+    return found
+
+
+def moves(row: Any) -> bool:
+    return row[0].name in RECOMPUTED or isinstance(row[0].lower, (Move, Reshape))
+
+
+def cheap(row: Any, exactly: Collection[Any]) -> bool:
+    """Whether computing a value again costs no more than keeping it, and gives the same."""
     op, ins, _, params = row[:4]
-    if op.multi:
+    if op.multi or (op.name in COMPARISONS and any(a.aval.dtype.kind in "fc" for a in ins)):
+        return False
+    if row[2] in exactly and not moves(row):
         return False
     if op.name in RECOMPUTED or all(type(a) is Literal for a in ins):
         return True
@@ -105,7 +125,7 @@ def cheap(row: Any) -> bool:
     return isinstance(form, (Move, Reshape)) or (isinstance(form, Map) and form.cost <= ARITHMETIC)
 
 
-def _cut(of: dict[Any, Any], needed: Sequence[Var], free: set[Any]) -> set[Var]:
+def _cut(of: dict[Any, Any], needed: Sequence[Var], free: set[Any], exactly: set[Any]) -> set[Var]:
     """The values to keep."""
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import maximum_flow
@@ -122,13 +142,13 @@ def _cut(of: dict[Any, Any], needed: Sequence[Var], free: set[Any]) -> set[Var]:
         number[var] = n = 2 + 2 * len(number)  # where it is entered; it is left at n + 1
         row = of.get(var)
         edges.append((n, n + 1, 2 * -(-_bytes(var) // unit) + (row is not None)))  # of equals rather an input
-        if row is None or not cheap(row):
+        if row is None or not cheap(row, exactly):
             edges.append((source, n, ENDLESS))
         else:
             todo += [a for a in row[1] if type(a) is not Literal]
     for var, n in number.items():
         row = of.get(var)
-        if row is not None and cheap(row):
+        if row is not None and cheap(row, exactly):
             edges += [
                 (number[a] + 1, n, ENDLESS) for a in dict.fromkeys(row[1]) if type(a) is not Literal and a in number
             ]

@@ -291,7 +291,8 @@ class Loops:
             return carried.flat(self.body.run(carried.program, [*consts, *carried.held(flat)]))
 
         cost = weight(body).cost + weight(params["cond"]).cost
-        return carried.held(self.repeated(carried.start, self._going(params["cond"], consts, carried), trip, cost))
+        with self.b.unfused():  # so that it ends when NumPy's loop does, and the pullback's
+            return carried.held(self.repeated(carried.start, self._going(params["cond"], consts, carried), trip, cost))
 
     def while_pullback(self, ins: Sequence[Held], params: dict[str, Any], into: Into) -> list[Held]:
         forward, backward, n, m = params["forward"], params["backward"], params["consts"], params["carries"]
@@ -308,7 +309,8 @@ class Loops:
 
         cost = weight(forward).cost + weight(params["cond"]).cost
         stack.begin()
-        self.repeated(carried.start, self._going(params["cond"], consts, carried), onwards, cost)
+        with self.b.unfused():
+            self.repeated(carried.start, self._going(params["cond"], consts, carried), onwards, cost)
 
         fixed = dict(zip(forward.ins[:n], consts, strict=True))
         zeros = [Constant(np.broadcast_to(np.zeros((), a.aval.dtype), a.aval.shape)) for a in backward.outs[len(cts) :]]

@@ -26,6 +26,13 @@ from wengert.passes.rewriter import Rewriter, Row, is_real
 CHEAP = 5  # additions that one equation may cost for an element
 WORTH = 6  # additions for an element that need not be kept, all in all
 MOVES = frozenset({broadcast_to, reshape, transpose})
+EQUALITIES = frozenset({"equal", "not_equal"})
+COMPARISONS = EQUALITIES | {
+    "less",
+    "less_equal",
+    "greater",
+    "greater_equal",
+}  # decisions are made once, as they may fall otherwise
 
 
 def recomputed(r: Any, site: Site) -> int:
@@ -51,7 +58,8 @@ def _of_scan(r: Any, site: Site, row: Row) -> int:
     if site.params["reverse"] != source.params["reverse"]:
         kept |= _along(source, site, kept)
     count = _inverted(forward, trip, kept)
-    own = {y for x, y in atoms.items() if r.uses[x] == 1}
+    compared = _compared(trip)
+    own = {y for x, y in atoms.items() if r.uses[x] == 1 and (y not in read or trip.xs[read[y]] not in compared)}
     plan = _planned(forward, [y for y in read if y in own and type(y) is Var], [y for y in read if y not in own])
     if plan is None:
         return count
@@ -71,6 +79,15 @@ def _of_scan(r: Any, site: Site, row: Row) -> int:
     numbers = {read[y] for y in gone}
     site.xs, trip.xs = without(site.xs, numbers), without(trip.xs, numbers)
     return count + len(gone)
+
+
+def _compared(trip: Trip) -> set[Any]:
+    """What is compared for equality, and what that is a movement of: it must be what it was, to the last bit."""
+    found: set[Any] = set()
+    for row in reversed(trip.rows):
+        moved_on = not row[0].multi and row[2] in found and _cost(row) == 0
+        found.update(a for a in (row[1] if moved_on else [row[1][i] for i in row[0].exact]) if type(a) is Var)
+    return found
 
 
 def _along(source: Site, site: Site, kept: dict[Any, Var]) -> dict[Any, Var]:
@@ -95,7 +112,9 @@ def _of_pullback(site: Site) -> int:
     _, forward, backward = site.trips
     first = {y: i for i, y in reversed(list(enumerate(forward.ys)))}
     count = _inverted(forward, backward, {y: backward.xs[i] for y, i in first.items()})
-    plan = _planned(forward, [y for y in first if type(y) is Var], [])
+    compared = _compared(backward)
+    loose = [y for y in first if type(y) is Var and backward.xs[first[y]] not in compared]
+    plan = _planned(forward, loose, [y for y in first if y not in loose])
     if plan is None:
         return count
     gone, extra, rows = plan
@@ -222,7 +241,7 @@ def _cost(row: Row) -> int | None:
     """Additions for an element of the result; None if it is not cheap."""
     op, ins, out = row[:3]
     form = op.lower
-    if op.multi or out.weak:
+    if op.multi or out.weak or (op.name in COMPARISONS and any(a.aval.dtype.kind in "fc" for a in ins)):
         return None
     if op in MOVES or type(form) in (Move, Reshape):
         return 0
