@@ -278,6 +278,8 @@ def test_custom_rules_within_bodies(name, kind):
         rule.defjvps(lambda dot, out, a: dot * 7.0)
     f = RULES[name](rule)
     assert wg.grad(f)(1.0) == staged(wg.grad(f))(1.0) == wg.grad(wg.jit(f))(1.0) == 49.0
+    with wg.config.override(debug_passes=True):
+        assert staged(f)(1.0) == np.sin(np.sin(1.0))
     xs = np.array([1.0, 0.5])
     np.testing.assert_array_equal(staged(wg.vmap(wg.grad(f)))(xs), 49.0)
     np.testing.assert_array_equal(staged(wg.grad(lambda xs: wg.vmap(f)(xs).sum()))(xs), 49.0)

@@ -89,7 +89,7 @@ def _equation(program: Program, after: str, eqn: Eqn, made: set[Any], infer: Inf
     if not isinstance(outs, tuple):
         raise _fail(program, after, eqn, f"outputs {outs!r}", "a tuple of Vars")
     avals = [atom.aval for atom in eqn.ins if atom is not None]
-    found = infer(eqn.op, avals, eqn.params)
+    found = None if eqn.op.transparent else infer(eqn.op, avals, eqn.params)  # these have no shape rule
     if found is not None:
         found = tuple(found) if eqn.op.multi else (found,)
         if len(found) != len(outs):
@@ -103,7 +103,7 @@ def _equation(program: Program, after: str, eqn: Eqn, made: set[Any], infer: Inf
 
 def _declared(op: Any, avals: list[Aval], params: dict[str, Any]) -> Any:
     """The shape rule's answer; None where it does not speak for these operands."""
-    if op.transparent or any(kind(a.dtype) not in op.accepts for a in avals if not a.weak):
+    if any(kind(a.dtype) not in op.accepts for a in avals if not a.weak):
         return None
     return op.shape(*avals, **params)
 
