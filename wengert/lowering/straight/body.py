@@ -123,8 +123,8 @@ class Body:
         self.w.limit(size)
         b = self.b
         if not out.shape:
-            xs: list[Any] = [cells(b, x, compute)[()] for x in ins]
-            value = form.scalar(b, *xs, **eqn.params) if out not in self.w.sums else b.accumulate(*xs)
+            single: list[Any] = [cells(b, x, compute)[()] for x in ins]
+            value = form.scalar(b, *single, **eqn.params) if out not in self.w.sums else b.accumulate(*single)
             return Cells(object_array((), [b.cast(value, out.dtype)]), out.dtype)
         columns = [np.broadcast_to(cells(b, x, compute), out.shape).ravel() for x in ins]
         scalar = (lambda b, x, y: b.accumulate(x, y)) if out in self.w.sums else form.scalar
