@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as npy
 
-from control.workload import Bars, Computation, Library, workload
+from control.workload import Computation, Library, workload
 
 GROUP = "elements"
 SIZES = [(1000,), (10_000,), (100_000,)]
 
 
 def in_reach(n: int) -> bool:
-    """JAX's gradients of these take time like n²."""
+    """JAX's gradients of loops that write take time like n²."""
     return n <= 10_000
 
 
@@ -51,7 +51,6 @@ def recurrence(lib: Library, n: int) -> Computation:
 
 @workload(
     "xs[i] read in a loop, {} elements", GROUP, sizes=SIZES, small=(20,), trips=lambda n: n, series="xs[i]",
-    jax=in_reach,
 )  # fmt: skip
 def read(lib: Library, n: int) -> Computation:
     np, loops = lib.np, lib.loops
@@ -64,7 +63,7 @@ def read(lib: Library, n: int) -> Computation:
 
 @workload(
     "xs[order[i]] read in a loop, {} elements", GROUP, sizes=SIZES, small=(20,), trips=lambda n: n,
-    series="xs[order[i]]", jax=in_reach, bars=Bars(jax=1.0, ratio=3.0),
+    series="xs[order[i]]",
 )  # fmt: skip
 def gathered(lib: Library, n: int) -> Computation:
     np, loops = lib.np, lib.loops
