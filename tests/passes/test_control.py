@@ -334,6 +334,22 @@ def test_operands_are_made_element_by_element():
     assert names(after) == ["scan", "exp", "scan"] or names(after) == ["exp", "scan", "scan"]
 
 
+@pytest.mark.parametrize(("low", "high"), [(0, 9), (2, 7)])
+def test_elements_in_the_order_of_trips(low, high):
+    def loss(xs: Any) -> Any:
+        return wg.fori_loop(low, high, lambda i, y: np.sin(y) * xs[i], 0.5)
+
+    xs = np.linspace(0.2, 1.0, 9)
+    program = wg.trace(wg.value_and_grad(loss), xs)
+    after, _ = optimise(program)
+    for got, want in zip(after.run(xs), program.run(xs), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12)
+    for row in after.equations():
+        if row.op is scan:
+            body = row.params["body"]
+            assert not {"index", "scatter_add"} & set(names(body)) and all(v.shape == () for v in body.ins)
+
+
 # ── calls ─────────────────────────────────────────────────────────────────────
 
 

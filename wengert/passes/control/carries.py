@@ -205,7 +205,7 @@ def known(r: Rewriter, site: Site) -> int:
     if site.kind != "scan":
         return 0
     (trip,) = site.trips
-    of_x = dict(zip(trip.xs, site.xs, strict=True))
+    of_x: dict[Any, Any] = dict(zip(trip.xs, site.xs, strict=True))
     of_const: dict[Any, Any] = dict(zip(trip.consts, site.consts, strict=True))
     gone = set()
     for i, (y, var) in enumerate(zip(trip.ys, site.stacks, strict=True)):

@@ -65,7 +65,9 @@ def _only(r: Any, atom: Any, first: int) -> Any:
         value = np.asarray(atom.value)
         return Literal(value[first]) if np.count_nonzero(value) == np.count_nonzero(value[first]) else None
     row = r.producer(atom, scatter_add)
-    at = places(row[3]["spec"], atom.shape) if row is not None and len(row[1]) == 1 else None
+    if row is None or len(row[1]) != 1:
+        return None
+    at = places(row[3]["spec"], atom.shape)
     if at is None or at[0] not in (first, range(first, first + 1)):
         return None
     kept = tuple(len(p) for p in at[1:] if not isinstance(p, int))

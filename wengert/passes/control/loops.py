@@ -11,6 +11,7 @@ from typing import Any
 from wengert.graph.program import Literal, Program, Var
 from wengert.ops.basis import add
 from wengert.passes.control import carries, operands, parts, products, sums
+from wengert.passes.control.counters import counted
 from wengert.passes.control.ends import begun
 from wengert.passes.control.motion import hoisted
 from wengert.passes.control.recomputation import recomputed
@@ -210,6 +211,7 @@ _STEPS: tuple[tuple[Callable[[Any, Site], int], str], ...] = (
     (begun, "operands of the first trip alone of"),
     (streamed, "operands made element by element in"),
     (recomputed, "residuals computed again by"),
+    (counted, "elements in the order of trips of"),
     (parts.split, "products taken apart in"),
     (products.ahead, "products made at once in front of"),
     (products.afterwards, "products made at once after"),

@@ -45,7 +45,7 @@ def _in_arithmetic(trip: Trip, var: Var) -> bool:
     return var not in trip.outs and all(elementwise(row[0]) for row in trip.rows if var in row[1])
 
 
-def _fits(a: Any, whole: Var) -> bool:
+def _fits(a: Any, whole: Any) -> bool:
     """Whether an operand is a number, or has an element for each trip."""
     of = shape(a)
     if aval(a).weak:

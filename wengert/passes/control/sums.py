@@ -29,7 +29,7 @@ def split(r: Any, site: Site) -> int:
         return 0
     (trip,) = site.trips
     gone = set()
-    for k, (plus, term) in _sums(trip).items():
+    for k, (plus, term) in found(trip).items():
         row = term
         if row is None or trip.carries[k].aval.size < LEAST or row[0] not in (contract, matmul):
             continue
@@ -46,21 +46,21 @@ def split(r: Any, site: Site) -> int:
             strong: Any = strong,
         ) -> Any:  # fmt: skip
             total = r.emit(contract, *(r.env.get(a, a) for a in operands), subscripts=subscripts, **strong)
-            return total if plus is add and _is_zero(r, init) else r.emit(plus, r.env.get(init, init), total)
+            return total if plus is add and is_zero(r, init) else r.emit(plus, r.env.get(init, init), total)
 
         site.later.append((site.finals[k], later))
         gone.add(k)
     if gone:
-        _drop(site, trip, gone)
+        drop(site, trip, gone)
     return len(gone)
 
 
-def _sums(trip: Trip) -> dict[int, tuple[Any, Row | None]]:
+def found(trip: Trip) -> dict[int, tuple[Any, Row | None]]:
     """Of each carry that only adds up: the op, and the equation that makes the term if only the sum reads it."""
     uses = Counter(a for row in trip.rows for a in row[1] if type(a) is not Literal)
     uses.update(a for a in trip.outs if type(a) is not Literal)
     made = {row[2]: row for row in trip.rows if not row[0].multi}
-    found: dict[int, tuple[Any, Row | None]] = {}
+    sums: dict[int, tuple[Any, Row | None]] = {}
     for k, (var, out) in enumerate(zip(trip.carries, trip.nexts, strict=True)):
         row = made.get(out)
         if row is None or row[0] not in (add, sub) or uses[var] != 1 or uses[out] != 1 or var not in row[1]:
@@ -70,8 +70,8 @@ def _sums(trip: Trip) -> dict[int, tuple[Any, Row | None]]:
             continue
         term = y if x is var else x
         if aval(term) == var.aval:
-            found[k] = row[0], made.get(term) if uses[term] == 1 else None
-    return found
+            sums[k] = row[0], made.get(term) if uses[term] == 1 else None
+    return sums
 
 
 def _pays(site: Site, trip: Trip, row: Row) -> bool:
@@ -99,7 +99,7 @@ def stacked(site: Site, trip: Trip, atom: Any) -> Any:
     return var
 
 
-def _drop(site: Site, trip: Trip, gone: set[int]) -> None:
+def drop(site: Site, trip: Trip, gone: set[int]) -> None:
     site.inits, site.finals = without(site.inits, gone), without(site.finals, gone)
     trip.carries, trip.nexts = without(trip.carries, gone), without(trip.nexts, gone)
     trip.prune()
@@ -113,7 +113,7 @@ def joined(r: Any, site: Site) -> int:
     if site.kind not in ("scan", "while_pullback") or len(site.finals) < 2:
         return 0
     trip = site.trips[-1]
-    sums = {site.finals[k]: k for k, (plus, _) in _sums(trip).items() if plus is add}
+    sums = {site.finals[k]: k for k, (plus, _) in found(trip).items() if plus is add}
     groups: dict[Any, list[int]] = {}
     for var, k in sums.items():
         if site.uses[var] == 1 and (root := r.root_of(var)) is not None:
@@ -124,7 +124,7 @@ def joined(r: Any, site: Site) -> int:
     gone = set()
     for group in groups.values():
         first, *rest = group
-        zero = [k for k in rest if k >= starts or _is_zero(r, begins[k])]
+        zero = [k for k in rest if k >= starts or is_zero(r, begins[k])]
         for k in zero:
             here, there = made[trip.nexts[k]], made[trip.nexts[first]]
             term = next(a for a in trip.rows[here][1] if a is not trip.carries[k])
@@ -138,7 +138,7 @@ def joined(r: Any, site: Site) -> int:
             gone.add(k)
     if gone:
         if site.kind == "scan":
-            _drop(site, trip, gone)
+            drop(site, trip, gone)
         else:
             site.xs, site.finals = without(site.xs, gone), without(site.finals, gone)
             trip.carries, trip.nexts = without(trip.carries, gone), without(trip.nexts, gone)
@@ -146,7 +146,7 @@ def joined(r: Any, site: Site) -> int:
     return len(gone)
 
 
-def _is_zero(r: Any, atom: Any) -> bool:
+def is_zero(r: Any, atom: Any) -> bool:
     return (
         not atom.value.any() if type(atom) is Literal and isinstance(atom.value, np.ndarray) else r.uniform(atom) == 0
     )
