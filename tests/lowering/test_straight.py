@@ -151,6 +151,36 @@ def test_independent_rows(length):
     looped(lambda x: (np.sin(x).sum(), np.outer(x, np.exp(x)), x[::-1] * x), [], [], [xs])
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_sums_over_independent_rows(reverse):
+    xs, w = rng.normal(size=(1003, 3)), rng.normal(size=3)
+
+    def f(w, total, count, x):
+        y = np.exp(-((w * x).sum() ** 2)) * x
+        return total + y, count + (y[0] > 0.0) + 1, np.stack([y, 0.0 * y, np.zeros(3)])
+
+    looped(f, [w], [np.zeros(3), np.int64(0)], [xs], reverse=reverse)
+
+
+def test_matrices_by_rows():
+    a = rng.normal(size=(50, 3, 3))
+    looped(lambda a: (np.linalg.cholesky(a @ a.T + np.eye(3)), np.linalg.slogdet(a)[1]), [], [], [a])
+
+
+def test_vectors_are_not_looked_for_where_that_takes_long():
+    def f(c):
+        for _ in range(4):
+            c = c.reshape(2, -1).T.ravel() * c + c.sum() * 1e-3
+        return c
+
+    body = program(f, np.ones(60))
+    how = {"body": body, "consts": 0, "carries": 1, "length": 9, "reverse": False, "unroll": 1}
+    executable = compile(stage(lambda c: scan(c, **how), [aval((60,))])[0])
+    assert "noimplicitfloat" in executable.lowered.text
+    looped(f, [], [np.full(60, 0.1)], [], 9)
+    looped(lambda c: np.sin(f(c)), [], [np.full(12, 0.1)], [], 9)
+
+
 def test_loops_within_loops():
     xs = rng.normal(size=(5, 7, 2))
     inner = program(lambda k, c, x: (c * k + x, c), np.float64(0.5), np.zeros(2), np.zeros(2))
