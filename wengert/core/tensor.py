@@ -47,6 +47,7 @@ class Trace:
 
     differentiates = True  # whether no_grad() concerns this trace
     guard: Any = None  # the arrays that a backward pass needs, if there is to be one
+    confines = False  # whether what runs under it may write to nothing from outside: the body of a loop or branch
     met: Any = None  # told of each Tensor whose value is read or copied past `apply`: a checkpoint wants to know
 
     def __init__(self) -> None:
@@ -272,6 +273,14 @@ class Tensor:
 
     def _write(self, new: Array) -> None:
         """Bind the cell in place of an assignment, and write through to what it is a view of."""
+        if any(t.confines and 0 < self._trace.level < t.level for t in active()):
+            raise TracerLeak(
+                "in-place write",
+                got="a write to an array from outside, in the body of a staged loop or branch: it would happen once, whatever runs",
+                want="writes to what the body is given or has made",
+                fix="make the array part of the carry (or an operand of the branch), write to that, and return it",
+                at=describe(here(2)),
+            )
         if getattr(new, "shape", ()) != self.shape:
             raise ShapeError(
                 "in-place write", got=f"shape {np.shape(new)}", want=f"shape {self.shape}", at=describe(here(2))

@@ -60,6 +60,10 @@ class Stage(Trace):
         self._known: dict[Any, Any] = {}
         self._broadcasts: dict[Any, Var] = {}
 
+    @property
+    def confines(self) -> bool:
+        return self.keeps
+
     def input(self, aval: Aval, array: bool = False) -> Tensor:
         """A Tensor that stands for an argument; without axes it is a scalar, unless it is said to be an `array`."""
         shape = tuple(aval.shape)

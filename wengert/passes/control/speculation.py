@@ -36,7 +36,7 @@ SPREADING = frozenset({
     concatenate, contract, matmul,
 })  # fmt: skip
 VALUES = {where: (1, 2), index: (0,), scatter_add: (0,), index_put: (0, 1)}  # the operands of which a NaN spreads
-LARGEST = 400  # elements that a trip computes: larger bodies wait for memory
+LARGEST = 1000  # elements that a trip computes: larger bodies wait for memory
 STACKED = 8  # elements that a trip may leave in results, for they are looked at, and perhaps copied
 
 

@@ -75,7 +75,9 @@ class Body:
             given = iter(cells)
             args = [unflatten(t, [next(given) for _ in range(n)]) for t, n in zip(trees, sizes, strict=True)]
             outs, self.tree = flatten(adopted(fun)(*args))
-            return [o if type(o) is Tensor else leaf(o, f"leaf {i} of the result of a body")[0] for i, o in enumerate(outs)]
+            return [
+                o if type(o) is Tensor else leaf(o, f"leaf {i} of the result of a body")[0] for i, o in enumerate(outs)
+            ]
 
         arrays = [aval for group in avals for aval in group]
         program, captured = stage(flat, arrays, keeps=True)

@@ -18,7 +18,7 @@ import numpy as np
 from wengert.core.aval import Aval
 from wengert.core.errors import ConcretizationError, DTypeError, ShapeError
 from wengert.core.source import describe, here
-from wengert.core.tensor import Array, Tensor
+from wengert.core.tensor import Array, Tensor, held
 from wengert.core.tree import flatten, unflatten
 from wengert.ops.basis import reshape
 from wengert.ops.dtype import truncate
@@ -349,7 +349,7 @@ def _checked(what: str, tree: Any, before: list[Aval], structure: Any) -> tuple[
     stay what they are where a Python number comes."""
     leaves, now = flatten(tree)
     same_structure(what, now, structure)
-    after, kept = [], True
+    after, kept = [], not _apart(leaves)
     for i, (x, old) in enumerate(zip(leaves, before, strict=True)):
         new = Aval(tuple(x.shape), x.dtype) if hasattr(x, "dtype") else leaf(x, f"leaf {i} of the new carry")[1]
         if not old.weak and (new.shape != old.shape or (new.dtype != old.dtype and not new.weak)):
@@ -360,6 +360,18 @@ def _checked(what: str, tree: Any, before: list[Aval], structure: Any) -> tuple[
             leaves[i], new, kept = as_dtype(x, old.dtype), old, False
         after.append(new)
     return (tree if kept else unflatten(structure, leaves)), after
+
+
+def _apart(leaves: list[Any]) -> bool:
+    """Give leaves that are one array, or views of one, memory of their own, since the next trip may write to each; tell if
+    there were any."""
+    found = False
+    for i, x in enumerate(leaves):
+        if type(x) is Tensor and (x._view is not None or any(x is y for y in leaves[:i])):
+            leaves[i], found = held(x), True
+        elif type(x) is np.ndarray and any(type(y) is np.ndarray and np.may_share_memory(x, y) for y in leaves[:i]):
+            leaves[i], found = x.copy(), True
+    return found
 
 
 def _pair(out: Any) -> tuple[Any, Any]:
