@@ -260,6 +260,15 @@ def test_accumulators(n):
     np.testing.assert_allclose(got[0], want)
 
 
+def test_rows_of_large_accumulators():
+    at, xs = rng.integers(0, 2000, 50), rng.normal(size=(50, 4))
+
+    def f(total, i, x):
+        return total + wg.vjp(lambda t: t[i], total)[1](x)[0]
+
+    looped(f, [], [np.ones((2000, 4))], [at, xs])
+
+
 @pytest.mark.parametrize("n", [4, 20, 300])
 def test_regions_of_accumulators(n):
     xs = rng.normal(size=(50, 2))

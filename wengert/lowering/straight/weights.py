@@ -68,7 +68,11 @@ def _weight(program: Program) -> Weight:
     for eqn in program.equations():
         form = form_of(eqn)
         size = max((math.prod(v.shape) for v in eqn.results), default=1)
-        if isinstance(form, Map):
+        if (
+            isinstance(form, Map) and size > LARGEST
+        ):  # of which some elements are changed, or none in straight-line code
+            cost += form.cost
+        elif isinstance(form, Map):
             cost += form.cost * size
             if form.cost >= FUNCTION:
                 calls, single = calls + size, single + (size if size < FEWEST else 0)
