@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from wengert.graph.program import Var
 from wengert.lowering.clusters import Cluster
 from wengert.lowering.donation import overwrites
@@ -17,6 +19,7 @@ from wengert.lowering.nest import Nest
 from wengert.lowering.values import Place, Values
 
 ALIGNMENT = 64
+MANY = 128  # places from which on they are looked through as an array
 HEAD = 64  # bytes at the start of the workspace: the code of a failure
 
 
@@ -36,6 +39,7 @@ class Buffers:
         self.offsets: dict[Var, int] = {}
         self.live: list[tuple[int, int, int, int]] = []  # first step, last step, offset, bytes
         self.head = self.workspace = head
+        self._table, self._known = np.empty((0, 4), np.int64), 0  # `live` as an array, and how much of it
         self.over: dict[Var, Var] = {}  # a value that is written over → what is written, in one loop nest
 
     @property
@@ -62,15 +66,32 @@ class Buffers:
     def allocate(self, nbytes: int, first: int, last: int) -> int:
         """The lowest offset that is free from step `first` to step `last`."""
         nbytes = max(aligned(nbytes), ALIGNMENT)
-        taken = sorted((o, n) for f, t, o, n in self.live if f <= last and first <= t)
-        at = self.head
-        for offset, size in taken:
-            if at + nbytes <= offset:
-                break
-            at = max(at, offset + size)
+        at = (self._gap if len(self.live) < MANY else self._gap_among_many)(nbytes, first, last)
         self.live.append((first, last, at, nbytes))
         self.workspace = max(self.workspace, at + nbytes)
         return at
+
+    def _gap(self, nbytes: int, first: int, last: int) -> int:
+        at = self.head
+        for offset, size in sorted((o, n) for f, t, o, n in self.live if f <= last and first <= t):
+            if at + nbytes <= offset:
+                break
+            at = max(at, offset + size)
+        return at
+
+    def _gap_among_many(self, nbytes: int, first: int, last: int) -> int:
+        """The same for programs of thousands of values."""
+        count = len(self.live)
+        if count > len(self._table):
+            self._table = np.concatenate([self._table, np.empty((max(count, MANY), 4), np.int64)])
+        self._table[self._known : count] = self.live[self._known :]
+        self._known = count
+        live = self._table[:count]
+        live = live[(live[:, 0] <= last) & (live[:, 1] >= first)]
+        live = live[np.argsort(live[:, 2], kind="stable")]
+        ends = np.maximum.accumulate(np.concatenate([[self.head], live[:, 2] + live[:, 3]]))
+        fits = np.flatnonzero(ends[:-1] + nbytes <= live[:, 2])
+        return int(ends[fits[0]] if fits.size else ends[-1])
 
     def scratch(self, step: int, nbytes: int) -> int:
         """Memory for one step."""

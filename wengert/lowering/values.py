@@ -433,7 +433,7 @@ class Values:
             else:
                 reason = f"the library kernel {name!r} does not serve this call" if found else f"no kernel {name!r}"
         elif isinstance(form, Control):
-            straight = STRAIGHT.get(form.kind) if number not in self.refused else None
+            straight = STRAIGHT.get(form.kind) if number not in self.refused and not params.get("shared") else None
             native = all(a.dtype.char in NATIVE for a in (*avals, *(v.aval for v in outs)))
             if straight is not None and native and straight.supports(avals, [v.aval for v in outs], params):
                 emitter, reason = straight, ""

@@ -7,11 +7,13 @@ from typing import Any
 
 from wengert.core.aval import Aval
 from wengert.core.form import Unsupported
-from wengert.graph.program import Program
+from wengert.graph.program import Program, Var
 from wengert.lowering.control.bodies import Account, Flow, Lower, Plan, agree
 from wengert.lowering.control.loops import account
 from wengert.lowering.library.strided import memory_move
-from wengert.lowering.text import BOOL, I64, Value
+from wengert.lowering.straight import STRAIGHT
+from wengert.lowering.text import BOOL, I64, NATIVE, Value
+from wengert.transforms.call import call
 
 
 class SwitchPlan(Plan):
@@ -94,10 +96,25 @@ class SwitchPlan(Plan):
 
 
 class CallPlan(Plan):
+    """A call of a body that equal calls share. The body is straight-line code where it can be."""
+
     def __init__(self, lower: Lower, operands: Sequence[Aval], params: dict[str, Any]) -> None:
         self.program: Program = params["program"]
         agree(operands, self.program.ins)
-        self.body = lower(self.program, {})
+        self.body = lower(self._whole() if params.get("shared") else self.program, {})
+
+    def _whole(self) -> Program:
+        """The program as one equation, a call that is not shared, if there is straight-line code for that."""
+        program, key = self.program, "called whole"
+        if key not in program.derived:
+            params, ins = {"program": program}, [v.aval for v in program.ins]
+            avals = [atom.aval for atom in program.outs]
+            outs = tuple(Var(a.shape, a.dtype) for a in avals)
+            row = (call, program.ins, outs, params, (), None, None, 0)
+            native = all(a.dtype.char in NATIVE for a in (*ins, *avals))
+            straight = native and "call" in STRAIGHT and STRAIGHT["call"].supports(ins, avals, params)
+            program.derived[key] = Program(program.ins, [row], list(outs)) if straight else program
+        return program.derived[key]
 
     def emit(self, flow: Flow) -> Account:
         flow.call(self.body, flow.work(self.body), flow.ins, flow.outs)
