@@ -1,5 +1,6 @@
 """Every program of `verify.control.constructs`, in every mode: eagerly, and staged, against Python's loops unrolled."""
 
+import types
 import warnings
 
 import numpy as np
@@ -207,3 +208,39 @@ def test_batches(name, mode, which):
     transform = BATCHED[mode](made(name, wg), axes)
     agree(transform(*args), want, "eager")
     agree(staged(transform)(*args), want, "staged")
+
+
+@pytest.mark.parametrize("mode", ["forward over reverse", "third order", "vmap of grad"])
+@pytest.mark.parametrize("name", CONSTRUCTS)
+def test_compiled(name, mode):
+    """What the matrix does not compile."""
+    args = arguments(name)
+    transform = MODES[mode](made(name, wg)) if mode in MODES else None
+    if transform is None:
+        args = arguments(name, lead=(EXAMPLES,))
+        transform = BATCHED[mode](made(name, wg), (0,) * len(args))
+    agree(staged(transform, compiled=True)(*args), transform(*args), "compiled")
+
+
+@pytest.mark.parametrize("name", [name for name, c in CONSTRUCTS.items() if c.peer])
+def test_the_same_text_in_jax(name):
+    jax = pytest.importorskip("jax")
+    jax.config.update("jax_enable_x64", True)
+    args = arguments(name)
+
+    def theirs(*args):
+        lax = types.SimpleNamespace(**vars(jax.lax), call=None)
+        return CONSTRUCTS[name].f(lax, jax.numpy, *map(jax.numpy.asarray, args))
+
+    def total(f, np):
+        return lambda *args: sum(
+            np.sum(np.sin(o * np.cos(np.arange(float(o.size)).reshape(o.shape) + k))) for k, o in enumerate(f(*args))
+        )
+
+    ours = made(name, wg)
+    value, dots = jax.jvp(theirs, args, tangents(args))
+    agree(staged(ours)(*args), value, "value")
+    agree(staged(lambda *args: wg.jvp(ours, args, tangents(args))[1])(*args), dots, "jvp")
+    # by columns, since a loop that does not know its end has no reverse mode there
+    gradient = jax.jacfwd(total(theirs, jax.numpy), every(args))(*args)
+    agree(staged(wg.grad(scalar(ours), every(args)))(*args), gradient, "grad")
