@@ -100,3 +100,21 @@ def test_an_index_out_of_bounds_ends_a_loop():
     with pytest.raises(IndexError):
         compiled(np.ones(4))
     assert compiled(np.array([1.0, 0.0, 0.0, 1.0])) == 1
+
+
+def test_code_does_not_follow_the_tree_of_calls():
+    def determinant(a):
+        if len(a) == 1:
+            return a[0, 0]
+        total = 0.0
+        for j in range(len(a)):
+            rest = [k for k in range(len(a)) if k != j]
+            total = total + (-1.0) ** j * a[0, j] * wg.call(determinant, a[1:, rest])
+        return total
+
+    compiled, sizes = wg.jit(determinant), []
+    for n in (6, 8):
+        a = np.random.default_rng(n).normal(size=(n, n))
+        np.testing.assert_allclose(compiled(a), np.linalg.det(a), rtol=1e-9)
+        sizes.append(len(compiled.lower(a).as_text("llvm")))
+    assert sizes[1] < 4 * sizes[0]  # there are 56 times as many calls
