@@ -58,7 +58,7 @@ class FunctionKind(Kind):
             if facts.imports or facts.writes:
                 survey.force(obj)
             if facts.writes:
-                scope_of(obj.__globals__, adopt_now).watch_writes(facts.writes)
+                scope_of(obj.__globals__, adopt_now).wengert_watch(facts.writes)
             yield from survey.read(obj.__globals__, names, facts)
             yield from obj.__defaults__ or ()
             yield from (obj.__kwdefaults__ or {}).values()
@@ -89,8 +89,8 @@ class FunctionKind(Kind):
             written = footprint(obj.__code__).writes
             if written and not obj.__code__.co_flags & _SUSPENDED:
                 made = _carrying(made, scope, tuple(written))
-            if scope.real.get(obj.__name__) is obj and scope.module is not None:
-                scope.kept[obj.__name__] = made
+            if scope.wengert_real.get(obj.__name__) is obj and scope.wengert_module is not None:
+                scope.wengert_kept[obj.__name__] = made
         return made
 
     def fill(self, obj: types.FunctionType, made: types.FunctionType, survey: Survey) -> None:
@@ -139,11 +139,11 @@ def _carrying(inner: types.FunctionType, scope: Scope, names: tuple[str, ...]) -
 
     @functools.wraps(inner)
     def call(*args: Any, **kwargs: Any) -> Any:
-        scope.sync(names)
+        scope.wengert_sync(names)
         try:
             return inner(*args, **kwargs)
         finally:
-            scope.sync(names)
+            scope.wengert_sync(names)
 
     return call  # type: ignore[return-value]
 

@@ -28,33 +28,34 @@ Adopt = Callable[[Any], Any]
 
 
 class Scope(types.ModuleType):
-    """The adopted counterpart of a module, or of any dict that is some function's globals.
+    """The adopted counterpart of a module, or of any dict that is some function's globals. Its own names are such as no module
+    has, since it stands for one.
 
     Attributes
     ----------
-    real : the user's dict
-    module : the user's module object, if there is one
-    written : name → (adopted value, real value) when they last agreed, for globals that adopted code assigns
-    kept : name → adopted function of the module's top level, held here since nothing else may
+    wengert_real : the user's dict
+    wengert_module : the user's module object, if there is one
+    wengert_written : name → (adopted value, real value) when they last agreed, for globals that adopted code assigns
+    wengert_kept : name → adopted function of the module's top level, held here since nothing else may
     """
 
-    __slots__ = ("_adopt", "kept", "module", "real", "written")
+    __slots__ = ("wengert_adopt", "wengert_kept", "wengert_module", "wengert_real", "wengert_written")
 
     def __init__(self, real: dict[str, Any], module: types.ModuleType | None, adopt: Adopt) -> None:
         name = real.get("__name__")
         super().__init__(name if isinstance(name, str) else "__main__")
         put = types.ModuleType.__setattr__
-        put(self, "real", real)
-        put(self, "module", module)
-        put(self, "written", {})
-        put(self, "kept", {})
-        put(self, "_adopt", adopt)
+        put(self, "wengert_real", real)
+        put(self, "wengert_module", module)
+        put(self, "wengert_written", {})
+        put(self, "wengert_kept", {})
+        put(self, "wengert_adopt", adopt)
         shadow = vars(self)
         shadow.update((k, v) for k, v in real.items() if k.startswith("__") and k.endswith("__"))
         shadow["__builtins__"] = _builtins(adopt)
         shadow[SCOPE] = self
 
-    def put(self, name: str, value: Any) -> None:
+    def wengert_put(self, name: str, value: Any) -> None:
         """Bind a global for adopted code; MISSING unbinds."""
         shadow = vars(self)
         if value is MISSING:
@@ -62,18 +63,18 @@ class Scope(types.ModuleType):
         elif shadow.get(name, MISSING) is not value:
             shadow[name] = value
 
-    def watch_writes(self, names: Iterable[str]) -> None:
+    def wengert_watch(self, names: Iterable[str]) -> None:
         """Carry assignments to these globals over to the user's module."""
         for name in names:
-            if name not in self.written:
-                self.written[name] = (MISSING, MISSING)
+            if name not in self.wengert_written:
+                self.wengert_written[name] = (MISSING, MISSING)
                 vars(self).pop(name, None)
-                self.sync((name,))
+                self.wengert_sync((name,))
         _writing.add(self)
 
-    def sync(self, names: Iterable[str]) -> None:
+    def wengert_sync(self, names: Iterable[str]) -> None:
         """Carry over what was assigned since these globals last agreed, on either side; adopted code's side first."""
-        shadow, real, written = vars(self), self.real, self.written
+        shadow, real, written = vars(self), self.wengert_real, self.wengert_written
         for name in names:
             ours, theirs = shadow.get(name, MISSING), real.get(name, MISSING)
             our_last, their_last = written[name]
@@ -84,33 +85,33 @@ class Scope(types.ModuleType):
                 else:
                     real[name] = theirs
             elif theirs is not their_last:
-                ours = MISSING if theirs is MISSING else self._adopt(theirs)
-                self.put(name, ours)
+                ours = MISSING if theirs is MISSING else self.wengert_adopt(theirs)
+                self.wengert_put(name, ours)
             written[name] = (ours, theirs)
 
     def __getattr__(self, name: str) -> Any:
-        if name == SCOPE or (name.startswith("__") and name.endswith("__") and name not in self.real):
+        if name == SCOPE or (name.startswith("__") and name.endswith("__") and name not in self.wengert_real):
             raise AttributeError(name)
         try:
-            value = self.real[name]
+            value = self.wengert_real[name]
         except KeyError:
-            if self.module is None:
+            if self.wengert_module is None:
                 raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}") from None
-            value = getattr(self.module, name)
-        return self._adopt(value)
+            value = getattr(self.wengert_module, name)
+        return self.wengert_adopt(value)
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
-        self.real[name] = original_of(value)
-        if name in self.written:
-            self.written[name] = (value, self.real[name])
+        self.wengert_real[name] = original_of(value)
+        if name in self.wengert_written:
+            self.wengert_written[name] = (value, self.wengert_real[name])
 
     def __delattr__(self, name: str) -> None:
         vars(self).pop(name, None)
-        del self.real[name]
+        del self.wengert_real[name]
 
     def __dir__(self) -> list[str]:
-        return dir(self.module) if self.module is not None else list(self.real)
+        return dir(self.wengert_module) if self.wengert_module is not None else list(self.wengert_real)
 
 
 # ── finding scopes ────────────────────────────────────────────────────────────
@@ -124,7 +125,7 @@ def scope_of(real: dict[str, Any], adopt: Adopt) -> Scope:
     """The one scope of these globals."""
     key = id(real)
     scope = _modules.get(key) or _others.get(key)
-    if scope is not None and scope.real is real:
+    if scope is not None and scope.wengert_real is real:
         return scope
     module = sys.modules.get(real.get("__name__", ""))
     if module is not None and vars(module) is not real:
@@ -159,7 +160,7 @@ def _builtins(adopt: Adopt) -> dict[str, Any]:
 def _ended(trace: Trace) -> None:
     if _writing and not active():
         for scope in list(_writing):
-            scope.sync(tuple(scope.written))
+            scope.wengert_sync(tuple(scope.wengert_written))
 
 
 when_ended(_ended)

@@ -145,10 +145,10 @@ class Survey:
         self._fill()
         for scope, names in list(self.reads.values()):
             for name in names:
-                if name in scope.written:
-                    scope.sync((name,))
+                if name in scope.wengert_written:
+                    scope.wengert_sync((name,))
                 else:
-                    scope.put(name, self.substitute(scope.real.get(name, MISSING)))
+                    scope.wengert_put(name, self.substitute(scope.wengert_real.get(name, MISSING)))
             self._fill()
         return made
 
@@ -239,7 +239,9 @@ class Survey:
     # ── 2: spread ──
 
     def _spread(self) -> None:
-        written = {id(scope.real): scope.written for scope, _ in self.reads.values() if scope.written}
+        written = {
+            id(scope.wengert_real): scope.wengert_written for scope, _ in self.reads.values() if scope.wengert_written
+        }
         for f in self.functions if written else ():
             if not written.get(id(f.__globals__), {}).keys().isdisjoint(footprint(f.__code__).reads):
                 self.force(f)  # it must see what adopted code assigns
@@ -279,7 +281,9 @@ class Survey:
         """Whether a root's counterpart, or its plan, may refer to the root."""
         if node is None or node.kind is None or node.kind.leads_back or node.readers:
             return True
-        return any(scope.module is None for scope, _ in self.reads.values())  # the globals of `exec` hold the root
+        return any(
+            scope.wengert_module is None for scope, _ in self.reads.values()
+        )  # the globals of `exec` hold the root
 
     def _fill(self) -> None:
         while self.unfilled:
@@ -298,10 +302,10 @@ class Plan:
         self.scopes = []
         self.written = []
         for scope, names in survey.reads.values():
-            get = scope.real.get
-            watched = tuple(n for n in names if n not in scope.written)
+            get = scope.wengert_real.get
+            watched = tuple(n for n in names if n not in scope.wengert_written)
             self.scopes.append((get, watched, [get(n, MISSING) for n in watched]))
-            if scope.written:
+            if scope.wengert_written:
                 self.written.append(scope)
         self.functions = [f for f in survey.functions if f is not root]
         self.code = [x for f in self.functions for x in (f.__code__, f.__defaults__)]
@@ -313,7 +317,7 @@ class Plan:
         if self.epoch != bindings.epoch:
             return False
         for scope in self.written:
-            scope.sync(tuple(scope.written))
+            scope.wengert_sync(tuple(scope.wengert_written))
         for get, names, seen in self.scopes:
             if not all(map(is_, map(get, names, repeat(MISSING)), seen)):
                 return False
