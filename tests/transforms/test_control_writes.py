@@ -86,3 +86,56 @@ def test_carries_that_are_one_array_are_two_from_then_on(body):
         return np.sum(f(x)[0] * np.arange(3.0))
 
     np.testing.assert_array_equal(wg.jit(wg.grad(loss))(np.ones(3)), wg.grad(loss)(np.ones(3)))
+
+
+# ── what bodies do to values from outside alone ───────────────────────────────
+
+
+def test_branches_not_taken_do_nothing():
+    def endless(x):
+        y = x * 1.0
+        loop = lambda: wg.while_loop(lambda s: s < 100.0, lambda s: s * (1.0 + y), 1.0 + y)
+        return wg.cond(x > 0, loop, lambda: 0.0 * x)
+
+    for x in (-1.0, 1.0):
+        assert wg.jit(endless)(x) == endless(x)
+        assert wg.jit(wg.grad(endless))(x) == wg.grad(endless)(x)
+
+
+def test_places_out_of_bounds_in_branches_not_taken():
+    def f(x, i, p):
+        return wg.cond(p > 0, lambda: x[i], lambda: x[0] * 2)
+
+    assert wg.jit(f)(np.ones(3), 7, -1.0) == 2.0
+    np.testing.assert_array_equal(wg.jit(wg.grad(f))(np.ones(3), 7, -1.0), [2.0, 0.0, 0.0])
+    with pytest.raises(IndexError):
+        wg.jit(f)(np.ones(3), 7, 1.0)
+
+
+def test_what_fails_in_branches_not_taken():
+    def f(x):
+        return wg.cond(np.all(x > 0), lambda: np.linalg.cholesky(np.diag(x)), lambda: np.diag(x) * 2)
+
+    x = -np.ones(3)
+    np.testing.assert_array_equal(wg.jit(f)(x), f(x))
+
+
+def test_views_of_what_was_written_before():
+    def f(x):
+        x = x * 1.0
+        rest = x[1:]
+        x[1] = 5.0 * x[0]
+        return wg.cond(x[0] > 0, lambda: np.sum(rest * 2), lambda: 0.0 * x[0]) + np.sum(rest)
+
+    x = np.ones(3)
+    assert wg.jit(f)(x) == f(x)
+    np.testing.assert_array_equal(wg.jit(wg.grad(f))(x), wg.grad(f)(x))
+
+
+def test_loops_of_no_trips_run_nothing():
+    singular = np.zeros((3, 3))
+
+    def f(n):
+        return wg.fori_loop(0, n, lambda i, c: c + np.linalg.inv(singular)[0, 0], 0.0)
+
+    assert f(0) == 0.0

@@ -404,7 +404,7 @@ def looking(x: Array) -> Iterator[None]:
     away: list[tuple[Trace, Any]] = []
     while type(x) is Tensor:
         trace = x._trace
-        if trace.mode is paused or trace.met is not None:
+        if trace.mode is paused or trace.met is not None or getattr(trace.mode, "catches", False):
             away.append((trace, trace.mode))
             trace.mode = None
         x = x._value

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from wengert.core.errors import DTypeError, TracerLeak
 from wengert.core.form import Control
 from wengert.core.op import OPS, Op
 from wengert.core.source import describe, here
-from wengert.core.tensor import CONSTANTS, Array, Tensor, Trace, View, held, running
+from wengert.core.tensor import CONSTANTS, Array, Tensor, Trace, View, active, held, running
 from wengert.graph.program import Literal, Program, Var, WeakVar
 from wengert.trace.tape import NOWHERE
 
@@ -274,19 +275,40 @@ def stage(
     arrays: frozenset[int] = frozenset(),
     *,
     keeps: bool = False,
+    alone: bool = False,
 ) -> tuple[Program, list[Tensor]]:
     """`fun`, on flat lists, as a Program of arguments of these avals; and the Tensors of outer traces it closes over,
     which are inputs after the arguments. Of the arguments without axes those in `arrays` are no scalars.
 
     keeps : functions with custom rules stay equations, so that derivatives of the program go by these rules
+    alone : whatever `fun` does is part of the program, even to values from outside alone: the body of a branch may not run
 
     Cost: some 5 to 20 µs an op.
     """
     trace = Stage(keeps)
-    with running(trace):
+    with running(trace), _catching(trace) if alone else nullcontext():
         outs = fun(*[trace.input(aval, i in arrays) for i, aval in enumerate(avals)])
         program = trace.finish(outs)
     return program, trace.captured
+
+
+@contextmanager
+def _catching(stage: Stage) -> Iterator[None]:
+    """Have `stage` record what is done to Tensors of outer traces, which it captures."""
+
+    def caught(trace: Trace, op: Op, args: tuple[Array, ...], params: dict[str, Any]) -> Any:
+        return stage.apply(op, args, params)
+
+    caught.catches = True  # type: ignore[attr-defined]  # views that catch up with writes made before do so outside
+    outer = [t for t in active() if t is not stage]
+    modes = [t.mode for t in outer]
+    for trace in outer:
+        trace.mode = caught
+    try:
+        yield
+    finally:
+        for trace, mode in zip(outer, modes, strict=True):
+            trace.mode = mode
 
 
 # ── what an op gives ──────────────────────────────────────────────────────────

@@ -10,15 +10,16 @@ import numpy as np
 
 from wengert.core.aval import Aval, is_inexact
 from wengert.core.op import Op, Rule
-from wengert.core.tensor import Array, Tensor, held, paused
+from wengert.core.tensor import Array, Tensor, held
 from wengert.graph.program import Program, Var, Vars
 from wengert.ops.basis import broadcast_to
 from wengert.trace.stage import stage
-from wengert.trace.tape import Tape
+from wengert.trace.tape import Tape, apply_checked
 from wengert.transforms.batch import batch_flat
 from wengert.transforms.derived import Backward, Split, derived, pushforward, replay, split, trace_of
 
 Mask = tuple[bool, ...]
+RECORDING = (None, apply_checked)  # the modes of a tape that records
 Ends = list[tuple[str, int]]
 
 
@@ -44,7 +45,7 @@ class Structured(Op):
                     innermost = a._trace
         if innermost is None:
             return self.eval(*args, **params)
-        if isinstance(innermost, Tape) and innermost.mode is not paused and self.record is not None:
+        if isinstance(innermost, Tape) and innermost.mode in RECORDING and self.record is not None:
             mask = tuple(type(a) is Tensor and a._trace is innermost and is_inexact(a.dtype) for a in args)
             if any(mask):
                 params, count = self.record(mask, args, **params)

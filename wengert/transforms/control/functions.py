@@ -80,7 +80,7 @@ class Body:
             ]
 
         arrays = [aval for group in avals for aval in group]
-        program, captured = stage(flat, arrays, keeps=True)
+        program, captured = stage(flat, arrays, keeps=True, alone=True)
         n = len(arrays)
         self.program = Program(
             [*program.ins[n:], *program.ins[:n]], program.eqns, program.outs, program.written_out

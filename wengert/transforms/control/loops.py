@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.aval import Aval
-from wengert.core.errors import ConcretizationError, DTypeError, ShapeError
+from wengert.core.errors import DTypeError, ShapeError
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor, held
 from wengert.core.tree import flatten, unflatten
@@ -291,7 +291,7 @@ def _unmoved(init: Any, what: str, trip: Callable[[Pairs, Any], tuple[Body, list
     if any(aval.weak for _, aval in pairs):
         try:
             _, avals = trip(pairs, tree)
-        except ConcretizationError:  # a body that is only ever run
+        except Exception:  # a body that cannot be staged, or that raises on values it closes over: it is not run
             return _finished(init)
         pairs = [(start(x, aval), aval) for (x, _), aval in zip(pairs, avals, strict=True)]
     return unflatten(tree, [x for x, _ in pairs])
