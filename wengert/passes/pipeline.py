@@ -32,7 +32,7 @@ PHASES: tuple[Phase, ...] = (
     (1, (dce, fold, simplify, cse)),
     (1, (placement, contraction, dce, inline)),
     (3, (fold, simplify, cse, reciprocals, dce)),
-    (2, (control, dce, fold, simplify, placement, contraction, cse, dce)),
+    (2, (control, inline, dce, fold, simplify, placement, contraction, cse, dce)),
     (1, (schedule,)),
 )
 

@@ -15,7 +15,7 @@ from wengert.passes.control.counters import counted
 from wengert.passes.control.ends import begun
 from wengert.passes.control.motion import hoisted
 from wengert.passes.control.recomputation import recomputed
-from wengert.passes.control.sites import Site, kind_of, opened
+from wengert.passes.control.sites import Site, kind_of, opened, settled
 from wengert.passes.control.straightening import straightened
 from wengert.passes.control.streams import streamed
 from wengert.passes.rewriter import Notes, Rewriter, Row, aval, strong
@@ -81,7 +81,7 @@ class _Control(Rewriter):
     def replaced(self, row: Row) -> None:
         """Append what the equation of a control op becomes."""
         op, ins, outs, params = row[:4]
-        site = opened(op, ins, outs, params)
+        site = opened(op, ins, outs, {name: _settled(value) for name, value in params.items()})
         site.uses = self.uses
         plain = _fits(site)
         if plain and self._straight(site):
@@ -219,6 +219,13 @@ _STEPS: tuple[tuple[Callable[[Any, Site], int], str], ...] = (
     (sums.joined, "sums carried as one by"),
     (lambda r, site: carries.dropped(site) + operands.unread(site), "operands and results without use dropped from"),
 )
+
+
+def _settled(value: Any) -> Any:
+    """A parameter, its Programs without weak variables."""
+    if isinstance(value, Program):
+        return settled(value)
+    return tuple(map(_settled, value)) if isinstance(value, tuple) else value
 
 
 def _fits(site: Site) -> bool:

@@ -72,7 +72,7 @@ def _invariant(trip: Trip) -> dict[Any, Row]:
     """For each variable that depends on consts alone the equation that makes it."""
     known, found = set(trip.consts), {}
     for row in trip.rows:
-        if all(type(a) is Literal or a in known for a in row[1]) and not any(v.weak for v in _outs(row)):
+        if all(type(a) is Literal or a in known for a in row[1]):
             for var in _outs(row):
                 known.add(var)
                 found[var] = row

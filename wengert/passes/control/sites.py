@@ -207,6 +207,29 @@ def literal(value: Literal, var: Var) -> Literal | None:
     return found if found.aval == var.aval else None
 
 
+def settled(program: Program) -> Program:
+    """`program` without weak variables. When it was recorded they became what their partners are, by casts that it holds; now
+    they are numbers like any other."""
+    found = program.derived.get("settled")
+    if found is None:
+        weak = [v for v in program.ins if v.weak]
+        weak += [v for row in program.eqns for v in (row[2] if row[0].multi else (row[2],)) if v is not None and v.weak]
+        found = program
+        if weak and not any(v.dtype.kind == "b" for v in weak):  # booleans of Python's add up to integers, NumPy's do not
+            new = {v: Var(v.shape, v.dtype) for v in weak}
+            rows = [_renamed(row, new) for row in program.eqns]
+            found = Program(
+                [new.get(v, v) for v in program.ins], rows, [new.get(a, a) for a in program.outs], program.written_out
+            )
+        program.derived["settled"] = found
+    return found
+
+
+def _renamed(row: Row, new: Mapping[Any, Any]) -> Row:
+    outs = tuple(new.get(v, v) for v in row[2]) if row[0].multi else new.get(row[2], row[2])
+    return (row[0], [new.get(a, a) for a in row[1]], outs, *row[3:])
+
+
 def opened(op: Op, ins: Sequence[Atom], outs: Any, params: dict[str, Any]) -> Site:
     """The equation, taken apart."""
     kind = kind_of(op) or ""

@@ -44,6 +44,7 @@ from wengert.transforms.control.while_loop import while_loop as while_op
 from wengert.transforms.entry import entry
 from wengert.transforms.vmap import vmap
 
+NUMBERED = 10_000_000  # trips of a staged `fori_loop` whose numbers are an array; of more they are counted
 _COUNTER = Aval((), np.dtype(np.int64), True)
 
 
@@ -133,7 +134,7 @@ def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], init: Any
     Bounds that are known are a `scan`, others a `while_loop`. `i` is a Python number to what it meets: it changes no dtype.
     """
     low, high = _bound(lower), _bound(upper)
-    if low is not None and high is not None:
+    if low is not None and high is not None and (high - low <= NUMBERED or not staging()):
         if staging():
             return _counted(low, max(high - low, 0), body, init, unroll)
         value, run = own(init), adopted(body)
