@@ -17,6 +17,7 @@ from wengert.graph.program import Program, Vars
 from wengert.transforms.control.bodies import Mask, Structured, followed, zero
 from wengert.transforms.derived import Split, batched, pullback, pushforward, split
 
+KEPT = 16  # residuals of a shared call: calls within calls would hand up those of the whole tree
 EXECUTE: list[Callable[[Program], Callable[..., Any]]] = [
     lambda program: program.run
 ]  # the last one makes what runs a Program
@@ -56,6 +57,8 @@ def _record(mask: Mask, operands: Sequence[Array], *, program: Program, **how: A
     if how.get("recompute"):
         return dict(program=program, **how), len(program.outs)
     both = split(program, mask)
+    if how.get("shared") and len(both.forward.outs) - both.count > KEPT:
+        return dict(program=program, **how), len(program.outs)
     return dict(program=both.forward, pulled=both, **how), both.count
 
 

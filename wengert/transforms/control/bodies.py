@@ -10,10 +10,10 @@ import numpy as np
 
 from wengert.core.aval import Aval, is_inexact
 from wengert.core.op import Op, Rule
-from wengert.core.tensor import Array, Tensor, held
+from wengert.core.tensor import Array, Tensor, active, held
 from wengert.graph.program import Program, Var, Vars
 from wengert.ops.basis import broadcast_to
-from wengert.trace.stage import stage
+from wengert.trace.stage import Stage, stage
 from wengert.trace.tape import Tape, apply_checked
 from wengert.transforms.batch import batch_flat
 from wengert.transforms.derived import Backward, Split, derived, pushforward, replay, split, trace_of
@@ -44,7 +44,8 @@ class Structured(Op):
                 if innermost is None or a._trace.level > innermost.level:
                     innermost = a._trace
         if innermost is None:
-            return self.eval(*args, **params)
+            stages = [t for t in active() if type(t) is Stage]
+            return stages[-1].apply(self, args, params) if stages else self.eval(*args, **params)
         if isinstance(innermost, Tape) and innermost.mode in RECORDING and self.record is not None:
             mask = tuple(type(a) is Tensor and a._trace is innermost and is_inexact(a.dtype) for a in args)
             if any(mask):

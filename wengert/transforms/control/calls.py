@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import weakref
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
+from wengert.core.tensor import active
 from wengert.core.tree import flatten, unflatten
+from wengert.trace.stage import Stage
 from wengert.transforms.call import call as call_op
 from wengert.transforms.control.functions import Body, adopted, leaf, own, staging
 from wengert.transforms.entry import entry
 
-KEPT = 256  # signatures of one function
-_bodies: weakref.WeakKeyDictionary[Callable[..., Any], OrderedDict[Any, Body]] = weakref.WeakKeyDictionary()
+_bodies: weakref.WeakKeyDictionary[Stage, dict[Any, Body]] = weakref.WeakKeyDictionary()  # by the outermost staging: it
+# reads what functions close over once, and the next one anew
 
 
 @entry
@@ -27,7 +28,7 @@ def call(fun: Callable[..., Any], *args: Any) -> Any:
         signatures, not with the tree of calls.
     args : pytrees of arrays and numbers
 
-    What `fun` closes over must not change between calls. A function that is made anew for each call is staged for each.
+    A function that is made anew for each call is staged for each.
     Outside of staged functions this is the call itself, on copies: what `fun` writes into its arguments is its own affair.
     """
     if not staging():
@@ -35,16 +36,13 @@ def call(fun: Callable[..., Any], *args: Any) -> Any:
     leaves, tree = flatten(args)
     pairs = [leaf(x, f"leaf {i} of the arguments of call") for i, x in enumerate(leaves)]
     avals = tuple(aval for _, aval in pairs)
-    try:
-        known = _bodies.setdefault(fun, OrderedDict())
-    except TypeError:  # an object that cannot be a key
-        known = OrderedDict()
-    body = known.get((tree, avals))
+    outermost = next(t for t in active() if type(t) is Stage)
+    known = _bodies.setdefault(outermost, {})
+    key = (fun if isinstance(fun, Hashable) else id(fun), tree, avals)
+    body = known.get(key)
     if body is None:
         body = Body(lambda given: fun(*given), (tree,), (avals,))
         if not body.captured and not body.program.written_out:
-            known[tree, avals] = body
-            if len(known) > KEPT:
-                known.popitem(last=False)
+            known[key] = body
     outs = call_op(*body.captured, *(x for x, _ in pairs), program=body.program, shared=True)
     return unflatten(body.tree, outs)

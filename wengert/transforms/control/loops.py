@@ -308,6 +308,8 @@ def _leaves_of(tree: Any, what: str) -> tuple[list[tuple[Array, Aval]], Any]:
 
 def _length(leaves: Sequence[Any], length: int | None) -> int:
     sizes = {} if length is None else {operator.index(length): "length"}
+    if length is not None and length < 0:
+        raise ShapeError("scan", got=f"length={length}", want="no fewer than 0 trips", at=describe(here(3)))
     for x in leaves:
         shape = tuple(getattr(x, "shape", ()))
         if not shape:
