@@ -162,3 +162,31 @@ def test_axes_and_numbers_of_rows(n, axes):
 
     for got, want in zip(wg.jit(wg.grad(together, (0, 1)))(a, b), wg.grad(apart, (0, 1))(a, b), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9)
+
+
+# ── one array in two places, and functions that change between stagings ───────
+
+
+@pytest.mark.parametrize("twice", [lambda v: (v, v), lambda v: (v, v[::-1])])
+def test_carries_that_were_one_array_are_apart_in_the_next_trip(twice):
+    def run(x):
+        def body(i, c):
+            u, v = c
+            u[0] += 1.0
+            return twice(v)
+
+        return wg.fori_loop(0, 3, body, (x, x * 2.0))
+
+    for got, want in zip(wg.jit(run)(np.arange(1.0, 4.0)), run(np.arange(1.0, 4.0)), strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+def test_a_shared_call_is_staged_anew_by_each_staging():
+    factor = [2.0]
+
+    def scaled(x):
+        return x * factor[0]
+
+    assert wg.jit(lambda x: wg.call(scaled, x))(1.5) == 3.0
+    factor[0] = 5.0
+    assert wg.jit(lambda x: wg.call(scaled, x))(1.5) == 7.5
