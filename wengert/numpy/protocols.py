@@ -19,7 +19,6 @@ from wengert.core.tensor import Tensor, carries, constant, protect, raw, staged
 from wengert.numpy.registry import FUNCTIONS, ON_FIRST_USE, UFUNCS
 from wengert.numpy.values import concrete, lost
 
-
 PLACE = (
     "for an element of a plain array at a computed place, np.take(table, i, axis=0), or make the array an argument of the"
     " function; elsewhere functions of NumPy that dispatch"

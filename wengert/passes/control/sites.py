@@ -215,7 +215,9 @@ def settled(program: Program) -> Program:
         weak = [v for v in program.ins if v.weak]
         weak += [v for row in program.eqns for v in (row[2] if row[0].multi else (row[2],)) if v is not None and v.weak]
         found = program
-        if weak and not any(v.dtype.kind == "b" for v in weak):  # booleans of Python's add up to integers, NumPy's do not
+        if weak and not any(
+            v.dtype.kind == "b" for v in weak
+        ):  # booleans of Python's add up to integers, NumPy's do not
             new = {v: Var(v.shape, v.dtype) for v in weak}
             rows = [_renamed(row, new) for row in program.eqns]
             found = Program(

@@ -20,7 +20,7 @@ def scan(
 ) -> tuple[Any, Any]:
     leaves, tree = flatten(xs)
     n = leaves[0].shape[0] if leaves else length or 0
-    carry, rows, y_tree = init, [], None
+    carry, rows, y_tree = init, [], flatten(None)[1]
     for i in reversed(range(n)) if reverse else range(n):
         carry, y = f(carry, unflatten(tree, [index(x, spec=(i,)) for x in leaves]))
         y_leaves, y_tree = flatten(y)
