@@ -208,7 +208,8 @@ def test_code_of_recursion_does_not_follow_the_tree_of_calls(n):
     levels = n.bit_length()
     x = np.arange(float(n))
     assert len(programs(wg.trace(lambda x: wg.call(total, x), x), [])) == levels
-    assert len(programs(wg.trace(wg.grad(lambda x: wg.call(total, x)), x), [])) == 2 * levels
+    # forwards and backwards; calls that would hand up the residuals of all calls within run once more on the way back
+    assert len(programs(wg.trace(wg.grad(lambda x: wg.call(total, x)), x), [])) <= 3 * levels
     np.testing.assert_allclose(staged(wg.grad(lambda x: wg.call(total, x)))(x), np.cos(x))
 
 

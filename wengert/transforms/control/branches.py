@@ -35,7 +35,7 @@ def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], *
     """
     _scalar(pred, "cond", "a predicate", "one boolean: np.any(…), np.all(…), or numpy.where for a choice by element")
     if known(pred):
-        return adopted(true_fn if pred else false_fn)(*own(operands))
+        return own(adopted(true_fn if pred else false_fn)(*own(operands)))
     index = truncate(_as_number(pred), dtype=_INT)
     return _chosen("cond", index, (false_fn, true_fn), operands)
 
@@ -53,7 +53,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     if dtype.kind not in "iu":
         raise DTypeError("switch", got=f"an index of dtype {dtype}", want="an integer", at=describe(here(2)))
     if known(index):
-        return adopted(branches[min(max(int(index), 0), len(branches) - 1)])(*own(operands))
+        return own(adopted(branches[min(max(int(index), 0), len(branches) - 1)])(*own(operands)))
     return _chosen("switch", index, tuple(branches), operands)
 
 

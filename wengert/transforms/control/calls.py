@@ -32,7 +32,7 @@ def call(fun: Callable[..., Any], *args: Any) -> Any:
     Outside of staged functions this is the call itself, on copies: what `fun` writes into its arguments is its own affair.
     """
     if not staging():
-        return adopted(fun)(*own(args))
+        return own(adopted(fun)(*own(args)))
     leaves, tree = flatten(args)
     pairs = [leaf(x, f"leaf {i} of the arguments of call") for i, x in enumerate(leaves)]
     avals = tuple(aval for _, aval in pairs)
