@@ -52,8 +52,9 @@ def main():
     fast = wg.jit(wg.value_and_grad(place))
     value, sensitivity = fast(1.5)
     steps = wg.jit(solution)(1.5, start)[1]
-    print(f"x({END}) = {value:.6f} after {steps} steps, dx/dμ = {sensitivity:.6f}")
     difference = (place(1.5 + 1e-5) - place(1.5 - 1e-5)) / 2e-5
+    print(f"x({END}) = {value:.6f} after {steps} steps")
+    print(f"dx/dμ = {sensitivity:.6f}, by a difference {difference:.6f}")
     assert abs(sensitivity - difference) < 1e-4 * abs(difference)
 
     many = np.linspace(0.5, 3.0, 40)
