@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 from wengert.core.config import config
@@ -36,14 +38,18 @@ def build(program: Program, donated: frozenset[int] = frozenset(), name: str = "
 def _compiled(program: Program, donated: frozenset[int], name: str) -> Any:
     from wengert.lowering.straight import STRAIGHT
     from wengert.passes.control.speculation import speculation
-    from wengert.passes.pipeline import optimise
+    from wengert.passes.pipeline import PassReport, optimise
     from wengert.runtime.engine import compile
 
     optimised, reports = optimise(program)
     batched = together(optimised, STRAIGHT["scan"].supports)
     if batched is not optimised:
         optimised, reports = optimise(batched)
-    optimised = speculation(optimised)
+    began, before, notes = perf_counter(), len(optimised.eqns), Counter[str]()
+    optimised = speculation(optimised, notes)
+    if notes:
+        told = [f"{n} × {what}" for what, n in notes.items()]
+        reports.append(PassReport("speculation", perf_counter() - began, before, len(optimised.eqns), told))
     executable = compile(optimised, donated=donated, name=name)
     executable.reports = reports  # type: ignore[attr-defined]  # what the passes did, for `explain`
     return executable

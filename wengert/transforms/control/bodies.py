@@ -169,8 +169,7 @@ def batched_body(program: Program, flags: Mask, outs: Mask, size: int) -> Progra
                 if has and not wanted:
                     raise RuntimeError("an output is batched that depends on no batched input")
             return [
-                broadcast_to(x, shape=(size, *getattr(x, "shape", ()))) if wanted and not has else x
-                for x, has, wanted in zip(found, have, outs, strict=True)
+                spread(x, size) if wanted and not has else x for x, has, wanted in zip(found, have, outs, strict=True)
             ]
 
         return stage(
@@ -178,6 +177,11 @@ def batched_body(program: Program, flags: Mask, outs: Mask, size: int) -> Progra
         )[0].pruned()
 
     return derived(program, ("batched body", flags, outs, size), make)
+
+
+def spread(x: Array, size: int) -> Array:
+    """`x` for each of `size` examples."""
+    return broadcast_to(x, shape=(size, *getattr(x, "shape", ())))
 
 
 def widened(aval: Aval, flag: bool, size: int) -> Aval:

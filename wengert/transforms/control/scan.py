@@ -22,7 +22,7 @@ from wengert.core.aval import ANY, Aval
 from wengert.core.form import Control
 from wengert.core.tensor import Array
 from wengert.graph.program import Program, Vars
-from wengert.ops.basis import add, broadcast_to, transpose
+from wengert.ops.basis import add, transpose
 from wengert.transforms.control.bodies import (
     Mask,
     Pulled,
@@ -37,6 +37,7 @@ from wengert.transforms.control.bodies import (
     reached,
     run_backward,
     settled,
+    spread,
     zero,
 )
 from wengert.transforms.derived import derived
@@ -259,16 +260,12 @@ def _batch(
     mask = (*of_consts, *many, *of_xs)
     outs = (*many, *reached(body, mask, derivatives=False)[carries:])
     new = batched_body(body, mask, outs, size)
-    starts = [_spread(c, size) if m and not f else c for c, m, f in zip(carry, many, of_carries, strict=True)]
+    starts = [spread(c, size) if m and not f else c for c, m, f in zip(carry, many, of_carries, strict=True)]
     inner = [_swapped(x) if f else x for x, f in zip(rest, of_xs, strict=True)]
     found = scan(*fixed, *starts, *inner, body=new, consts=consts, carries=carries, **how)
-    kept = [c if m else _spread(c, size) for c, m in zip(found[:carries], many, strict=True)]
-    ys = [_swapped(y) if m else _spread(y, size) for y, m in zip(found[carries:], outs[carries:], strict=True)]
+    kept = [c if m else spread(c, size) for c, m in zip(found[:carries], many, strict=True)]
+    ys = [_swapped(y) if m else spread(y, size) for y, m in zip(found[carries:], outs[carries:], strict=True)]
     return (*kept, *ys)
-
-
-def _spread(x: Array, size: int) -> Array:
-    return broadcast_to(x, shape=(size, *getattr(x, "shape", ())))
 
 
 def _swapped(x: Array) -> Array:

@@ -22,7 +22,7 @@ from wengert.core.aval import ANY, Aval
 from wengert.core.form import Control
 from wengert.core.tensor import Array
 from wengert.graph.program import Program, Vars
-from wengert.ops.basis import add, all_batched, broadcast_to, reshape
+from wengert.ops.basis import add, all_batched, reshape
 from wengert.ops.reduce import reduce_any
 from wengert.ops.select import where
 from wengert.transforms.control.bodies import (
@@ -38,6 +38,7 @@ from wengert.transforms.control.bodies import (
     reached,
     run_backward,
     settled,
+    spread,
     widened,
     zero,
 )
@@ -329,14 +330,10 @@ def _batch(
 ) -> tuple[Array, ...]:
     new = _of_batch(cond, body, flags, consts, size)
     starts = [
-        _spread(x, size) if m and not f else x for x, m, f in zip(xs[consts:], new.many, flags[consts:], strict=True)
+        spread(x, size) if m and not f else x for x, m, f in zip(xs[consts:], new.many, flags[consts:], strict=True)
     ]
     found = while_loop(*xs[:consts], *starts, cond=new.cond, body=new.body, consts=consts)
     return tuple(all_batched(found, new.many, size))
-
-
-def _spread(x: Array, size: int) -> Array:
-    return broadcast_to(x, shape=(size, *getattr(x, "shape", ())))
 
 
 def _pullback_batch(
@@ -345,7 +342,7 @@ def _pullback_batch(
 ) -> tuple[Array, ...]:  # fmt: skip
     """The pullback of the batched loop. Consts whose cotangents are wanted are batched, so that each example has its own."""
     whole = [
-        x if f or not (i >= consts or i in wanted) else _spread(x, size)
+        x if f or not (i >= consts or i in wanted) else spread(x, size)
         for i, (x, f) in enumerate(zip(xs, flags, strict=True))
     ]
     loop, cts, _ = _pulled_apart(whole, consts, carries, moved)
