@@ -52,3 +52,22 @@ def test_loops_end_where_numpy_ends_them():
         h = 1.0 / k
         for m in (1, 2, 3):
             assert compiled(h, m * 1.0) == trips(h, m * 1.0)
+
+
+def test_decisions_are_made_once():
+    """A floor of what a loop computes is not made again on the way back, where it might fall otherwise."""
+    grid = np.linspace(0.0, 1.0, 11)
+
+    def f(x, a):
+        def step(c, t):
+            place = a * t + c * 0.1
+            cell = np.floor(place * 10.0)
+            return c * 0.5 + (place - cell / 10.0) * t + np.where(cell > 3, c * a, 0.0), cell
+
+        c, cells = wg.scan(step, x, grid)
+        return c + np.sum(cells) * x
+
+    for a in (0.3, 0.7, 1.0):
+        want = wg.grad(f, (0, 1))(0.1, a)
+        for got, one in zip(wg.jit(wg.grad(f, (0, 1)))(0.1, a), want, strict=True):
+            np.testing.assert_allclose(got, one, rtol=1e-10)

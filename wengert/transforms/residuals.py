@@ -5,7 +5,7 @@ are stored at every trip, the fewest bytes are kept from which all that is neede
 minimum cut between what cannot be computed again and what is needed.
 
 Arithmetic done again may round otherwise: compiled code fuses products and sums where it can. So what is compared for equality (the
-places of a maximum) is kept, and so are decisions: a comparison is never made a second time.
+places of a maximum) is kept, and so are decisions: a comparison, or a floor, is never made a second time.
 
 Source  Jain et al. (2020), "Checkmate", for the question; Griewank & Walther (2008), ch. 12; the cut is that of max-flow (Dinic 1970).
 """
@@ -22,7 +22,6 @@ from wengert.graph.program import Literal, Var
 
 RECOMPUTED = frozenset({"broadcast_to", "reshape", "transpose", "flip"})  # moved again rather than kept in memory
 ARITHMETIC = 3  # additions: what costs no more is cheaper than a round trip to memory
-COMPARISONS = frozenset({"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"})
 ENDLESS = 2**30  # more than may flow anywhere
 
 
@@ -103,6 +102,14 @@ def exact(rows: Sequence[Any]) -> set[Any]:
     return found
 
 
+def decides(row: Any) -> bool:
+    """Whether a rounding of its operands may make another result of it altogether: a comparison, a floor, a place."""
+    op, ins, out = row[:3]
+    if not op.constant or (op.name == "truncate" and out.dtype.kind in "fc"):
+        return False
+    return any(a.aval.dtype.kind in "fc" for a in ins)
+
+
 def moves(row: Any) -> bool:
     return row[0].name in RECOMPUTED or isinstance(row[0].lower, (Move, Reshape))
 
@@ -110,7 +117,7 @@ def moves(row: Any) -> bool:
 def cheap(row: Any, exactly: Collection[Any]) -> bool:
     """Whether computing a value again costs no more than keeping it, and gives the same."""
     op, ins, _, params = row[:4]
-    if op.multi or (op.name in COMPARISONS and any(a.aval.dtype.kind in "fc" for a in ins)):
+    if op.multi or decides(row):
         return False
     if row[2] in exactly and not moves(row):
         return False

@@ -15,24 +15,18 @@ from typing import Any
 from wengert.core.form import Map, Move, Reshape
 from wengert.graph.program import Literal, Var
 from wengert.ops.basis import broadcast_to, reshape, scale, transpose
+from wengert.ops.dtype import truncate
 from wengert.ops.elementwise import div, mul, reciprocal, unscale
 from wengert.ops.index import index
 from wengert.ops.shape import concatenate
 from wengert.passes.control.sites import Site, Trip, fresh, kind_of, opened, without
 from wengert.passes.cse import frozen, literal_key
 from wengert.passes.reciprocals import inverts_exactly
-from wengert.passes.rewriter import Rewriter, Row, is_real
+from wengert.passes.rewriter import Rewriter, Row, aval, is_real
 
 CHEAP = 5  # additions that one equation may cost for an element
 WORTH = 6  # additions for an element that need not be kept, all in all
 MOVES = frozenset({broadcast_to, reshape, transpose})
-EQUALITIES = frozenset({"equal", "not_equal"})
-COMPARISONS = EQUALITIES | {
-    "less",
-    "less_equal",
-    "greater",
-    "greater_equal",
-}  # decisions are made once, as they may fall otherwise
 
 
 def recomputed(r: Any, site: Site) -> int:
@@ -237,11 +231,21 @@ def _total(trip: Trip, rows: set[int]) -> int:
     return sum((_cost(trip.rows[i]) or 0) * trip.rows[i][2].aval.size for i in rows)
 
 
+def _decides(row: Row) -> bool:
+    """Whether it is a decision (a comparison, a floor) about floats: made a second time it might fall otherwise."""
+    op, ins, out = row[:3]
+    return (
+        op.constant
+        and (op is not truncate or out.dtype.kind not in "fc")
+        and any(aval(a).dtype.kind in "fc" for a in ins)
+    )
+
+
 def _cost(row: Row) -> int | None:
     """Additions for an element of the result; None if it is not cheap."""
     op, ins, out = row[:3]
     form = op.lower
-    if op.multi or out.weak or (op.name in COMPARISONS and any(a.aval.dtype.kind in "fc" for a in ins)):
+    if op.multi or out.weak or _decides(row):
         return None
     if op in MOVES or type(form) in (Move, Reshape):
         return 0
