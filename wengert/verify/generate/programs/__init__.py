@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from wengert.core.config import config
 from wengert.verify.generate.choices import Choices
 from wengert.verify.generate.programs import algebra, arrays, elementwise, loops, nesting, writes
 from wengert.verify.generate.programs.scope import MOST, Scope, Story
@@ -67,8 +68,9 @@ def program(
     story = Story(allowed=frozenset(ALWAYS) | only, most=MOST if extents is SMALL else max(extents) ** 2)
     args = {name: _argument(choices, only, extents, story.most) for name in "xyz"[: choices.integer(1, 3)]}
     scope = Scope(choices, args, story=story)
-    _grow(scope, choices.integer(5, longest))
-    source = scope.text(f"f({', '.join(args)})", scope.scalar())
+    with config.override(compiled_backward=False):  # which changes last bits from some call on, and with them what is written next
+        _grow(scope, choices.integer(5, longest))
+        source = scope.text(f"f({', '.join(args)})", scope.scalar())
     if "float32" in story.traits or any(a.dtype.itemsize < 8 for a in args.values()):
         story.traits.add("float32")
     failures = tuple((text, f"{type(error).__name__}: {error}") for text, error in story.failures)
