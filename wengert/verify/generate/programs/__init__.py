@@ -68,7 +68,9 @@ def program(
     story = Story(allowed=frozenset(ALWAYS) | only, most=MOST if extents is SMALL else max(extents) ** 2)
     args = {name: _argument(choices, only, extents, story.most) for name in "xyz"[: choices.integer(1, 3)]}
     scope = Scope(choices, args, story=story)
-    with config.override(compiled_backward=False):  # which changes last bits from some call on, and with them what is written next
+    with config.override(
+        compiled_backward=False
+    ):  # or last bits change at some call, and with them what is written next
         _grow(scope, choices.integer(5, longest))
         source = scope.text(f"f({', '.join(args)})", scope.scalar())
     if "float32" in story.traits or any(a.dtype.itemsize < 8 for a in args.values()):
