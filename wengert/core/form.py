@@ -11,6 +11,7 @@ lowering understands; an op without one is run by its `eval` (`HostCall`), from 
     Move         every element of the result is one element of the operand, elsewhere
     Assemble     every element of the result is one element of one of the operands, by regions
     Reshape      the same elements in row-major order
+    Barrier      the first operand, once the others exist
     Library      a kernel of the lowering's own, by name (contractions, linear algebra, gathers)
     Control      a loop, a branch or a call of Programs
 
@@ -119,6 +120,11 @@ class Region:
     step: tuple[int, ...]
     shape: tuple[int, ...]
     fill: Any = 0
+
+
+@dataclass(frozen=True)
+class Barrier:
+    """The first operand's memory under another name, which nobody reads before the other operands exist. It costs nothing."""
 
 
 @dataclass(frozen=True)

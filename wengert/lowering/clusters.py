@@ -99,6 +99,8 @@ class Clusters:
             before += 1
         latest = max(latest, before)
         latest = max([latest, *(self.where.get(v, -1) + 1 for v in statement.whole)])
+        if statement.after:
+            latest = max(latest, *(self.where.get(v, -1) for v in statement.after))
         first = max(latest, len(self.steps) - WAYS_BACK, 0)
         for number in range(first, len(self.steps)):
             step = self.steps[number]

@@ -16,6 +16,7 @@ from wengert.core.form import Region
 from wengert.graph.program import Literal, Var
 from wengert.lowering.affine import Expression, Index, broadcast, compose, constant, weighted
 from wengert.lowering.emission import row_major
+from wengert.lowering.order import awaited
 from wengert.lowering.values import Accumulation, Assembly, Gather, Places, Point, Reduction, Scatter, Values, View
 
 TOUCH = 8  # what a read or a write of an element costs, in additions
@@ -55,6 +56,7 @@ class Statement:
     scatter: Scatter | None = None  #: adds the result at places given by `arrays`, besides `address`
     arrays: Sequence[Any] = ()  #: keys, or Literals
     fresh: bool = True  #: a scatter's target begins with zeros
+    after: frozenset[Var] = frozenset()  #: what must exist before it runs, besides what it reads
 
     @property
     def size(self) -> int:
@@ -76,14 +78,16 @@ def axes_index(shape: Sequence[int]) -> tuple[tuple[int, ...], Index]:
 
 def body_of(
     values: Values, root: Var, index: Index, n: int, *, through: bool, places: Places | None = None
-) -> tuple[list[Item], Key, Sequence[Any]]:
-    """The items that give `root[index]`, the key of the last, and the keys of the index arrays in `places`.
+) -> tuple[list[Item], Key, Sequence[Any], frozenset[Var]]:
+    """The items that give `root[index]`, the key of the last, the keys of the index arrays in `places`, and what barriers on
+    the way have named.
 
     `through`: `root` is what is being stored, so it is computed although it has memory."""
     items: list[Item] = []
     done: set[Key] = set()
     names: dict[tuple[Var, Index], Key] = {}
     definitions, stored = values.definitions, values.stored
+    passed: set[Var] = set()  # barriers
 
     def name(var: Var, idx: Index) -> Key:
         """Follow views down to something computed or in memory."""
@@ -92,6 +96,8 @@ def body_of(
             return known
         at, where = var, idx
         while True:
+            if values.after and (found := values.barriers(at)):
+                passed.update(found)
             if at in stored and not (through and at is root):
                 key = (values.base(at), weighted(where, row_major(at.shape), n))
                 break
@@ -138,7 +144,7 @@ def body_of(
         point = definitions[var]
         assert isinstance(point, (Point, Gather))
         items.append(Item(key, point, operands, var.dtype))
-    return items, result, extra
+    return items, result, extra, awaited(values, passed) if passed else frozenset()
 
 
 def statements_of(values: Values, var: Var) -> list[Statement]:
@@ -148,18 +154,28 @@ def statements_of(values: Values, var: Var) -> list[Statement]:
     if isinstance(d, (Point, View, Gather)):
         extents, index = axes_index(var.shape)
         n = len(extents)
-        items, result, _ = body_of(values, var, index, n, through=True)
-        return [_statement(base, extents, items, result, weighted(index, row_major(var.shape), n), "point", (), var)]
+        items, result, _, after = body_of(values, var, index, n, through=True)
+        address = weighted(index, row_major(var.shape), n)
+        return [_statement(base, extents, items, result, address, "point", (), var, after=after)]
     if isinstance(d, Reduction):
         extents, index = axes_index(d.operand.shape)
         n = len(extents)
-        items, result, _ = body_of(values, d.operand, index, n, through=False)
+        items, result, _, after = body_of(values, d.operand, index, n, through=False)
         kept = tuple(e for i, e in enumerate(index) if i not in d.axes)
         shape = tuple(s for i, s in enumerate(d.operand.shape) if i not in d.axes)
         reduced = frozenset(e.index(1) - 1 for i, e in enumerate(index) if i in d.axes and 1 in e)
         return [
             _statement(
-                base, extents, items, result, weighted(kept, row_major(shape), n), d.kind, reduced, var, d.op.name
+                base,
+                extents,
+                items,
+                result,
+                weighted(kept, row_major(shape), n),
+                d.kind,
+                reduced,
+                var,
+                d.op.name,
+                after,
             )
         ]
     if isinstance(d, Assembly):
@@ -186,9 +202,9 @@ def affine_part(places: Places, index: Index, n: int) -> Expression:
 def _scattered(values: Values, var: Var, base: Var, d: Scatter) -> Statement:
     extents, index = axes_index(d.operand.shape)
     n = len(extents)
-    items, result, arrays = body_of(values, d.operand, index, n, through=False, places=d.places)
+    items, result, arrays, after = body_of(values, d.operand, index, n, through=False, places=d.places)
     address = affine_part(d.places, index, n)
-    one = _statement(base, extents, items, result, address, "scatter", (), var, d.op.name)
+    one = _statement(base, extents, items, result, address, "scatter", (), var, d.op.name, after)
     one.scatter, one.arrays = d, arrays
     return one
 
@@ -197,11 +213,11 @@ def _accumulation(values: Values, var: Var, base: Var, d: Accumulation) -> list[
     extents, index = axes_index(var.shape)
     n = len(extents)
     if isinstance(d.start, Var):
-        items, result, _ = body_of(values, d.start, broadcast(index, d.start.shape, n), n, through=False)
+        items, result, _, after = body_of(values, d.start, broadcast(index, d.start.shape, n), n, through=False)
     else:
-        items, result = [], Literal(0) if d.start is None else d.start
+        items, result, after = [], Literal(0) if d.start is None else d.start, frozenset()
     address = weighted(index, row_major(var.shape), n)
-    made = [_statement(base, extents, items, result, address, "point", (), var, d.op.name)]
+    made = [_statement(base, extents, items, result, address, "point", (), var, d.op.name, after)]
     for region, operand in d.regions:
         if isinstance(region, Scatter):
             one = _scattered(values, var, base, region)
@@ -238,8 +254,8 @@ def _of_region(values: Values, var: Var, base: Var, region: Region, operand: Any
     address = weighted(tuple(placed), row_major(var.shape), n)
     if not isinstance(operand, Var):
         return _statement(base, extents, [], operand, address, "point", (), var, name)
-    items, result, _ = body_of(values, operand, broadcast(index, operand.shape, n), n, through=False)
-    return _statement(base, extents, items, result, address, "point", (), var, name)
+    items, result, _, after = body_of(values, operand, broadcast(index, operand.shape, n), n, through=False)
+    return _statement(base, extents, items, result, address, "point", (), var, name, after)
 
 
 def _meet(x: Any, y: Any) -> bool:
@@ -264,7 +280,10 @@ def _statement(
     reduced: Any,
     var: Var,
     name: str = "",
+    after: frozenset[Var] = frozenset(),
 ) -> Statement:
     cost = TOUCH + sum(item.point.form.cost if isinstance(item.point, Point) else TOUCH for item in items)
     whole = frozenset(item.point.operand for item in items if isinstance(item.point, Gather))
-    return Statement(base, extents, items, result, address, kind, frozenset(reduced), name, cost, whole=whole)
+    return Statement(
+        base, extents, items, result, address, kind, frozenset(reduced), name, cost, whole=whole, after=after
+    )

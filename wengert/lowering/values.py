@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.aval import Aval, aval_of, promote
-from wengert.core.form import Assemble, Control, HostCall, Library, Map, Move, Reduce, Region, Reshape, Scan
+from wengert.core.form import Assemble, Barrier, Control, HostCall, Library, Map, Move, Reduce, Region, Reshape, Scan
 from wengert.core.op import OPS, Op
 from wengert.core.source import Source
 from wengert.core.tensor import raw
@@ -153,6 +153,7 @@ class Values:
         self.constants: list[np.ndarray] = []
         self.by_content: dict[Any, Var] = {}
         self.stored: set[Var] = set()
+        self.after: dict[Var, list[Var]] = {}  # what must exist before anybody reads a value through this one
         self.readers: dict[Var, int] = {}
         self.weights: dict[Var, float] = {}
         self.uses = Counter(a for row in program.eqns for a in row[1] if isinstance(a, Var))
@@ -173,6 +174,17 @@ class Values:
         while isinstance(d := self.definitions[var], Alias):
             var = d.operand
         return var
+
+    def barriers(self, var: Var) -> list[Var]:
+        """The barriers between `var` and the value in whose memory it lies."""
+        found: list[Var] = []
+        while self.after:
+            if var in self.after:
+                found.append(var)
+            if not isinstance(d := self.definitions[var], Alias):
+                break
+            var = d.operand
+        return found
 
     def store(self, atom: Any) -> None:
         """Give a value memory of its own."""
@@ -231,6 +243,9 @@ class Values:
         outs = eqn.outs if eqn.op.multi else (eqn.outs,)
         avals = [aval_of_atom(a) for a in eqn.ins]
         native = all(a.dtype.char in NATIVE for a in avals) and all(v.dtype.char in NATIVE for v in outs)
+        if isinstance(eqn.op.lower, Barrier):
+            self._barrier(eqn, outs[0], avals)
+            return
         form: Any = HostCall("complex, half or object dtype")
         control = Control("call") if eqn.op.name == "call" else eqn.op.lower
         if isinstance(control, Control) and self.refused.count(number) < 2:
@@ -259,6 +274,16 @@ class Values:
             if not self._define_one(eqn, out, one, avals):
                 self._opaque(eqn, outs, HostCall(f"its {type(one).__name__} form does not serve this call"), avals)
                 return
+
+    def _barrier(self, eqn: Eqn, out: Var, avals: Sequence[Aval]) -> None:
+        operand = self._atom(eqn.ins[0])
+        if isinstance(operand, Literal):
+            self._point(eqn, out, IDENTITY, avals)
+        elif operand not in self.stored and isinstance(self.definitions[operand], View):
+            self._view(out, operand, identity(len(out.shape)))
+        else:
+            self._view(out, operand, None)
+        self.after[out] = [a for a in eqn.ins[1:] if isinstance(a, Var)]
 
     def _define_one(self, eqn: Eqn, out: Var, form: Any, avals: Sequence[Aval]) -> bool:
         if isinstance(form, Map):
@@ -390,6 +415,8 @@ class Values:
             self._read(first)
             self.store(first)
             self._define(out, Gather(eqn.op, self.base(first), places, eqn.source))
+            if passed := self.barriers(first):
+                self.after[out] = [a for var in passed for a in self.after[var]]
             self.weights[out] = 1
         else:
             self._define(out, Scatter(eqn.op, first, places, eqn.source))
@@ -452,6 +479,7 @@ class Values:
             if isinstance(atom, Var):
                 self._read(atom)
                 if not self._in_place(made, i, atom, avals):
+                    self._renamed(atom)
                     self.store(atom)
         for out in outs:
             self._define(out, made)
@@ -467,6 +495,17 @@ class Values:
             self.stored.add(var)
             self.constants.append(value)
         return var
+
+    def _renamed(self, var: Var) -> None:
+        """A view that is all of an array that lies in memory, element for element in another shape, is an alias of it."""
+        d = self.definitions[var]
+        if var in self.stored or not isinstance(d, View) or d.operand not in self.stored:
+            return
+        n, of = len(var.shape), d.operand
+        first, *steps = weighted(d.index, row_major(of.shape), n)
+        wanted = zip(steps, row_major(var.shape), var.shape, strict=True)
+        if of.aval.size == var.aval.size and first == 0 and all(a == b for a, b, extent in wanted if extent != 1):
+            self.definitions[var] = Alias(of)
 
     def _in_place(self, made: Opaque, i: int, var: Var, avals: Sequence[Aval]) -> bool:
         """Whether a library kernel can read a view where it lies, by strides."""

@@ -12,7 +12,7 @@ import heapq
 import math
 from typing import Any
 
-from wengert.core.form import Move, Reshape
+from wengert.core.form import Barrier, Move, Reshape
 from wengert.graph.program import Literal, Program, Var
 from wengert.passes.rewriter import Notes
 
@@ -68,7 +68,7 @@ def _homes(program: Program) -> dict[Any, Any]:
     for op, ins, outs, *_ in program.eqns:
         if op.multi:
             homes.update((v, v) for v in outs)
-        elif len(ins) == 1 and type(ins[0]) is not Literal and _moves(op, ins):
+        elif ins and type(ins[0]) is not Literal and _moves(op, ins):
             homes[outs] = homes[ins[0]]
         else:
             homes[outs] = outs
@@ -76,7 +76,7 @@ def _homes(program: Program) -> dict[Any, Any]:
 
 
 def _moves(op: Any, ins: Any) -> bool:
-    return type(op.lower) in (Move, Reshape) or op.name == "index"
+    return type(op.lower) in (Move, Reshape, Barrier) or (op.name == "index" and len(ins) == 1)
 
 
 def _readers(program: Program, homes: dict[Any, Any]) -> dict[Any, int]:

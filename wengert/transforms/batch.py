@@ -16,6 +16,7 @@ import numpy as np
 
 from wengert.core.abstract import is_array
 from wengert.core.errors import NotDifferentiable
+from wengert.core.form import Barrier
 from wengert.core.op import Op
 from wengert.core.source import describe, here
 from wengert.core.tensor import CONSTANTS, Array, Tensor, Trace, held, raw, running
@@ -50,6 +51,8 @@ class Batch(Trace):
                     self.met(a)
                 a = a._value
             xs.append(a)
+        if type(op.lower) is Barrier and not batched[0]:
+            return op(*xs, **params)  # one for all examples, after all of them
         try:
             out = op.batched(xs, batched, self.size, **params)
         except NotDifferentiable as error:

@@ -11,6 +11,7 @@ from wengert.core.form import Region
 from wengert.graph.program import Var
 from wengert.lowering.clusters import Cluster
 from wengert.lowering.library import EMITTERS
+from wengert.lowering.order import needs
 from wengert.lowering.values import (
     Accumulation,
     Alias,
@@ -18,8 +19,6 @@ from wengert.lowering.values import (
     Gather,
     Opaque,
     Place,
-    Point,
-    Reduction,
     Scatter,
     Values,
     View,
@@ -110,11 +109,11 @@ def ordered(values: Values, over: Over) -> list[Var]:
     if not over:
         return values.order
     place = {var: i for i, var in enumerate(values.order)}
-    own = {var: _needs(values, var) for var in values.order}
-    needs = dict(own)
+    own = {var: needs(values, var) for var in values.order}
+    wants = dict(own)
     for var, source in over.items():
         later = _dependents(values, own, var)
-        needs[var] = needs[var] | {
+        wants[var] = wants[var] | {
             u for u in values.order if u not in later and source in own[u] and _is_made(values, u)
         }
     together = {v: d.outs for d in values.definitions.values() if isinstance(d, Opaque) for v in d.outs}
@@ -129,7 +128,7 @@ def ordered(values: Values, over: Over) -> list[Var]:
             elif var not in entered:
                 entered.add(var)
                 stack.append((var, True))
-                wanted = {u for v in together.get(var, (var,)) for u in needs[v]}
+                wanted = {u for v in together.get(var, (var,)) for u in wants[v]}
                 stack += [(u, False) for u in sorted(wanted - entered, key=place.__getitem__, reverse=True)]
     at = {var: i for i, var in enumerate(found)}
     # Wishes of several values may contradict each other: what is read too late then is no longer made in place.
@@ -137,54 +136,17 @@ def ordered(values: Values, over: Over) -> list[Var]:
     return list(found) if kept else values.order
 
 
-def _dependents(values: Values, needs: Mapping[Var, set[Var]], var: Var) -> set[Var]:
+def _dependents(values: Values, own: Mapping[Var, set[Var]], var: Var) -> set[Var]:
     """`var`, and what cannot be made before it."""
     found = {var}
     for later in values.order:
-        if needs[later] & found:
+        if own[later] & found:
             found.add(later)
     return found
 
 
 def _is_made(values: Values, var: Var) -> bool:
     return var in values.stored and not isinstance(values.definitions[var], (Place, Alias))
-
-
-def _needs(values: Values, var: Var) -> set[Var]:
-    """The values in memory that making `var` reads."""
-    found: set[Var] = set()
-    seen: set[Var] = set()
-    stack = list(_operands(values, var))
-    while stack:
-        at = stack.pop()
-        if at in seen:
-            continue
-        seen.add(at)
-        base = values.base(at)
-        if base in values.stored:
-            found.add(base)
-        else:
-            stack += _operands(values, at)
-    return found
-
-
-def _operands(values: Values, var: Var) -> list[Var]:
-    d = values.definitions[var]
-    atoms: list[Any] = []
-    match d:
-        case Point() | Assembly():
-            atoms += d.operands
-        case View() | Alias() | Reduction():
-            atoms.append(d.operand)
-        case Accumulation():
-            atoms.append(d.start)
-            for region, operand in d.regions:
-                atoms += [operand, *(region.places.arrays if isinstance(region, Scatter) else ())]
-        case Gather() | Scatter():
-            atoms += [d.operand, *d.places.arrays]
-        case Opaque():
-            atoms += [d.strided[i][0] if i in d.strided else a for i, a in enumerate(d.operands)]
-    return [a for a in atoms if isinstance(a, Var)]
 
 
 def _whole(region: Region, shape: tuple[int, ...]) -> bool:
@@ -213,7 +175,7 @@ def _settle(values: Values, var: Var, source: Var) -> bool:
 
 def _reads(values: Values, var: Var, source: Var) -> bool:
     """Whether computing `var` where it is read reads `source`."""
-    return values.base(var) is source or (var not in values.stored and source in _needs(values, var))
+    return values.base(var) is source or (var not in values.stored and source in needs(values, var))
 
 
 def reads(values: Values, step: Any) -> set[Var]:

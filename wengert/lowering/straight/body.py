@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.aval import Aval, promote
-from wengert.core.form import Assemble, Control, Library, Map, Move, Reduce, Reshape, Scan, Unsupported
+from wengert.core.form import Assemble, Barrier, Control, Library, Map, Move, Reduce, Reshape, Scan, Unsupported
 from wengert.core.op import OPS
 from wengert.core.tensor import raw
 from wengert.graph.program import Eqn, Program, Var
@@ -90,6 +90,8 @@ class Body:
             index = view_of(form.index, ins[0].shape, out.shape, eqn.params)
             self._tangle(index, ins[0].shape, out.shape)
             return moved(b, ins[0], index, out.shape)
+        if isinstance(form, Barrier):
+            return ins[0]
         if isinstance(form, Reshape):
             return reshape(b, ins[0], out.shape)
         if isinstance(form, Reduce) and form.kind in KINDS:
