@@ -55,6 +55,7 @@ PUBLIC = [
     "while_loop",
 ]
 ERRORS = [
+    "BudgetError",
     "CompileError",
     "ConcretizationError",
     "DTypeError",

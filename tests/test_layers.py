@@ -20,8 +20,9 @@ RANKS = {
     "lowering": 4,
     "runtime": 5,
     "api": 6,
-    "verify": 8,
+    "profile": 7,
     "demo": 7,
+    "verify": 8,
     "cli": 9,
     "__main__": 10,
 }

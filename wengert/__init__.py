@@ -7,7 +7,7 @@
 
     wg.grad(loss)(p, t, y)
 
-Submodules `wengert.numpy`, `wengert.nn`, `wengert.scipy`, `wengert.verify` load on first use.
+Submodules `wengert.numpy`, `wengert.nn`, `wengert.scipy`, `wengert.profile`, `wengert.verify` load on first use.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __version__ = "0.1.0"
 __all__ = ["__version__"]
 __all__ += _api.__all__
 
-_LAZY = ("cli", "nn", "scipy", "verify")
+_LAZY = ("cli", "nn", "profile", "scipy", "verify")
 
 
 def __getattr__(name: str) -> Any:

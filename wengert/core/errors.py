@@ -9,6 +9,7 @@
     ├── Unconnected                       a gradient asked for something the result does not depend on
     ├── TapeError                         a tape used against its protocol (spent, still recording, …)
     ├── NonFinite (FloatingPointError)    `debug_nans`: the first op that produced a NaN
+    ├── BudgetError (MemoryError)         a memory budget that nothing can obey: the smallest one that can be
     ├── CompileError (RuntimeError)       generated code that LLVM refuses, or cannot link: a bug of this library
     ├── MissingExtra (ImportError)        an optional dependency is not installed
     └── MissingPackage (ImportError)      a package that was named is not installed
@@ -20,6 +21,7 @@ follows when one is known.
 from __future__ import annotations
 
 __all__ = [
+    "BudgetError",
     "CompileError",
     "ConcretizationError",
     "DTypeError",
@@ -91,6 +93,17 @@ class TapeError(WengertError, RuntimeError):
 
 class NonFinite(WengertError, FloatingPointError):
     """`debug_nans` found the first NaN."""
+
+
+class BudgetError(WengertError, MemoryError):
+    """A memory budget that no way of computing obeys.
+
+    smallest : the smallest budget in bytes that is known to be possible, or None
+    """
+
+    def __init__(self, what: str, *, smallest: int | None = None, **parts: object) -> None:
+        super().__init__(what, **parts)  # pyright: ignore[reportArgumentType]
+        self.smallest = smallest
 
 
 class CompileError(WengertError, RuntimeError):

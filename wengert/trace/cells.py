@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.events import recorded, tell
 from wengert.core.op import Op
 from wengert.core.source import here
 from wengert.core.tensor import CONSTANTS, Array, Tensor, Trace, View
@@ -49,6 +50,8 @@ def write_in_place(cell: Tensor, spec: Any, value: Array, put: Op) -> bool:
         var = Var(cell._value.shape, cell._value.dtype)
         code, lasti = here(3) or NOWHERE
         trace.append((put, (cell._node, node), var, {"spec": spec}, (None, None), None, code, lasti))
+        if recorded:
+            tell(recorded, trace, trace.program.eqns[-1], cell._value)
         cell._node, cell._trace = var, trace
         return True
     if trace is CONSTANTS:
@@ -74,6 +77,8 @@ def element(cell: Tensor, spec: Any, index: Op) -> Tensor | None:
     params = {"spec": spec}
     var = Var(out.shape, out.dtype)
     tape.append((index, (cell._node,), var, params, (None,), None, *(here(3) or NOWHERE)))
+    if recorded:
+        tell(recorded, tape, tape.program.eqns[-1], out)
     tensor = Tensor(out, var, tape)
     if type(out) is np.ndarray:
         tensor._view = View(cell, index, params)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.events import recorded, tell
 from wengert.core.op import Op
 from wengert.core.source import here
 from wengert.core.tensor import Tensor, constant
@@ -46,6 +47,8 @@ def recording_unary(op: Op, *, as_operator: bool = False) -> Callable[[Tensor], 
         tape.append(
             (op, (a._node,), var, NO_PARAMS, (None,) if drop else (x,), out if saves_out else None, code, lasti)
         )
+        if recorded:
+            tell(recorded, tape, tape.program.eqns[-1], out)
         return Tensor(out, var, tape)
 
     return method
@@ -139,6 +142,8 @@ def recording_binary(
             tape.append((op, ins, var, NO_PARAMS, xs, saved, frame.f_code, frame.f_lasti))
         else:
             tape.append((op, ins, var, NO_PARAMS, xs, saved, *(here(2) or NOWHERE)))
+        if recorded:
+            tell(recorded, tape, tape.program.eqns[-1], out)
         tensor = new(Tensor)
         tensor._value, tensor._node, tensor._trace, tensor._view = out, var, tape, None
         return tensor

@@ -10,6 +10,7 @@ Memory  A tape holds its equations, and the values that ops declare in `saves` a
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from wengert.core.aval import is_inexact
 from wengert.core.config import config
 from wengert.core.errors import DTypeError, TracerLeak
+from wengert.core.events import executed, recorded, tell
 from wengert.core.op import Op
 from wengert.core.protect import Guard
 from wengert.core.source import describe, here
@@ -39,8 +41,8 @@ class Tape(Trace):
         self.guard = Guard()
         self.met: Any = None
         self.guarded: np.ndarray | None = None  # the last array guarded: loops meet one again and again
-        if config.debug_nans:
-            self.mode = apply_checked
+        if config.debug_nans or executed:
+            self.mode = apply_watched
 
     def watch(self, value: Array) -> Tensor:
         """A Tensor that stands for `value` on this tape; `value` is inexact and of an outer trace, or of none."""
@@ -112,11 +114,15 @@ class Tape(Trace):
                 raise closed_over(op)
             outs = tuple(Var(o.shape, o.dtype) if is_inexact(o.dtype) else None for o in out)
             self.append((op, ins, outs, params, xs, out if saves_out else None, *(here(3) or NOWHERE)))
+            if recorded:
+                tell(recorded, self, self.program.eqns[-1], out)
             return tuple(o if v is None else Tensor(o, v, self) for o, v in zip(out, outs, strict=True))
         if out.dtype.kind == "O":
             raise objects(op)
         var = Var(out.shape, out.dtype)
         self.append((op, ins, var, params, xs, out if saves_out else None, *(here(3) or NOWHERE)))
+        if recorded:
+            tell(recorded, self, self.program.eqns[-1], out)
         return Tensor(out, var, self)
 
     def view(self, op: Op, x: Tensor, params: dict[str, Any]) -> Array:
@@ -129,6 +135,8 @@ class Tape(Trace):
         var = Var(out.shape, out.dtype)
         xs = (None,) if drop else (value,)
         self.append((op, (x._node,), var, params, xs, out if saves_out else None, *(here(3) or NOWHERE)))
+        if recorded:
+            tell(recorded, self, self.program.eqns[-1], out)
         tensor = Tensor(out, var, self)
         if type(out) is np.ndarray and (out.base is value or np.may_share_memory(out, value)):
             tensor._view = View(x, op, params)
@@ -198,13 +206,16 @@ class ReplayableTape(Tape):
 NOWHERE: tuple[Any, int] = (None, 0)  # in place of the user's line, where there is none
 
 
-def apply_checked(tape: Tape, op: Op, args: tuple[Array, ...], params: dict[str, Any]) -> Any:
-    """`debug_nans`: record, then look at the result."""
-    tape.mode = None
+def apply_watched(tape: Tape, op: Op, args: tuple[Array, ...], params: dict[str, Any]) -> Any:
+    """Record, tell how long it took, and under `debug_nans` look at the result."""
+    tape.mode, began = None, perf_counter()
     try:
         out = tape.apply(op, args, params)
     finally:
-        tape.mode = apply_checked
-    for o in out if op.multi else (out,):
-        check_nan(o, op.name, here(3))
+        tape.mode = apply_watched
+    if executed:
+        tell(executed, op, args, out, began, perf_counter(), here(3))
+    if config.debug_nans:
+        for o in out if op.multi else (out,):
+            check_nan(o, op.name, here(3))
     return out

@@ -15,14 +15,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from sys import getrefcount
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from wengert.core.config import config
 from wengert.core.errors import NotDifferentiable
+from wengert.core.events import accumulated, cotangent, swept, tell
 from wengert.core.op import Op
-from wengert.core.source import describe
+from wengert.core.source import backward, describe
 from wengert.core.tensor import Array, Tensor, active, held, raw, running
 from wengert.graph.program import Program, Var
 from wengert.ops.basis import add
@@ -55,11 +57,15 @@ def sweep(
 
     A wanted variable may also be an intermediate one, or a seed.
     """
+    began = perf_counter()
+    found = None
     if SERVERS and config.compiled_backward and not config.debug_nans:
         found = SERVERS[0](program, seeds, wanted, consume)
-        if found is not None:
-            return found
-    return walk(program, seeds, wanted, consume=consume)
+    if found is None:
+        found = walk(program, seeds, wanted, consume=consume)
+    if swept:
+        tell(swept, program, began, perf_counter())
+    return found
 
 
 def walk(
@@ -76,10 +82,11 @@ def walk(
     stages = [trace for trace in active() if type(trace) is Stage]  # they record each rule at the line of its op
     with np.errstate(all="ignore"):
         while eqns:
-            op, ins, outs, params, xs, out, code, lasti = eqns.pop()
+            row = eqns.pop()
+            op, ins, outs, params, xs, out, code, lasti = row
             rule = op.pullback
             for stage in stages:
-                stage.where = None if code is None or op.name in OWN_LINES else (code, lasti)
+                stage.where = None if code is None or op.name in OWN_LINES else backward((code, lasti))
             if op.multi:
                 ct: Any = [take(o, None) if o not in inner else cts.get(o) for o in outs]
                 if not any(c is not None for c in ct):
@@ -91,18 +98,28 @@ def walk(
                     cts[outs] = ct
                 if not op.plain:
                     if op.accumulate and ins[0] in cts and _adds_in_place(op, cts, ins[0], ct, xs, params):
+                        if accumulated:
+                            tell(accumulated, ins[0], cts[ins[0]])
                         continue
                     if op.overwrite and getrefcount(ct) == ALONE and _is_free(ct):
                         rule = op.overwrite
+            began = perf_counter() if cotangent else 0.0
             try:
                 cts_in = rule(ct, ins, xs, out, **params) if params else rule(ct, ins, xs, out)
             except NotDifferentiable as error:
                 raise error.located(describe((code, lasti))) from None
+            if cotangent:
+                tell(cotangent, row, ct, cts_in, began, perf_counter())
             for var, ct_in in zip(ins, cts_in):
                 if ct_in is not None and var is not None:
                     if debug:
                         check_nan(ct_in, f"pullback of {op.name}", (code, lasti))
-                    cts[var] = _sum(cts, var, ct_in) if var in cts else ct_in
+                    if var not in cts:
+                        cts[var] = ct_in
+                        continue
+                    cts[var] = _sum(cts, var, ct_in)
+                    if accumulated:
+                        tell(accumulated, var, cts[var])
             cts_in = ct_in = None  # or the next rule would find its cotangent held
     for stage in stages:
         stage.where = None

@@ -14,12 +14,12 @@ from wengert.core.tensor import Array, Tensor, active, held
 from wengert.graph.program import Program, Var, Vars
 from wengert.ops.basis import broadcast_to
 from wengert.trace.stage import Stage, stage
-from wengert.trace.tape import Tape, apply_checked
+from wengert.trace.tape import Tape, apply_watched
 from wengert.transforms.batch import batch_flat
 from wengert.transforms.derived import Backward, Split, derived, pushforward, replay, split, trace_of
 
 Mask = tuple[bool, ...]
-RECORDING = (None, apply_checked)  # the modes of a tape that records
+RECORDING = (None, apply_watched)  # the modes of a tape that records
 Ends = list[tuple[str, int]]
 
 
