@@ -24,7 +24,7 @@ X, W = np.ones((4, 3)), np.linspace(0.0, 1.0, 9).reshape(3, 3)
 def test_every_row_is_told_with_its_value():
     told = []
     with events.listening(recorded=lambda tape, row, out: told.append((tape, row, np.shape(out)))):
-        vals, pull = wg.vjp(lambda w: loss(X, w), W)
+        _, pull = wg.vjp(lambda w: loss(X, w), W)
     tape = told[0][0]
     assert [row for t, row, _ in told if t is tape] == tape.program.eqns
     assert all(row[2].shape == shape for _, row, shape in told)

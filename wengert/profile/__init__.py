@@ -16,8 +16,7 @@ _NAMES: dict[str, str] = {
     "MemoryReport": "footprint.report",
 }
 
-__all__: list[str] = []
-__all__ += _NAMES
+__all__ = list(_NAMES)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
