@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-import numpy as np
+from collections.abc import Mapping
 
 from wengert.graph.program import Program
 from wengert.lowering.buffers import HEAD
 from wengert.lowering.control.bodies import Body
-from wengert.lowering.lowered import Lowered, Out
+from wengert.lowering.lowered import Calls, Lowered, Out
 from wengert.lowering.pieces import in_pieces
+from wengert.lowering.run import LONG, run
 from wengert.lowering.steps import Declined, Steps
-from wengert.lowering.text import I32, Builder, Value
+from wengert.lowering.text import I32, Builder
 from wengert.lowering.unit import Arguments, Frame, Site, Unit
-
-LONG = 5e6  # flops and bytes of a kernel, some milliseconds, after which a call asks whether it is interrupted
 
 
 def lower(program: Program, *, donated: frozenset[int] = frozenset(), inline_math: bool = True) -> Lowered:
@@ -69,9 +66,12 @@ class _Whole(Steps):
     head, prefix, chunk = HEAD, "", "i64 %chunk"
 
     def run(self) -> Lowered:
-        calls = self.plan()
+        steps = [list(zip(line[::2], map(int, line[1::2]), strict=True)) for line in self.plan()]
+        long = [k.flops + k.bytes > LONG for k in self.kernels]
+        calls = Calls(steps, self.buffers.last, self.unit.stops, frozenset(self.stoppable), long)
+        self.module.functions.append(run(calls))
         return Lowered(
-            self._run_text(calls),
+            self.module.text(),
             frozenset(self.module.symbols),
             [v.aval for v in self.program.ins],
             [Out("new", v.aval) for v in self.outs],
@@ -82,6 +82,7 @@ class _Whole(Steps):
             self.kernels,
             self.program,
             self.inplace,
+            calls,
         )
 
     def site(self) -> Site:
@@ -90,45 +91,6 @@ class _Whole(Steps):
     def seal(self, site: Site, name: str) -> None:
         head = f"define internal void @{name}(ptr %frame, i64 %chunk) #0"
         self.module.functions.append(site.b.function(head))
-
-    def _run_text(self, calls: Sequence[Sequence[str]]) -> str:
-        b = Builder(self.module)
-        frame = Value("%frame", None)
-        ws = b.load(b.at(frame, self.buffers.last, None), None)
-        if self.unit.stops:
-            b.effect(f"store i32 0, ptr {ws.ref}")
-        parallel = any(n != "1" for line in calls for n in line[1::2])
-        context = b.load(b.at(frame, 0, None), None)
-        long = [k.flops + k.bytes > LONG for k in self.kernels]
-        if parallel or any(long):
-            own = b.load(b.emit(f"getelementptr i8, ptr {context.ref}, i64 16", None), None)
-        if any(long):
-            interrupted = b.load(b.emit(f"getelementptr i8, ptr {context.ref}, i64 24", None), None)
-        if parallel:
-            pool = b.load(b.emit(f"getelementptr i8, ptr {context.ref}, i64 8", None), None)
-            serial = b.emit(f"icmp eq ptr {pool.ref}, null", np.dtype(bool))
-        for number, line in enumerate(calls):
-            if number and long[number - 1]:
-                _stop_if(b, b.emit(f"call i32 {interrupted.ref}(ptr {own.ref})", I32))
-            for name, how in zip(line[::2], line[1::2], strict=True):
-                if how == "1":
-                    b.effect(f"call void @{name}(ptr %frame, i64 0)")
-                    if name in self.stoppable:
-                        _stop_if(b, b.load(ws, I32), kept=False)
-                else:
-                    one, many, done = b.label("one"), b.label("many"), b.label("done")
-                    b.branch_if(serial, one, many)
-                    b.start(one)
-                    with b.loop(0, int(how)) as chunk:
-                        b.effect(f"call void @{name}(ptr %frame, i64 {chunk.ref})")
-                    b.branch(done)
-                    b.start(many)
-                    b.effect(f"call void {pool.ref}(ptr {own.ref}, ptr @{name}, ptr %frame, i64 {how})")
-                    b.branch(done)
-                    b.start(done)
-        code = b.load(ws, I32) if self.unit.stops else b.const(0, I32)
-        self.module.functions.append(b.function("define i32 @run(ptr %frame) #0", f"ret {code}"))
-        return self.module.text()
 
 
 class _Nested(Steps):
@@ -162,12 +124,3 @@ class _Nested(Steps):
             self.b.start(stop)
             self.b.effect("ret void")
             self.b.start(go)
-
-
-def _stop_if(b: Builder, code: Value, kept: bool = True) -> None:
-    """Leave `run` if `code` is not 0: Python has an exception (`kept`), or the code says what is the matter."""
-    stop, go = b.label("stop"), b.label("go")
-    b.branch_if(b.compare("ne", code, b.like(0, code)), stop, go)
-    b.start(stop)
-    b.effect("ret i32 -1" if kept else f"ret {code}")
-    b.start(go)

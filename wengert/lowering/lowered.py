@@ -32,7 +32,7 @@ Results never depend on who runs which chunk.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -67,7 +67,11 @@ class Out:
 
 @dataclass
 class Kernel:
-    """One loop nest or library call, for `explain()`."""
+    """One loop nest or library call, for `explain()` and profilers.
+
+    sources : the ops in it with the user's lines that they stand at; those of pullbacks are marked as `core.source` says
+    inner : the kernels of the bodies of a loop, branch or call; their flops and bytes are those of one run
+    """
 
     name: str
     ops: list[str]
@@ -76,6 +80,36 @@ class Kernel:
     flops: float
     chunks: int = 1
     note: str = ""
+    sources: Sequence[tuple[str, Source | None]] = ()
+    inner: Sequence[Kernel] = ()
+
+    def within(self) -> Iterator[Kernel]:
+        """All kernels in `inner`, and in theirs."""
+        for kernel in self.inner:
+            yield kernel
+            yield from kernel.within()
+
+
+@dataclass(frozen=True)
+class Calls:
+    """What `run` does, in order.
+
+    steps : of each step the functions and how many chunks each has
+    last : the frame's slot of the workspace, where the code that `run` returns is kept
+    stops : whether anything sets that
+    stoppable : functions that may, and then `run` leaves
+    long : steps after which it is asked whether the call is interrupted
+    """
+
+    steps: Sequence[Sequence[tuple[str, int]]]
+    last: int
+    stops: bool
+    stoppable: frozenset[str]
+    long: Sequence[bool]
+
+    @property
+    def parallel(self) -> bool:
+        return any(chunks > 1 for step in self.steps for _, chunks in step)
 
 
 @dataclass
@@ -95,6 +129,7 @@ class Lowered:
     kernels: Sequence[Kernel]
     program: Program  #: what was lowered, after all passes
     inplace: dict[int, int] = field(default_factory=dict)  #: result → donated operand whose memory it takes over
+    calls: Calls | None = None  #: what `run` calls; each step is one of `kernels`
 
     @property
     def flops(self) -> float:

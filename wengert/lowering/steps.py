@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -329,7 +330,25 @@ class Steps:
             if nest.rows
             else ""
         )
-        self.kernels.append(Kernel(f"k{nest.number}", list(ops), cluster.extents, traffic, flops, nest.chunks, note))
+        sources = self._sources(cluster)
+        name = f"{self.prefix}k{nest.number}"
+        self.kernels.append(Kernel(name, list(ops), cluster.extents, traffic, flops, nest.chunks, note, sources))
+
+    def _sources(self, cluster: Cluster) -> list[tuple[str, Source | None]]:
+        """What is computed in a loop nest, and where the user has written it."""
+        found: dict[tuple[str, Source | None], None] = {}
+        for m in cluster.members:
+            for item in m.body:
+                if item.point is not None:
+                    found[item.point.op.name, item.point.source] = None
+            if m.statement.name:
+                found[m.statement.name, self._lines.get(m.statement.target)] = None
+        return list(found)
+
+    @cached_property
+    def _lines(self) -> dict[Var, Source | None]:
+        """Where each value of the program is computed."""
+        return {v: eqn.source for eqn in self.program.equations() for v in eqn.results}
 
     # ── library kernels, control flow and host calls ──────────────────────────
 
@@ -393,7 +412,9 @@ class Steps:
         arrays = [*operands, *results] if not changed else operands[1:]
         traffic = sum(o.size * o.dtype.itemsize for o in arrays)
         domain = step.outs[0].shape if step.outs else ()
-        self.kernels.append(Kernel(name, [step.eqn.op.name], domain, traffic, work.flops, 1, work.note or "library"))
+        found = [(step.eqn.op.name, source)]
+        note = work.note or "library"
+        self.kernels.append(Kernel(name, [step.eqn.op.name], domain, traffic, work.flops, 1, note, found))
 
     def _control(self, name: str, number: int, step: Opaque) -> None:
         """A loop, branch or call. Its body's function is called by its kernel, which takes pointers."""
@@ -410,10 +431,10 @@ class Steps:
             self.stops = True
         site.b.effect(f"call void @{name}.body({', '.join(map(str, passed.values))})")
         self.seal(site, name)
-        ops = [op for body in found.bodies for k in body.kernels for op in k.ops]
-        self.kernels.append(
-            Kernel(name, [step.eqn.op.name, *ops], found.domain, found.bytes, found.flops, 1, found.note)
-        )
+        inner = [k for body in found.bodies for k in body.kernels]
+        ops = [step.eqn.op.name, *(op for k in inner for op in k.ops)]
+        sources = [(step.eqn.op.name, step.eqn.source)]
+        self.kernels.append(Kernel(name, ops, found.domain, found.bytes, found.flops, 1, found.note, sources, inner))
 
     def _host(self, name: str, step: Opaque) -> None:
         site = self.site()
@@ -442,7 +463,8 @@ class Steps:
         self.seal(site, name)
         traffic = sum(v.aval.size * v.dtype.itemsize for v in arrays if isinstance(v, Var))
         domain = step.outs[0].shape if step.outs else ()
-        self.kernels.append(Kernel(name, [step.eqn.op.name], domain, traffic, 0.0, 1, f"host call: {step.reason}"))
+        note, sources = f"host call: {step.reason}", [(step.eqn.op.name, step.eqn.source)]
+        self.kernels.append(Kernel(name, [step.eqn.op.name], domain, traffic, 0.0, 1, note, sources))
 
 
 class Passed:
