@@ -37,7 +37,9 @@ accumulated: Listeners = []
 swept: Listeners = []
 #: (executable, program): machine code was made, or found on disk; `executable.seconds` has what its stages took
 compiled: Listeners = []
-#: (executable, operands, results, began, ended): a compiled program was run
+#: (name, stage, began, ended): a stage of making a compiled program: "trace", "passes", "lower", "llvm" or "cached", "load"
+built: Listeners = []
+#: (executable, operands, results, began, ended): a compiled program was run. While anyone listens, calls take the way through Python
 ran: Listeners = []
 #: (nbytes, address, what): memory was taken, and given back
 allocated: Listeners = []
@@ -53,6 +55,7 @@ KINDS: dict[str, Listeners] = {
     "accumulated": accumulated,
     "swept": swept,
     "compiled": compiled,
+    "built": built,
     "ran": ran,
     "allocated": allocated,
     "freed": freed,

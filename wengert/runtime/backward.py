@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.config import config, when_set
+from wengert.core.events import ran
 from wengert.core.source import Source
 from wengert.core.tensor import Array, active
 from wengert.graph.program import Program, Var
@@ -272,11 +273,12 @@ def _compiled(known: Known, operands: list[Any], program: Program, seeds: Seeds,
         raise Unfit(executable.unsupported)
     known.reached = tuple(reached)
     _log(f"compiled a backward pass of {known.form.length} operations", known.form.source)
-    return executable.entry(_refused, "tuple")
 
+    def refused(*operands: Any) -> tuple[Any, ...] | None:
+        """Where somebody listens, entries refuse all; otherwise None, since this one does not take such operands."""
+        return tuple([out if out.ndim else out[()] for out in executable(*operands)]) if ran else None
 
-def _refused(*operands: Any) -> None:
-    """In place of a result: the entry does not take such operands."""
+    return executable.entry(refused, "tuple")
 
 
 def _does_well(known: Known, entry: Callable[..., Any], program: Program, seeds: Seeds, wanted: Wanted) -> bool:

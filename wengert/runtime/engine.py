@@ -17,10 +17,11 @@ import numpy as np
 from wengert.core.aval import Aval
 from wengert.core.config import config
 from wengert.core.errors import CompileError
+from wengert.core.events import built, compiled, ran, tell, when_changed
 from wengert.graph.program import Program
 from wengert.lowering.lowered import Lowered
 from wengert.runtime import blocks, cache, native, objects, threads, tiers  # noqa: F401 - which configure what they name
-from wengert.runtime.entry import CONTEXT, Tables, Wrap, builtin
+from wengert.runtime.entry import CONTEXT, OPERANDS, RUN, Spec, Tables, Wrap, builtin
 from wengert.runtime.hostcall import located, runner
 from wengert.runtime.portable import Caller
 from wengert.runtime.support import support
@@ -57,7 +58,10 @@ def _compiled(program: Program, donated: frozenset[int], name: str, tier: native
 
     start = time.perf_counter()
     lowered = lower(program, donated=donated)
-    return Executable(lowered, tier, name, {"lower": time.perf_counter() - start})
+    end = time.perf_counter()
+    if built:
+        tell(built, name, "lower", start, end)
+    return Executable(lowered, tier, name, {"lower": end - start})
 
 
 Known = tuple[Program, Any, frozenset[int], native.Tier | None, Any]
@@ -110,6 +114,11 @@ def _keep(known: Known, executable: Executable) -> None:
             _recent.popitem(last=False)
 
 
+made: weakref.WeakSet[Executable] = weakref.WeakSet()  # all that there are
+instead: int | None = None  # where entries go in the place of `run`, for a while: see `timing.py`
+_refusing = False  # whether they refuse every call, which then comes through Python
+
+
 class Executable:
     """A compiled program.
 
@@ -125,6 +134,7 @@ class Executable:
         native.require(lowered.symbols)
         self._specs: weakref.WeakSet[Any] = weakref.WeakSet()
         self._codes: list[native.Code] = []  # earlier ones may still be running
+        self._instead = instead
         self._calls = 0
         self._load(self._assembled(tier))
         self._constants = [_constant(c) for c in lowered.constants]
@@ -139,15 +149,22 @@ class Executable:
             self._tables = Tables(lowered, self._constants, self._host)
             self._spec = self._tables.spec(self._run, long=self._long)
             self._specs.add(self._spec)
+            self._point(self._spec)
             self._context = self._spec.address + CONTEXT
             self.unsupported = self._tables.unsupported
+        made.add(self)
+        if compiled:
+            tell(compiled, self, lowered.program)
 
     def _assembled(self, tier: native.Tier | None) -> bytes:
         """Object code: of the tier asked for, or of the one to begin in, unless the full one lies in the cache already."""
         self.tier, text = tier or tiers.chosen(self.lowered), self.lowered.text
         if tier is None and self.tier is not native.FULL and cache.holds(text, native.FULL):
             self.tier = native.FULL
+        start = time.perf_counter()
         code, stages = cache.assembled(text, self.tier)
+        if built:
+            tell(built, self.name, "cached" if "cached" in stages else "llvm", start, time.perf_counter())
         self._until_hot = tiers.CALLS if tier is None and self.tier is not native.FULL else 0
         self.seconds |= stages
         return code
@@ -157,7 +174,10 @@ class Executable:
         self._codes.append(native.Code(code))
         self._run = self._codes[-1].address("run")
         self.nbytes = len(code)
-        self.seconds["load"] = time.perf_counter() - start
+        end = time.perf_counter()
+        self.seconds["load"] = end - start
+        if built:
+            tell(built, self.name, "load", start, end)
 
     def recompile(self, tier: native.Tier) -> None:
         """Run code of another tier from the next call on."""
@@ -165,8 +185,21 @@ class Executable:
         self.seconds |= {f"{tier.name} {stage}": seconds for stage, seconds in stages.items()}
         self._load(code)
         self.tier = tier
+        self.go(instead)
+
+    def go(self, address: int | None) -> None:
+        """Have entries go to `address` in the place of `run`; None: to `run`."""
+        self._instead = address
         for spec in list(self._specs):
-            spec.words[0] = self._run
+            self._point(spec)
+
+    def _point(self, spec: Spec) -> None:
+        spec.words[RUN] = self._instead or self._run
+        spec.words[OPERANDS] = -1 if _refusing else len(self.lowered.ins)
+
+    def enters_by(self, address: int) -> bool:
+        """Whether a spec of this program's lies there."""
+        return any(spec.address == address for spec in list(self._specs))
 
     def _hot(self) -> None:
         """This program was called again: an entry's first call is not the program's, which comes through Python."""
@@ -188,12 +221,13 @@ class Executable:
             self._run, long=self._long, slow=slow, fail=fail, wrap=out, calls=min(self._until_hot, 1), hot=hot
         )
         self._specs.add(spec)
-        spec.words[0] = self._run  # which may have changed just now
+        self._point(spec)  # its code may have changed just now
         return builtin(spec, self.name, (slow, fail, out, hot, self))
 
     def __call__(self, *operands: Any) -> list[np.ndarray]:
         """Results for operands of the avals that were compiled for: arrays in any layout, or scalars. 0-d results are 0-d arrays."""
         lowered = self.lowered
+        began = time.perf_counter() if ran else 0.0
         ins = [_operand(x, aval) for x, aval in zip(operands, lowered.ins, strict=True)]
         for i in lowered.inplace.values():
             shared = any(np.may_share_memory(ins[i], x) for j, x in enumerate(ins) if j != i)
@@ -206,7 +240,7 @@ class Executable:
             self._context, *(a.ctypes.data for a in arrays), (work.ctypes.data + 63) & ~63
         )
         if objects.supported():
-            code = self._caller(self._run, ctypes.addressof(frame))
+            code = self._caller(self._instead or self._run, ctypes.addressof(frame))
         else:
             code = support().invoke(self._spec.address, ctypes.addressof(frame))
         if code:
@@ -214,7 +248,10 @@ class Executable:
         self._calls += 1
         if self._calls == self._until_hot:
             self._hot()
-        return self._results(ins, new)
+        results = self._results(ins, new)
+        if ran and began:
+            tell(ran, self, ins, results, began, time.perf_counter())
+        return results
 
     def _new(self, number: int, ins: list[np.ndarray]) -> np.ndarray:
         """Memory for a result that is written by `run`: its own, or that of a donated operand."""
@@ -253,6 +290,18 @@ class Executable:
     def asm(self) -> str:
         """The machine code as assembly."""
         return native.show(self.lowered.text, self.tier, "asm")
+
+
+def _listened() -> None:
+    """Somebody came to listen to calls, or nobody does any more."""
+    global _refusing
+    if _refusing != bool(ran):
+        _refusing = bool(ran)
+        for executable in list(made):
+            executable.go(executable._instead)
+
+
+when_changed(_listened)
 
 
 def _constant(value: Any) -> np.ndarray:

@@ -24,7 +24,8 @@ _BOXED = {"d": 1, np.dtype(int).char: 2, "?": 3, "D": 4}  # Python's scalars, as
 _PYTHON_SCALARS: dict[str, type] = {"f": float, "c": complex}
 
 
-CONTEXT = 112  # where the Context begins in a spec
+RUN, OPERANDS = 0, 5  # words of a spec that change
+CONTEXT = 112  # where the Context begins in a spec, in bytes
 
 
 class Spec:
