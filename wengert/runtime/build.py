@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from wengert.core.config import config
+from wengert.core.events import built, tell
 from wengert.graph.program import Program
 from wengert.runtime.interpreted import Interpreted
 from wengert.transforms.call import EXECUTE
@@ -41,6 +42,7 @@ def _compiled(program: Program, donated: frozenset[int], name: str) -> Any:
     from wengert.passes.pipeline import PassReport, optimise
     from wengert.runtime.engine import compile
 
+    start = perf_counter()
     optimised, reports = optimise(program)
     batched = together(optimised, STRAIGHT["scan"].supports)
     if batched is not optimised:
@@ -50,6 +52,8 @@ def _compiled(program: Program, donated: frozenset[int], name: str) -> Any:
     if notes:
         told = [f"{n} × {what}" for what, n in notes.items()]
         reports.append(PassReport("speculation", perf_counter() - began, before, len(optimised.eqns), told))
+    if built:
+        tell(built, name, "passes", start, perf_counter())
     executable = compile(optimised, donated=donated, name=name)
     executable.reports = reports  # type: ignore[attr-defined]  # what the passes did, for `explain`
     return executable

@@ -12,12 +12,14 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from wengert.core.config import config, when_set
 from wengert.core.errors import TracerLeak
+from wengert.core.events import built, tell
 from wengert.core.source import describe, here
 from wengert.core.tensor import Tensor, staged
 from wengert.core.tree import TreeDef, flatten, unflatten
@@ -259,8 +261,10 @@ class JitFunction:
             found = self._programs.get(signature)
             if found is None:
                 self._log(signature)
-                place = self.parameters.place(signature.statics)
+                place, began = self.parameters.place(signature.statics), perf_counter()
                 found = stage_call(self.fun, signature.tree, signature.avals, place, self.adopt, signature.arrays)
+                if built:
+                    tell(built, self.parameters.name, "trace", began, perf_counter())
                 if not found.captured:
                     self._programs[signature] = found
         return found
