@@ -24,6 +24,8 @@ recorded: Listeners = []
 #: (op, args, out, began, ended, source): an op on Tensors of a tape has been run; times of `time.perf_counter`. While anyone
 #: listens, tapes take the longer way through `Tape.apply`; a tape that runs already does not notice
 executed: Listeners = []
+#: (op, args, source): the same is about to be run; told only while someone listens to `executed` too
+executing: Listeners = []
 #: (op, where, args, out): an op was interpreted without being recorded: a plain `jvp`, the first run of a checkpoint
 evaluated: Listeners = []
 #: (row, kept, packed): what a row kept was put away, by a hook or to disk; (row, packed, kept): it was fetched again
@@ -31,6 +33,8 @@ packed: Listeners = []
 unpacked: Listeners = []
 #: (row, ct, cts, began, ended): the pullback of an equation was run: its cotangent, and those of its operands
 cotangent: Listeners = []
+#: (row, ct): the same is about to be run; told only while someone listens to `cotangent` too
+pulling: Listeners = []
 #: (var, total): a further contribution was added to the cotangent of a variable
 accumulated: Listeners = []
 #: (program, began, ended): a whole sweep, op by op or compiled
@@ -48,10 +52,12 @@ freed: Listeners = []
 KINDS: dict[str, Listeners] = {
     "recorded": recorded,
     "executed": executed,
+    "executing": executing,
     "evaluated": evaluated,
     "packed": packed,
     "unpacked": unpacked,
     "cotangent": cotangent,
+    "pulling": pulling,
     "accumulated": accumulated,
     "swept": swept,
     "compiled": compiled,

@@ -18,7 +18,7 @@ import numpy as np
 from wengert.core.aval import is_inexact
 from wengert.core.config import config
 from wengert.core.errors import DTypeError, TracerLeak
-from wengert.core.events import executed, recorded, tell
+from wengert.core.events import executed, executing, recorded, tell
 from wengert.core.op import Op
 from wengert.core.protect import Guard
 from wengert.core.source import describe, here
@@ -208,6 +208,8 @@ NOWHERE: tuple[Any, int] = (None, 0)  # in place of the user's line, where there
 
 def apply_watched(tape: Tape, op: Op, args: tuple[Array, ...], params: dict[str, Any]) -> Any:
     """Record, tell how long it took, and under `debug_nans` look at the result."""
+    if executing:
+        tell(executing, op, args, here(3))
     tape.mode, began = None, perf_counter()
     try:
         out = tape.apply(op, args, params)

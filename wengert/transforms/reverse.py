@@ -22,7 +22,7 @@ import numpy as np
 
 from wengert.core.config import config
 from wengert.core.errors import NotDifferentiable
-from wengert.core.events import accumulated, cotangent, swept, tell
+from wengert.core.events import accumulated, cotangent, pulling, swept, tell
 from wengert.core.op import Op
 from wengert.core.source import backward, describe
 from wengert.core.tensor import Array, Tensor, active, held, raw, running
@@ -103,7 +103,7 @@ def walk(
                         continue
                     if op.overwrite and getrefcount(ct) == ALONE and _is_free(ct):
                         rule = op.overwrite
-            began = perf_counter() if cotangent else 0.0
+            began = _begun(row, ct) if cotangent else 0.0
             try:
                 cts_in = rule(ct, ins, xs, out, **params) if params else rule(ct, ins, xs, out)
             except NotDifferentiable as error:
@@ -124,6 +124,13 @@ def walk(
     for stage in stages:
         stage.where = None
     return [None if var is None else cts.get(var) for var in wanted]
+
+
+def _begun(row: Any, ct: Any) -> float:
+    """Tell that a pullback is about to be run; and the time."""
+    if pulling:
+        tell(pulling, row, ct)
+    return perf_counter()
 
 
 # ── cotangents that nobody else holds ─────────────────────────────────────────
