@@ -11,7 +11,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -187,22 +187,28 @@ def provide(symbols: Mapping[str, int]) -> None:
                 _known[name] = address
 
 
+PROVIDERS: dict[str, Callable[[], Mapping[str, int]]] = {}  # by the names that they provide, when first asked for
+
+
 def require(names: Iterable[str]) -> None:
     """See to it that loaded code can refer to `names`; LLVM would end the process over one that is missing."""
     for name in names:
         if name in _known:
             continue
+        if name in PROVIDERS:
+            provide(PROVIDERS[name]())
+            continue
         room, _, function = name.partition(".")
         if room in ("blas", "lapack") and function:
             address = _exported(room, function)
         else:
-            address = _in_process(name)
+            address = in_process(name)
         if not address:
             raise CompileError(f"no function {name!r} in this process, which compiled code asks for")
         provide({name: address})
 
 
-def _in_process(name: str) -> int:
+def in_process(name: str) -> int:
     """The address of a function of the C library."""
     library = ctypes.CDLL(None) if os.name == "posix" else ctypes.cdll.msvcrt
     try:

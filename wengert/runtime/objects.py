@@ -19,6 +19,7 @@ _SLOTS = {
     "np.NewFromDescr": 94,
     "np.Scalar": 60,
     "np.SetHandler": 304,
+    "np.GetHandler": 305,
     "np.SetBaseObject": 282,
 }  # in NumPy's table of C functions
 _ABI = 0x02000000  # of NumPy 2
@@ -40,7 +41,7 @@ def offsets() -> dict[str, int]:
     found = {"type": _word(samples, lambda a: id(type(a)))}
     data = _word(samples, lambda a: a.ctypes.data)
     # fields after `data` follow in an order that NumPy's binary interface fixes
-    found |= {"data": data, "nd": data + 8, "dims": data + 16, "descr": data + 40, "flags": data + 48}
+    found |= {"data": data, "nd": data + 8, "dims": data + 16, "base": data + 32, "descr": data + 40, "flags": data + 48}
     for a in samples:
         at = id(a)
         flags = C_CONTIGUOUS * a.flags.c_contiguous | ALIGNED | WRITEABLE
@@ -48,7 +49,7 @@ def offsets() -> dict[str, int]:
         fits = (
             _read(at + found["nd"], ctypes.c_int) == a.ndim
             and _read(at + found["descr"], ctypes.c_size_t) == id(a.dtype)
-            and _read(at + data + 32, ctypes.c_size_t) == (0 if a.base is None else id(a.base))
+            and _read(at + found["base"], ctypes.c_size_t) == (0 if a.base is None else id(a.base))
             and _read(at + found["flags"], ctypes.c_int) & mask == flags
         )
         if not fits or tuple(_dims(at + found["dims"], a.ndim)) != a.shape:

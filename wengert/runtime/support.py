@@ -40,6 +40,7 @@ def text() -> str:
     parts = [
         _part("entry.ll"),
         _part("blocks.ll"),
+        _part("meter.ll"),
         _part("advise_linux.ll" if sys.platform == "linux" else "advise_none.ll"),
         _part("threads_posix.ll" if posix else "threads_none.ll"),
     ]
@@ -108,6 +109,10 @@ class Support:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
         return id(capsule)
 
+    def address(self, name: str) -> int:
+        """Where a function or variable of the module begins."""
+        return self._code.address(name)
+
     def function(self, name: str, result: Any, *arguments: Any) -> Any:
         """A function of the module, for Python; it must not touch Python's objects, and the GIL is held."""
         return ctypes.PYFUNCTYPE(result, *arguments)(self._code.address(name))
@@ -131,3 +136,17 @@ def support() -> Support:
 @functools.cache
 def _once() -> Support:
     return Support()
+
+
+STACKS = ("malloc", "realloc", "free")  # which compiled loops of unknown length take memory by, as `stack_malloc` and so on
+
+
+def _stacks() -> dict[str, int]:
+    """Counted by the meter; the C library's own where there is none."""
+    if objects.supported():
+        return {f"stack_{name}": native.in_process(name) for name in STACKS}
+    code = support()
+    return {f"stack_{name}": code.address(f"stack_{name}") for name in STACKS}
+
+
+native.PROVIDERS.update({f"stack_{name}": _stacks for name in STACKS})

@@ -15,7 +15,7 @@ from wengert.lowering.text import BOOL, I64, Value
 BEGIN = 1 << 14  # bytes of the stack at first
 DROP = """define internal void @wg.drop(ptr %slot) alwaysinline nounwind {
   %p = load ptr, ptr %slot
-  call void @free(ptr %p)
+  call void @stack_free(ptr %p)
   ret void
 }"""
 
@@ -83,13 +83,13 @@ class Stack:
         if not record:
             return
         b = flow.b
-        for name, types in (("malloc", "i64"), ("realloc", "ptr, i64"), ("free", "ptr")):
-            result = "void" if name == "free" else "ptr"
+        for name, types in (("stack_malloc", "i64"), ("stack_realloc", "ptr, i64"), ("stack_free", "ptr")):
+            result = "void" if name == "stack_free" else "ptr"
             b.module.declare(name, f"declare {result} @{name}({types})", external=True)
         self.memory, self.room = b.allocate(None), b.allocate(I64)
         room = max(4, BEGIN // record)
         b.store(b.const(room, I64), self.room)
-        first = b.emit(f"call ptr @malloc(i64 {room * record})", None)
+        first = b.emit(f"call ptr @stack_malloc(i64 {room * record})", None)
         b.store(first, self.memory)
         self._refuse(first)
 
@@ -111,7 +111,7 @@ class Stack:
         with b.when(full):
             room = b.mul(b.load(self.room, I64), b.const(2, I64))
             size = b.mul(room, b.const(self.record, I64))
-            more = b.emit(f"call ptr @realloc(ptr {b.load(self.memory, None).ref}, i64 {size.ref})", None)
+            more = b.emit(f"call ptr @stack_realloc(ptr {b.load(self.memory, None).ref}, i64 {size.ref})", None)
             self._refuse(more)
             b.store(more, self.memory)
             b.store(room, self.room)

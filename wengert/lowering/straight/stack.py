@@ -58,9 +58,9 @@ class Stack:
     def _release(self) -> None:
         b = self.b
         base = b.load(self.base, None)
-        b.module.declare("free", "declare void @free(ptr)", external=True)
+        b.module.declare("stack_free", "declare void @stack_free(ptr)", external=True)
         with b.when(b.not_(self._same(base, self.own))):
-            b.effect(f"call void @free(ptr {base.ref})")
+            b.effect(f"call void @stack_free(ptr {base.ref})")
 
     def push(self, values: Sequence[Held]) -> None:
         """One trip's residuals."""
@@ -81,8 +81,8 @@ class Stack:
 
     def _grow(self) -> None:
         b, module = self.b, self.b.module
-        module.declare("malloc", "declare noalias ptr @malloc(i64)", external=True)
-        module.declare("realloc", "declare noalias ptr @realloc(ptr, i64)", external=True)
+        module.declare("stack_malloc", "declare noalias ptr @stack_malloc(i64)", external=True)
+        module.declare("stack_realloc", "declare noalias ptr @stack_realloc(ptr, i64)", external=True)
         module.declare("llvm.memcpy.p0.p0.i64", "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
         base, top = b.load(self.base, None), b.load(self.top, None)
         ends = [b.emit(f"ptrtoint ptr {p.ref} to i64", I64) for p in (top, base)]
@@ -92,13 +92,13 @@ class Stack:
         b.branch_if(self._same(base, self.own), first, again)
         b.start(first)
         wide = b.shl(used, b.const(4, I64))
-        made = b.emit(f"call ptr @malloc(i64 {wide.ref})", None)
+        made = b.emit(f"call ptr @stack_malloc(i64 {wide.ref})", None)
         self._unless(made)
         b.effect(f"call void @llvm.memcpy.p0.p0.i64(ptr {made.ref}, ptr {base.ref}, i64 {used.ref}, i1 false)")
         first = b.block
         b.branch(done)
         b.start(again)
-        moved = b.emit(f"call ptr @realloc(ptr {base.ref}, i64 {wanted.ref})", None)
+        moved = b.emit(f"call ptr @stack_realloc(ptr {base.ref}, i64 {wanted.ref})", None)
         self._unless(moved)
         again = b.block
         b.branch(done)

@@ -3,6 +3,7 @@
 ; A block's address is aligned to 64. The 64 bytes before it hold
 ;   0  ptr  what malloc gave
 ;   8  i64  capacity in bytes
+;  16  i64  epoch and size, for `meter.ll`
 ; Dead blocks lie in 32 slots under a spin lock that is held for some tens of nanoseconds.
 
 %slot = type { ptr, i64, i64 } ; block or null, capacity, when it died
@@ -118,7 +119,8 @@ out:
 }
 
 ; A block of at least `%size` bytes: the tightest dead one of up to twice that size, or a new one in place of as many dead bytes.
-define ptr @take(i64 %size) nounwind {
+; `%what` it is, and for which entry, is for the meter.
+define ptr @take(i64 %size, i64 %what, ptr %spec) nounwind {
 entry:
   %padded = add i64 %size, 63
   %need = and i64 %padded, -64
@@ -162,6 +164,9 @@ reuse:
   %reused.more = add i64 %reused, 1
   store i64 %reused.more, ptr @blocks_reused
   call void @unlock()
+  %again = or i64 %what, 16
+  %found.head = getelementptr i8, ptr %found, i64 -48
+  call void @counted(ptr %found.head, i64 %size, ptr %found, i64 %again, ptr %spec)
   ret ptr %found
 make:
   %dead = load i64, ptr @blocks_held
@@ -188,6 +193,8 @@ place:
   %head.size = getelementptr i8, ptr %head, i64 8
   store i64 %need, ptr %head.size
   call void @advise(ptr %fresh, i64 %need)
+  %fresh.head = getelementptr i8, ptr %fresh, i64 -48
+  call void @counted(ptr %fresh.head, i64 %size, ptr %fresh, i64 %what, ptr %spec)
   ret ptr %fresh
 }
 declare i64 @llvm.usub.sat.i64(i64, i64)
@@ -195,6 +202,8 @@ declare i64 @llvm.usub.sat.i64(i64, i64)
 ; A block has died.
 define void @give(ptr %block) nounwind {
 entry:
+  %counted = getelementptr i8, ptr %block, i64 -48
+  call void @uncounted(ptr %counted, ptr %block)
   %head = getelementptr i8, ptr %block, i64 -56
   %capacity = load i64, ptr %head
   %limit = load i64, ptr @blocks_limit
@@ -240,14 +249,20 @@ drop:
 }
 
 ; NumPy's allocator interface (NEP 49) over blocks.
+define internal ptr @taken_for(i64 %size) nounwind {
+  %spec = load ptr, ptr @entered
+  %block = call ptr @take(i64 %size, i64 2, ptr %spec)
+  ret ptr %block
+}
+
 define ptr @np_malloc(ptr %context, i64 %size) nounwind {
-  %block = call ptr @take(i64 %size)
+  %block = call ptr @taken_for(i64 %size)
   ret ptr %block
 }
 
 define ptr @np_calloc(ptr %context, i64 %count, i64 %item) nounwind {
   %size = mul i64 %count, %item
-  %block = call ptr @take(i64 %size)
+  %block = call ptr @taken_for(i64 %size)
   %none = icmp eq ptr %block, null
   br i1 %none, label %done, label %clear
 clear:
@@ -258,7 +273,7 @@ done:
 }
 
 define ptr @np_realloc(ptr %context, ptr %old, i64 %size) nounwind {
-  %block = call ptr @take(i64 %size)
+  %block = call ptr @taken_for(i64 %size)
   %none = icmp eq ptr %block, null
   br i1 %none, label %done, label %move
 move:

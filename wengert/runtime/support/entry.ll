@@ -165,8 +165,9 @@ no:
 }
 
 ; A new array as `%result` describes it; large ones in memory of dead ones.
-define internal ptr @new_array(ptr %row) nounwind {
+define internal ptr @new_array(ptr %row, ptr %spec) nounwind {
 entry:
+  store ptr %spec, ptr @entered
   %descr.at = getelementptr %result, ptr %row, i64 0, i32 1
   %descr = load ptr, ptr %descr.at
   %ndim.at = getelementptr %result, ptr %row, i64 0, i32 2
@@ -182,6 +183,7 @@ entry:
   br i1 %large, label %pooled, label %plain
 plain:
   %small = call ptr @"np.NewFromDescr"(ptr @"np.ndarray", ptr %descr, i32 %ndim, ptr %dims, ptr null, ptr null, i32 0, ptr null)
+  store ptr null, ptr @entered
   ret ptr %small
 pooled:
   %handler = load ptr, ptr @handler
@@ -190,6 +192,7 @@ pooled:
   %ours = call ptr @"np.SetHandler"(ptr %before)
   call void @Py_DecRef(ptr %before)
   call void @Py_DecRef(ptr %ours)
+  store ptr null, ptr @entered
   ret ptr %big
 }
 
@@ -332,7 +335,7 @@ out.more:
 out.none:
   br label %out.after
 out.array:
-  %made = call ptr @new_array(ptr %out.row)
+  %made = call ptr @new_array(ptr %out.row, ptr %spec)
   store ptr %made, ptr %object.at
   %failed = icmp eq ptr %made, null
   br i1 %failed, label %no.array, label %out.data
@@ -420,7 +423,7 @@ stack:
   %near = alloca i8, i64 %bytes, align 64
   br label %go
 heap:
-  %far = call ptr @take(i64 %bytes)
+  %far = call ptr @take(i64 %bytes, i64 1, ptr %spec)
   %none = icmp eq ptr %far, null
   br i1 %none, label %no.memory, label %go
 no.memory:
@@ -503,7 +506,7 @@ box:
   %unboxed = icmp eq ptr %boxed, null
   br i1 %unboxed, label %no.result, label %fin.after
 duplicate:
-  %twin = call ptr @new_array(ptr %fin.row)
+  %twin = call ptr @new_array(ptr %fin.row, ptr %spec)
   store ptr %twin, ptr %fin.at
   %no.twin = icmp eq ptr %twin, null
   br i1 %no.twin, label %no.result, label %fill
