@@ -22,10 +22,13 @@ __version__ = "0.1.0"
 __all__ = ["__version__"]
 __all__ += _api.__all__
 
+_FUNCTIONS = {"benchmark": "wengert.profile.statistics.benchmark"}  # of rooms that load on first use
 _LAZY = ("cli", "nn", "profile", "scipy", "verify")
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return _importlib.import_module(f"wengert.{name}")
+    if name in _FUNCTIONS:
+        return getattr(_importlib.import_module(_FUNCTIONS[name]), name)
     raise AttributeError(f"module 'wengert' has no attribute {name!r}")

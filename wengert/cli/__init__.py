@@ -1,4 +1,4 @@
-"""The command line: `wengert demo | doctor | check | coverage | fuzz | cache`. Each command prints; the work is done elsewhere."""
+"""The command line: `wengert demo | doctor | check | coverage | fuzz | bench | profile | cache`. The work is done elsewhere."""
 
 from __future__ import annotations
 
@@ -107,6 +107,37 @@ def parser() -> argparse.ArgumentParser:
         "--out", default="out/fuzz", help="folder for what was found, as scripts to run (default: out/fuzz)"
     )
     fuzz.add_argument("--json", action="store_true", help="print the summary for a machine")
+
+    bench = commands.add_parser("bench", help="time a function of yours, beside others or an earlier measurement")
+    bench.add_argument("function", help="package.module:function, or path/to/file.py:function")
+    bench.add_argument("--args", nargs="+", default=[], metavar="EXPR", help="arguments, in Python with np")
+    bench.add_argument("--kwargs", nargs="*", default=[], metavar="NAME=EXPR", help="keyword arguments")
+    bench.add_argument("--shapes", nargs="+", default=[], metavar="SHAPE", help="instead of --args: random arrays")
+    bench.add_argument(
+        "--modes",
+        default="value",
+        help="of value,grad,jit,jit-grad: what is measured, the first is compared with the others",
+    )
+    bench.add_argument(
+        "--against", nargs="+", default=[], metavar="FUNCTION", help="other functions of these arguments"
+    )
+    bench.add_argument("--seconds", type=float, default=1.0, help="of measuring per function (default: 1)")
+    bench.add_argument("--rounds", type=int, help="that many rounds, instead")
+    bench.add_argument(
+        "--clock", choices=("wall", "cpu"), default="wall", help="cpu: time of processors, less disturbed"
+    )
+    bench.add_argument("--threshold", type=float, default=0.05, help="relative change that counts (default: 0.05)")
+    bench.add_argument("--no-memory", action="store_true", help="do not measure the peak of memory")
+    bench.add_argument("--seed", type=int, default=0, help="of --shapes, and of the order within rounds")
+    bench.add_argument("--save", metavar="FILE", help="write the report as JSON")
+    bench.add_argument(
+        "--baseline", nargs="?", const="", metavar="FILE",
+        help="compare with the report in FILE (default: this machine's own, in .wengert/benchmarks), and exit with 1 if slower;"
+        " it is written if it is not there",
+    )  # fmt: skip
+    bench.add_argument("--update", action="store_true", help="write the baseline anew")
+    bench.add_argument("--anyway", action="store_true", help="compare with a baseline of another machine")
+    bench.add_argument("--json", action="store_true", help="print the report for a machine")
 
     cache = commands.add_parser("cache", help="machine code kept on disk: how much, and where; or delete it")
     cache.add_argument("action", nargs="?", choices=("info", "clear"), default="info")

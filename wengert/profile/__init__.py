@@ -13,6 +13,8 @@ from typing import Any
 
 #: public names, and the module of each
 _NAMES: dict[str, str] = {
+    "BenchmarkReport": "statistics.report",
+    "benchmark": "statistics.benchmark",
     "MemoryReport": "footprint.report",
 }
 

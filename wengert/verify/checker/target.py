@@ -59,6 +59,11 @@ def read(
     return found
 
 
+def function(name: str) -> Callable[..., Any]:
+    """The function called `name`."""
+    return _function(name)[1]
+
+
 def _function(name: str) -> tuple[Any, Callable[..., Any]]:
     where, colon, path = name.rpartition(":")
     if not colon or not where or not path:
