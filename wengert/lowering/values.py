@@ -497,14 +497,18 @@ class Values:
         return var
 
     def _renamed(self, var: Var) -> None:
-        """A view that is all of an array that lies in memory, element for element in another shape, is an alias of it."""
-        d = self.definitions[var]
-        if var in self.stored or not isinstance(d, View) or d.operand not in self.stored:
+        """A view that is an array that lies in memory, element for element in another shape, is an alias of it; so are the
+        first elements of an operand or constant."""
+        n = len(var.shape)
+        index, of = identity(n), var
+        while of not in self.stored and isinstance(d := self.definitions[of], View):
+            index, of = compose(d.index, index, n), d.operand
+        if of is var or of not in self.stored:
             return
-        n, of = len(var.shape), d.operand
-        first, *steps = weighted(d.index, row_major(of.shape), n)
+        whole = of.aval.size == var.aval.size or isinstance(self.definitions[of], Place)
+        first, *steps = weighted(index, row_major(of.shape), n)
         wanted = zip(steps, row_major(var.shape), var.shape, strict=True)
-        if of.aval.size == var.aval.size and first == 0 and all(a == b for a, b, extent in wanted if extent != 1):
+        if whole and first == 0 and all(a == b for a, b, extent in wanted if extent != 1):
             self.definitions[var] = Alias(of)
 
     def _in_place(self, made: Opaque, i: int, var: Var, avals: Sequence[Aval]) -> bool:
