@@ -7,15 +7,20 @@ share. Arguments are listed, but count as held by the caller: `peak` is what the
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from rich.console import Console, ConsoleOptions, RenderableType
+
 from wengert.core.source import Source, describe, is_backward, lineno
+from wengert.profile.footprint import page as pages
+from wengert.profile.footprint import terminal
+from wengert.profile.footprint.difference import THRESHOLD, MemoryDiff, difference
 
 Role = Literal["argument", "constant", "value", "residual", "cotangent", "temporary", "workspace", "result", "other"]
-SCHEMA = 1
+SCHEMA = 1  # of the saved data: described in docs/memory.md
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,29 @@ class MemoryReport:
             held += h.nbytes * (end - h.born)
             useful += h.nbytes * ((end if h.used is None else min(h.used + 1, end)) - h.born)
         return useful / held if held else 1.0
+
+    # ── as people see it ──────────────────────────────────────────────────────
+
+    def __str__(self) -> str:
+        return terminal.text(terminal.terminal(self))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        yield terminal.terminal(self)
+
+    def show(self, listed: int = terminal.LISTED) -> None:
+        """Print it, in colour where the terminal has any; `listed` rows of each kind."""
+        Console().print(terminal.terminal(self, listed))
+
+    def html(self, path: str | Path) -> None:
+        """Write it as one self-contained page: timeline, flame graph, residuals, tables. No network, no other file."""
+        Path(path).write_text(pages.page(self), encoding="utf-8")
+
+    def diff(self, after: MemoryReport, threshold: str | int | float = THRESHOLD) -> MemoryDiff:
+        """What changed from this report to `after`, by line, op, phase and role, with a verdict on the peak.
+
+        threshold : by how much the peak may grow before the verdict is "worse": "5%", "1 MiB", or bytes
+        """
+        return difference(self, after, threshold)
 
     # ── as data ───────────────────────────────────────────────────────────────
 
