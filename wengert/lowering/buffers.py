@@ -21,6 +21,7 @@ from wengert.lowering.values import Place, Values
 ALIGNMENT = 64
 MANY = 128  # places from which on they are looked through as an array
 HEAD = 64  # bytes at the start of the workspace: the code of a failure
+Lives = dict[Var, int]
 
 
 def aligned(nbytes: int) -> int:
@@ -41,6 +42,9 @@ class Buffers:
         self.head = self.workspace = head
         self._table, self._known = np.empty((0, 4), np.int64), 0  # `live` as an array, and how much of it
         self.over: dict[Var, Var] = {}  # a value that is written over → what is written, in one loop nest
+        self.begin: Lives = {}  # the steps in which each value is touched for the first and for the last time
+        self.end: Lives = {}
+        self.groups = 0  # how many places in `live` are those of values; the others are scratch memory
 
     @property
     def last(self) -> int:
@@ -116,8 +120,7 @@ def plan_buffers(
     """
     buffers = Buffers(values, outs, memory, made_in, head)
     chained = {buffers.home(v) for v in made_in}
-    first: dict[Var, int] = {}
-    last: dict[Var, int] = {}
+    first, last = buffers.begin, buffers.end
 
     def touch(var: Var, step: int) -> None:
         base = buffers.home(var)
@@ -147,6 +150,7 @@ def plan_buffers(
         offset = buffers.allocate(nbytes_of(group[0]), first[group[0]], last[group[-1]])
         for var in group:
             buffers.offsets[var] = offset
+    buffers.groups = len(buffers.live)
     for i, nest in nests.items():
         for kind, sizes in (("partial", nest.partial), ("scratch", nest.scratch)):
             for var, size in sizes.items():
@@ -158,7 +162,6 @@ def nbytes_of(var: Var) -> int:
     return var.aval.size * var.dtype.itemsize
 
 
-Lives = dict[Var, int]
 LEAST = 4096  # bytes that are worth a place in a result's memory
 
 

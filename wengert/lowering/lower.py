@@ -23,12 +23,21 @@ def lower(program: Program, *, donated: frozenset[int] = frozenset(), inline_mat
     donated : inputs whose memory results may take over
     inline_math : put vector math into the loops that call it, so that they are vectorised
     """
-    program = program.pruned()  # what nobody reads has no memory to go to
+    return _whole(program.pruned(), donated, inline_math)[1]  # what nobody reads has no memory to go to
+
+
+def planned(lowered: Lowered) -> Steps:
+    """The plan that `lowered` was made by, made once more."""
+    return _whole(lowered.program, lowered.donated, lowered.inline_math)[0]
+
+
+def _whole(program: Program, donated: frozenset[int], inline_math: bool) -> tuple[_Whole, Lowered]:
     refused: list[int] = []
     while True:
         unit = Unit(inline_math)
         try:
-            return _Whole(unit, program, donated, True, refused, _Bodies(unit)).run()
+            whole = _Whole(unit, program, donated, True, refused, _Bodies(unit))
+            return whole, whole.run(donated)
         except Declined as declined:
             refused.append(declined.number)
 
@@ -65,7 +74,7 @@ class _Whole(Steps):
 
     head, prefix, chunk = HEAD, "", "i64 %chunk"
 
-    def run(self) -> Lowered:
+    def run(self, donated: frozenset[int]) -> Lowered:
         steps = [list(zip(line[::2], map(int, line[1::2]), strict=True)) for line in self.plan()]
         long = [k.flops + k.bytes > LONG for k in self.kernels]
         calls = Calls(steps, self.buffers.last, self.unit.stops, frozenset(self.stoppable), long)
@@ -83,6 +92,8 @@ class _Whole(Steps):
             self.program,
             self.inplace,
             calls,
+            donated,
+            self.unit.inline_math,
         )
 
     def site(self) -> Site:

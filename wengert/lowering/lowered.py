@@ -71,6 +71,7 @@ class Kernel:
 
     sources : the ops in it with the user's lines that they stand at; those of pullbacks are marked as `core.source` says
     inner : the kernels of the bodies of a loop, branch or call; their flops and bytes are those of one run
+    dtype : of its first result
     """
 
     name: str
@@ -82,6 +83,8 @@ class Kernel:
     note: str = ""
     sources: Sequence[tuple[str, Source | None]] = ()
     inner: Sequence[Kernel] = ()
+    kind: Literal["loop nest", "library call", "control flow", "host call"] = "loop nest"
+    dtype: str = "float64"
 
     def within(self) -> Iterator[Kernel]:
         """All kernels in `inner`, and in theirs."""
@@ -130,6 +133,9 @@ class Lowered:
     program: Program  #: what was lowered, after all passes
     inplace: dict[int, int] = field(default_factory=dict)  #: result → donated operand whose memory it takes over
     calls: Calls | None = None  #: what `run` calls; each step is one of `kernels`
+    donated: frozenset[int] = frozenset()  #: the operands that might have been taken over
+    inline_math: bool = True
+    known: Any = field(default=None, repr=False, compare=False)  #: see `composition.py`
 
     @property
     def flops(self) -> float:
