@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from wengert.profile.footprint.report import Line, MemoryReport
 
 OPEN = 20  # rows that are shown at once
+SIZES = ("bytes", "change", "before", "after")  # titles of columns of numbers
 MOST = 500  # rows that are shown at all; what is left out is added up
 ADVICE = (
     "What each would save at the peak is estimated from the times at which the arrays were made, last used and freed."
@@ -110,7 +111,7 @@ def table(titles: Iterable[str], rows: list[tuple[int, list[str]]], rest: bool =
     if not rows:
         return ""
     titles = tuple(titles)
-    head = "".join(f"<th{NUMBER if t in SIZES else ''}>{escape(t)}</th>" for t in titles)
+    head = "".join((f'<th class="number">{escape(t)}</th>' if t in SIZES else f"<th>{escape(t)}</th>") for t in titles)
     first, more, left = rows[:OPEN], rows[OPEN:MOST], rows[MOST:]
     found = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{_rows(first)}</tbody></table></div>'
     if more:
