@@ -66,7 +66,7 @@ def configure(name: str, value: int) -> None:
         support().set(name, value)
 
 
-class _Handler(ctypes.Structure):
+class Handler(ctypes.Structure):
     """NumPy's `PyDataMem_Handler`."""
 
     _fields_ = (
@@ -102,7 +102,7 @@ class Support:
     def _handler(self) -> int:
         """A capsule through which NumPy takes memory from blocks; it is never freed, since arrays may outlive everything."""
         functions = [self._code.address(f"np_{name}") for name in ("malloc", "calloc", "realloc", "free")]
-        table, name = _Handler(b"wengert", 1, None, *functions), ctypes.create_string_buffer(b"mem_handler")
+        table, name = Handler(b"wengert", 1, None, *functions), ctypes.create_string_buffer(b"mem_handler")
         make = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
         capsule = make(objects.address("PyCapsule_New"))(ctypes.addressof(table), ctypes.addressof(name), None)
         for kept in (table, name, capsule):
