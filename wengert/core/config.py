@@ -27,6 +27,9 @@ class Config:
         Raise `NonFinite` at the first op, forward or backward, that makes a NaN. Jitted functions are run op by op then.
     full_traceback
         Show this library's frames in tracebacks.
+    jit
+        Without it, jitted functions are run as they are written, like any others: for prints, breakpoints, and whoever listens
+        to the ops in them.
     compile
         Run jitted functions as machine code. Without it, their programs are run op by op with NumPy.
     debug_passes
@@ -49,6 +52,7 @@ class Config:
     complex_convention: Literal["steepest", "jax"] = "steepest"
     debug_nans: bool = False
     full_traceback: bool = False
+    jit: bool = True
     compile: bool = True
     debug_passes: bool = False
     log_compiles: bool = False

@@ -19,6 +19,8 @@ from typing import Any
 
 Listeners = list[Callable[..., Any]]
 
+#: (tape, var, value): a tape was given an array to follow
+watched: Listeners = []
 #: (tape, row, out): an op has been recorded; `row` has the fields of `graph.Eqn`, `out` is its value (a tuple with `op.multi`)
 recorded: Listeners = []
 #: (op, args, out, began, ended, source): an op on Tensors of a tape has been run; times of `time.perf_counter`. While anyone
@@ -50,6 +52,7 @@ allocated: Listeners = []
 freed: Listeners = []
 
 KINDS: dict[str, Listeners] = {
+    "watched": watched,
     "recorded": recorded,
     "executed": executed,
     "executing": executing,

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from wengert.core.aval import Aval
-from wengert.core.config import config
+from wengert.core.config import config, when_set
 from wengert.core.errors import CompileError
 from wengert.core.events import built, compiled, ran, tell, when_changed
 from wengert.graph.program import Program
@@ -293,15 +293,17 @@ class Executable:
 
 
 def _listened() -> None:
-    """Somebody came to listen to calls, or nobody does any more."""
+    """Somebody came to listen to calls, or nobody does any more; or `config.jit` was set."""
     global _refusing
-    if _refusing != bool(ran):
-        _refusing = bool(ran)
+    refusing = bool(ran) or not config.jit
+    if _refusing != refusing:
+        _refusing = refusing
         for executable in list(made):
             executable.go(executable._instead)
 
 
 when_changed(_listened)
+when_set(lambda name: _listened() if name == "jit" else None)
 
 
 def _constant(value: Any) -> np.ndarray:

@@ -106,6 +106,8 @@ class Site:
         owner = self.owner
         if any(type(x) is Tensor for x in leaves):
             return owner.within(self, leaves)
+        if not config.jit:
+            return owner.directly(self, leaves)
         found = [owner.admitted(self, i, x) for i, x in enumerate(leaves)]
         signature = Signature(self.tree, tuple([aval for _, aval in found]), self.statics, arrays_of(found))
         compiled = owner.compiled(signature)
@@ -193,7 +195,7 @@ class JitFunction:
 
     def within(self, site: Site, leaves: Sequence[Any]) -> Any:
         """A call within another transform: one op, or the function itself where that is being staged anyway."""
-        if self.inline and any(map(staged, leaves)):
+        if not config.jit or (self.inline and any(map(staged, leaves))):
             return self.directly(site, leaves)
         found = [self.admitted(site, i, x) for i, x in enumerate(leaves)]
         signature = Signature(site.tree, tuple([aval for _, aval in found]), site.statics)

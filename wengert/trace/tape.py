@@ -18,7 +18,7 @@ import numpy as np
 from wengert.core.aval import is_inexact
 from wengert.core.config import config
 from wengert.core.errors import DTypeError, TracerLeak
-from wengert.core.events import executed, executing, recorded, tell
+from wengert.core.events import executed, executing, recorded, tell, watched
 from wengert.core.op import Op
 from wengert.core.protect import Guard
 from wengert.core.source import describe, here
@@ -48,7 +48,10 @@ class Tape(Trace):
         """A Tensor that stands for `value` on this tape; `value` is inexact and of an outer trace, or of none."""
         if type(value) is np.ndarray:
             self.guard.add(value)
-            return Tensor(value, Var(value.shape, value.dtype), self)
+            var = Var(value.shape, value.dtype)
+            if watched:
+                tell(watched, self, var, value)
+            return Tensor(value, var, self)
         bottom = raw(value)
         if type(value) is Tensor:
             if value._trace is CONSTANTS:
@@ -64,6 +67,8 @@ class Tape(Trace):
         if type(bottom) is np.ndarray:
             self.guard.add(bottom)
         var = Var(value.shape, value.dtype)
+        if watched:
+            tell(watched, self, var, value)
         return Tensor(held(value), var, self)
 
     def input(self, value: Array) -> Tensor:
