@@ -15,7 +15,7 @@ from wengert.runtime import backward as backward  # which serves sweeps
 from wengert.runtime.jit import jit
 from wengert.runtime.threads import get_threads, set_threads
 from wengert.trace.adopt import adopt, bind_later
-from wengert.transforms.checkpoint import checkpoint
+from wengert.transforms.checkpoint import checkpoint, checkpoint_sequential, name, policies
 from wengert.transforms.control.associative import associative_scan
 from wengert.transforms.control.branches import cond, switch
 from wengert.transforms.control.calls import call
@@ -42,6 +42,7 @@ __all__ = [
     "associative_scan",
     "call",
     "checkpoint",
+    "checkpoint_sequential",
     "cond",
     "config",
     "custom_jvp",
@@ -60,8 +61,10 @@ __all__ = [
     "jvp",
     "linearize",
     "map",
+    "name",
     "no_grad",
     "per_example_grad",
+    "policies",
     "scan",
     "set_threads",
     "stop_gradient",

@@ -31,12 +31,12 @@ from wengert.graph.program import Literal, Program, Var, WeakVar
 from wengert.trace.tape import NOWHERE
 
 # Ops whose result NumPy makes a view of the operand, where it can.
-MOVEMENTS = frozenset("reshape transpose broadcast_to index real imag as_reals as_complexes flip diagonal".split())
+MOVEMENTS = frozenset("reshape transpose broadcast_to index real imag as_reals as_complexes flip diagonal name".split())
 
 # Ops that Python's own numbers have too, and give Python's numbers: what is made of weak operands by these is weak.
 PYTHONIC = frozenset(
     "add sub mul div pow neg positive abs square reciprocal floor_divide remainder mod real imag conj fmod floor_div"
-    " bitwise_and bitwise_or bitwise_xor invert left_shift right_shift".split()
+    " bitwise_and bitwise_or bitwise_xor invert left_shift right_shift name".split()
 )
 
 

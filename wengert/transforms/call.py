@@ -2,7 +2,8 @@
 
 A jitted function that meets another transform becomes such an op, so that `grad(jit(f))` runs two compiled programs: one forward,
 whose residuals are its last results, and one backward. With `shared`, compiled code keeps it a call: equal Programs are
-one function. With `recompute`, its pullback runs it again and keeps its operands alone.
+one function. With `recompute`, its pullback runs it again, and keeps its operands and what is marked in the program; with a `budget`
+too, that many bytes besides its operands, of what is dearest to compute again.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from wengert.core.form import Control
 from wengert.core.tensor import Array
 from wengert.graph.program import Program, Vars
 from wengert.transforms.control.bodies import Mask, Structured, followed, zero
-from wengert.transforms.derived import Split, batched, pullback, pushforward, split
+from wengert.transforms.derived import Split, batched, pullback, pushforward, recomputing, split
 
 KEPT = 16  # residuals of a shared call: calls within calls would hand up those of the whole tree
 EXECUTE: list[Callable[[Program], Callable[..., Any]]] = [
@@ -55,7 +56,8 @@ def _jvp(
 
 def _record(mask: Mask, operands: Sequence[Array], *, program: Program, **how: Any) -> tuple[dict[str, Any], int]:
     if how.get("recompute"):
-        return dict(program=program, **how), len(program.outs)
+        both = recomputing(program, mask, how.get("budget"))
+        return dict(program=both.forward, pulled=both, **how), both.count
     both = split(program, mask)
     if how.get("shared") and len(both.forward.outs) - both.count > KEPT:
         return dict(program=program, **how), len(program.outs)

@@ -15,17 +15,22 @@ from wengert.core.aval import Aval, is_inexact
 from wengert.core.errors import NotDifferentiable
 from wengert.core.source import describe, here
 from wengert.core.tensor import Array, Tensor, running
-from wengert.graph.program import Program, Var
+from wengert.graph.program import Literal, Program, Var
+from wengert.ops.barrier import barrier
 from wengert.ops.basis import all_batched
 from wengert.trace.stage import Stage, stage
 from wengert.transforms.batch import batch_flat
+from wengert.transforms.costs import flops
 from wengert.transforms.forward import jvp_flat
 from wengert.transforms.gradients import zero_tangent
-from wengert.transforms.residuals import fewest, moved
+from wengert.transforms.residuals import fewest, marked, moved, within
 from wengert.transforms.reverse import vjp_flat
 
 T = TypeVar("T")
 Mask = tuple[bool, ...]
+Halves = tuple[
+    Sequence[Any], Sequence[Any], Sequence[Any], Sequence[Var]
+]  # equations forward and backward, results, seeds
 
 _lock = threading.RLock()
 
@@ -158,10 +163,50 @@ def split(program: Program, mask: Mask, free: Mask | None = None) -> Split:
 
     free : the inputs that the backward one can have at no cost; given these, as few bytes as possible are kept beside them
     """
-    return derived(program, ("split", mask, free), lambda: _split(program, mask, free))
+
+    def choose(halves: Halves, ins: Sequence[Var]) -> tuple[list[Var], list[Any]]:
+        return moved(*halves) if free is None else fewest(*halves, {v for v, f in zip(ins, free, strict=True) if f})
+
+    return derived(program, ("split", mask, free), lambda: _split(program, mask, choose))
 
 
-def _split(program: Program, mask: Mask, free: Mask | None) -> Split:
+def recomputing(program: Program, mask: Mask, budget: int | None = None) -> Split:
+    """As `split`, where the backward program begins with what it needs of the forward one, computed again from the inputs and
+    from what is marked to be kept, or, under a budget, from that many bytes.
+
+    What it is computed from passes a barrier that waits for the cotangents, so that it is neither shared with the forward program
+    where both become part of one, nor made before the way back has come so far.
+    """
+
+    def choose(halves: Halves, ins: Sequence[Var]) -> tuple[list[Var], list[Any]]:
+        return marked(*halves, set(ins)) if budget is None else within(*halves, set(ins), budget, cost_of)
+
+    return derived(program, ("recomputing", mask, budget), lambda: _split(program, mask, choose, apart=True))
+
+
+def cost_of(row: Any) -> float:
+    """The additions that an equation costs."""
+    outs = [v.aval for v in (row[2] if row[0].multi else (row[2],)) if v is not None]
+    return flops(row[0], [atom.aval for atom in row[1]], outs, row[3])
+
+
+def _apart(residuals: Sequence[Var], repeated: Sequence[Any], seeds: Sequence[Var]) -> list[Any]:
+    """The equations `repeated`, of residuals behind barriers."""
+    env: dict[Any, Any] = {}
+    rows: list[Any] = []
+    used = {a for row in repeated for a in row[1] if type(a) is not Literal}
+    for var in residuals:
+        if var in used and not var.weak:
+            env[var] = Var(var.shape, var.dtype)
+            rows.append((barrier, [var, *seeds], env[var], {}, (), None, None, 0))
+    for op, ins, outs, params, _, _, code, lasti in repeated:
+        if code is not None and lasti >= 0:
+            lasti = ~lasti
+        rows.append((op, [env.get(a, a) for a in ins], outs, params, (), None, code, lasti))
+    return rows
+
+
+def _split(program: Program, mask: Mask, choose: Callable[..., Any], *, apart: bool = False) -> Split:
     need_rules(program)
     trace = Stage(keeps=True)
     with running(trace):
@@ -179,11 +224,8 @@ def _split(program: Program, mask: Mask, free: Mask | None) -> Split:
         found = [trace.atom(ct) for ct in pullback(cts)]
         trace.close("a staged function")
     eqns = trace.program.eqns
-    halves = (eqns[:cut], eqns[cut:], found, seeds)
-    if free is None:
-        residuals, repeated = moved(*halves)
-    else:
-        residuals, repeated = fewest(*halves, {v for v, f in zip(ins, free, strict=True) if f})
+    residuals, repeated = choose((eqns[:cut], eqns[cut:], found, seeds), ins)
+    again = _apart(residuals, repeated, seeds) if apart else repeated
     sources: list[tuple[str, int]] = []
     extras: list[Var] = []
     for var in residuals:
@@ -195,7 +237,7 @@ def _split(program: Program, mask: Mask, free: Mask | None) -> Split:
             sources.append(("out", len(results) + len(extras)))
             extras.append(var)
     forward = Program(ins, eqns[:cut], [*results, *extras]).pruned()
-    backward = Program([*residuals, *seeds], [*repeated, *eqns[cut:]], found).pruned()
+    backward = Program([*residuals, *seeds], [*again, *eqns[cut:]], found).pruned()
     found_for = [i for i, m in enumerate(mask) if m]
     made = Split(forward, len(results), Backward(backward, sources, seeded, found_for))
     forward.derived["split"] = made

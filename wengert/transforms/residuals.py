@@ -12,7 +12,7 @@ Source  Jain et al. (2020), "Checkmate", for the question; Griewank & Walther (2
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from wengert.graph.program import Literal, Var
 RECOMPUTED = frozenset({"broadcast_to", "reshape", "transpose", "flip"})  # moved again rather than kept in memory
 ARITHMETIC = 3  # additions: what costs no more is cheaper than a round trip to memory
 ENDLESS = 2**30  # more than may flow anywhere
+KEPT = " kept"  # the name of what a checkpoint's policy keeps
 
 
 def results_of(row: Any) -> Sequence[Var]:
@@ -64,13 +65,76 @@ def fewest(
     forward: Sequence[Any], backward: Sequence[Any], outs: Sequence[Any], seeds: Sequence[Var], free: Collection[Var]
 ) -> tuple[list[Var], list[Any]]:
     """As `moved`, with the fewest bytes kept; those in `free` are there in any case."""
+    needed = _needed(backward, outs, seeds)
+    of = {var: row for row in forward for var in results_of(row)}
+    kept = _cut(of, needed, set(free), exact((*forward, *backward)))
+    return _repeating(forward, of, needed, kept, free)
+
+
+def marked(
+    forward: Sequence[Any], backward: Sequence[Any], outs: Sequence[Any], seeds: Sequence[Var], free: Collection[Var]
+) -> tuple[list[Var], list[Any]]:
+    """As `moved`, with what has a mark kept beside what is in `free`, and all else computed again.
+
+    What is compared for equality is computed again even so, for all that it is compared with may be.
+    """
+    exactly = exact((*forward, *backward))
+    kept = {row[1][0] for row in forward if row[0].name == "name" and row[3]["label"] == KEPT}
+    of = {var: row for row in forward for var in results_of(row)}
+    return _repeating(forward, of, _needed(backward, outs, seeds), {v for v in kept if v not in exactly}, free)
+
+
+def within(
+    forward: Sequence[Any],
+    backward: Sequence[Any],
+    outs: Sequence[Any],
+    seeds: Sequence[Var],
+    free: Collection[Var],
+    budget: int,
+    cost: Callable[[Any], float],
+) -> tuple[list[Var], list[Any]]:
+    """As `moved`, with at most `budget` bytes kept beside what is in `free`, so that what is computed again costs little.
+
+    The price of a byte rises until what is worth its price fits: for each price the best choice is a minimum cut.
+    """
+    exactly = exact((*forward, *backward))
+    needed = _needed(backward, outs, seeds)
+    of = {var: row for row in forward for var in results_of(row)}
+    costs = {id(row): cost(row) for row in forward}
+
+    def kept_at(price: float) -> set[Var]:
+        return _priced(of, needed, set(free), exactly, costs, price)
+
+    low, high = 0.0, 1.0
+    best = kept_at(0.0)
+    if sum(map(_bytes, best)) > budget:
+        while sum(map(_bytes, best := kept_at(high))) > budget and high < 1e12:
+            low, high = high, 8 * high
+        for _ in range(12):
+            middle = (low + high) / 2
+            found = kept_at(middle)
+            if sum(map(_bytes, found)) > budget:
+                low = middle
+            else:
+                high, best = middle, found
+        if sum(map(_bytes, best)) > budget:
+            best = set()
+    return _repeating(forward, of, needed, best, free)
+
+
+def _needed(backward: Sequence[Any], outs: Sequence[Any], seeds: Sequence[Var]) -> list[Var]:
+    """What the backward half reads, and does not make."""
     made = set(seeds)
     for row in backward:
         made.update(results_of(row))
     read = [a for row in backward for a in row[1]]
-    needed = dict.fromkeys(a for a in (*read, *outs) if type(a) is not Literal and a not in made)
-    of = {var: row for row in forward for var in results_of(row)}
-    kept = _cut(of, list(needed), set(free), exact((*forward, *backward)))
+    return list(dict.fromkeys(a for a in (*read, *outs) if type(a) is not Literal and a not in made))
+
+
+def _repeating(
+    forward: Sequence[Any], of: dict[Any, Any], needed: Sequence[Var], kept: Collection[Var], free: Collection[Var]
+) -> tuple[list[Var], list[Any]]:
+    """The variables that the backward half takes, of those kept and free, and the equations that it repeats."""
     repeated: dict[int, None] = {}
     seen: set[Any] = set()
 
@@ -168,6 +232,46 @@ def _cut(of: dict[Any, Any], needed: Sequence[Var], free: set[Any], exactly: set
     left = graph - maximum_flow(graph, source, sink).flow
     reached = _reached(left, source)
     return {var for var, n in number.items() if n in reached and n + 1 not in reached}
+
+
+def _priced(
+    of: dict[Any, Any], needed: Sequence[Var], free: set[Any], exactly: set[Any], costs: dict[int, float], price: float
+) -> set[Var]:
+    """The values to keep where a byte costs `price` additions: either a value is kept, or it is computed again, from what is
+    there in the same way."""
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import maximum_flow
+
+    reached: dict[Any, None] = {}
+    todo = list(needed)
+    while todo:
+        var = todo.pop()
+        if var in reached or var in free:
+            continue
+        reached[var] = None
+        if (row := of.get(var)) is not None:
+            todo += [a for a in row[1] if type(a) is not Literal]
+    if not reached:
+        return set()
+    largest = max([price * _bytes(v) for v in reached] + [costs[id(of[v])] for v in reached if v in of] + [1.0])
+    unit = largest / 2**18
+    number = {var: 2 + 2 * i for i, var in enumerate(reached)}
+    edges: list[tuple[int, int, int]] = []
+    for var, n in number.items():
+        row = of.get(var)
+        keeping = ENDLESS if var in exactly and row is not None else int(price * _bytes(var) / unit) + 1
+        edges.append((n, n + 1, keeping))
+        edges.append((0, n, ENDLESS if row is None else int(costs[id(row)] / unit) + 1))
+        if row is not None:
+            edges += [
+                (number[a] + 1, n, ENDLESS) for a in dict.fromkeys(row[1]) if type(a) is not Literal and a in number
+            ]
+    edges += [(number[v] + 1, 1, ENDLESS) for v in needed if v in number]
+    starts, ends, room = (np.array(column, np.int32) for column in zip(*edges, strict=True))
+    size = 2 + 2 * len(number)
+    graph = csr_array((room, (starts, ends)), shape=(size, size), dtype=np.int32)
+    flows = _reached(graph - maximum_flow(graph, 0, 1).flow, 0)
+    return {var for var, n in number.items() if n in flows and n + 1 not in flows}
 
 
 def _bytes(var: Var) -> int:

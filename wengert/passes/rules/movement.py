@@ -9,6 +9,7 @@ from typing import Any
 from wengert.core.op import Op
 from wengert.graph.program import Literal, Var
 from wengert.ops.basis import broadcast_to, reshape, transpose
+from wengert.ops.name import name
 from wengert.passes.rewriter import Atom, Rewriter, elementwise, shape, strong
 from wengert.passes.rules.table import rule, rule_of
 
@@ -37,6 +38,11 @@ def _idle(r: Rewriter, ins: Ins, out: Var, params: Params) -> Atom | None:
         return None
     axes = params.get("axes")
     return x if axes is None or axes == tuple(range(len(axes))) else None
+
+
+@rule("names taken off", name)
+def _named(r: Rewriter, ins: Ins, out: Var, params: Params) -> Atom | None:
+    return ins[0] if type(ins[0]) is not Literal and ins[0].weak == out.weak else None
 
 
 @rule("chains of movements merged", reshape)
