@@ -330,9 +330,9 @@ class Steps:
             if nest.rows
             else ""
         )
-        sources = self._sources(cluster)
-        name = f"{self.prefix}k{nest.number}"
-        self.kernels.append(Kernel(name, list(ops), cluster.extents, traffic, flops, nest.chunks, note, sources))
+        sources, dtype = self._sources(cluster), str(cluster.members[0].statement.target.dtype)
+        name, of = f"{self.prefix}k{nest.number}", list(ops)
+        self.kernels.append(Kernel(name, of, cluster.extents, traffic, flops, nest.chunks, note, sources, dtype=dtype))
 
     def _sources(self, cluster: Cluster) -> list[tuple[str, Source | None]]:
         """What is computed in a loop nest, and where the user has written it."""
@@ -412,9 +412,8 @@ class Steps:
         arrays = [*operands, *results] if not changed else operands[1:]
         traffic = sum(o.size * o.dtype.itemsize for o in arrays)
         domain = step.outs[0].shape if step.outs else ()
-        found = [(step.eqn.op.name, source)]
-        note = work.note or "library"
-        self.kernels.append(Kernel(name, [step.eqn.op.name], domain, traffic, work.flops, 1, note, found))
+        made = Kernel(name, [step.eqn.op.name], domain, traffic, work.flops, 1, work.note or "library")
+        self._step(step, "library call", made)
 
     def _control(self, name: str, number: int, step: Opaque) -> None:
         """A loop, branch or call. Its body's function is called by its kernel, which takes pointers."""
@@ -433,8 +432,8 @@ class Steps:
         self.seal(site, name)
         inner = [k for body in found.bodies for k in body.kernels]
         ops = [step.eqn.op.name, *(op for k in inner for op in k.ops)]
-        sources = [(step.eqn.op.name, step.eqn.source)]
-        self.kernels.append(Kernel(name, ops, found.domain, found.bytes, found.flops, 1, found.note, sources, inner))
+        made = Kernel(name, ops, found.domain, found.bytes, found.flops, 1, found.note, inner=inner)
+        self._step(step, "control flow", made)
 
     def _host(self, name: str, step: Opaque) -> None:
         site = self.site()
@@ -463,8 +462,14 @@ class Steps:
         self.seal(site, name)
         traffic = sum(v.aval.size * v.dtype.itemsize for v in arrays if isinstance(v, Var))
         domain = step.outs[0].shape if step.outs else ()
-        note, sources = f"host call: {step.reason}", [(step.eqn.op.name, step.eqn.source)]
-        self.kernels.append(Kernel(name, [step.eqn.op.name], domain, traffic, 0.0, 1, note, sources))
+        made = Kernel(name, [step.eqn.op.name], domain, traffic, 0.0, 1, f"host call: {step.reason}")
+        self._step(step, "host call", made)
+
+    def _step(self, step: Opaque, kind: Any, made: Kernel) -> None:
+        """Describe what is no loop nest."""
+        made.kind, made.sources = kind, [(step.eqn.op.name, step.eqn.source)]
+        made.dtype = str(step.outs[0].dtype) if step.outs else made.dtype
+        self.kernels.append(made)
 
 
 class Passed:
