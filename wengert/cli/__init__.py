@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from wengert.cli import profile
 from wengert.core.errors import WengertError
 
 
@@ -139,6 +140,8 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("--anyway", action="store_true", help="compare with a baseline of another machine")
     bench.add_argument("--json", action="store_true", help="print the report for a machine")
 
+    profile.add(commands)
+
     cache = commands.add_parser("cache", help="machine code kept on disk: how much, and where; or delete it")
     cache.add_argument("action", nargs="?", choices=("info", "clear"), default="info")
     cache.add_argument("--json", action="store_true", help="print the result for a machine")
@@ -146,11 +149,14 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status."""
+    """Run one command; returns the exit status. What follows `--` is for the user's own script."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
-    options = parser().parse_args(argv)
+    given = list(sys.argv[1:] if argv is None else argv)
+    end = given.index("--") if "--" in given else len(given)
+    options = parser().parse_args(given[:end])
+    options.rest = given[end + 1 :]
     import importlib
 
     command = importlib.import_module(f"wengert.cli.{options.command}")
