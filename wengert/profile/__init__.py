@@ -15,7 +15,13 @@ from typing import Any
 _NAMES: dict[str, str] = {
     "BenchmarkReport": "statistics.report",
     "benchmark": "statistics.benchmark",
+    "MemoryProfiler": "footprint.profiler",
     "MemoryReport": "footprint.report",
+    "TimeProfiler": "clock.profiler",
+    "TimeReport": "clock.report",
+    "time": "clock.profiler",
+    "memory": "footprint.profiler",
+    "phase": "footprint.profiler",
 }
 
 __all__ = list(_NAMES)  # pyright: ignore[reportUnsupportedDunderAll]

@@ -76,6 +76,7 @@ class Variant:
 
     rows : what is timed: see `lowering.run.Timed`
     seconds : what making it took
+    made : in which thread, from when to when (`time.perf_counter`)
     """
 
     def __init__(self, executable: Executable, room: int) -> None:
@@ -96,6 +97,7 @@ class Variant:
         self._table("events", 1)[0] = self._buffer.ctypes.data
         self._table("capacity", 1)[0] = self._buffer.size
         self.seconds = time.perf_counter() - start
+        self.made = threading.get_ident(), start, start + self.seconds
 
     def _table(self, name: str, words: int) -> np.ndarray:
         at = self._code.address(f"clock.{name}")
@@ -113,8 +115,9 @@ class Variant:
         return self._buffer[min(first, end) : end].reshape(-1, self.record).copy()
 
     def rewind(self) -> None:
-        """Let calls be kept from the start of the buffer again."""
-        self._used[0] = 0
+        """Set the clocks to 0, and let calls be kept from the start of the buffer again."""
+        for table in (*self._tables, self._used):
+            table[:] = 0
 
 
 _lock = threading.RLock()

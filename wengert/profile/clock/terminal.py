@@ -1,0 +1,145 @@
+"""A time report in a terminal."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from wengert.profile.clock.machine import Machine
+from wengert.profile.clock.report import ProgramTime, Row, TimeReport
+
+MOST = 15  # rows of a table
+
+
+def text(report: TimeReport, width: int = 150) -> str:
+    """As plain text."""
+    out = io.StringIO()
+    console = Console(file=out, width=width, color_system=None)
+    for part in parts(report):
+        console.print(part)
+    return out.getvalue().rstrip("\n")
+
+
+def parts(report: TimeReport) -> Iterator[Any]:
+    """What rich shows of it, from the whole to the parts."""
+    calls = f", {report.calls} calls of {duration(report.wall / report.calls)}" if report.calls > 1 else ""
+    yield Text(
+        f"{report.name or 'time'}: {duration(report.wall)} on the clock, {duration(report.cpu)} of processor time{calls}",
+        style="bold",
+    )
+    yield _whole(report)
+    if report.first is not None:
+        yield Text(f"first call: {duration(report.first.wall)}{_stages(report.first)}")
+    elif report.stages:
+        yield Text(f"compiling{_stages(report)}")
+    if report.rows:
+        yield _ops(report)
+    for program in report.programs:
+        yield _kernels(program, report.machine)
+    if report.machine is not None:
+        yield Text(peaks(report.machine), style="dim")
+    for note in report.notes:
+        yield Text(f"note: {note}", style="dim")
+
+
+def duration(seconds: float | None) -> str:
+    """With three digits and a unit."""
+    if seconds is None:
+        return ""
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds * 1e9:.3g} ns"
+
+
+def share(part: float, whole: float) -> str:
+    """As a percentage."""
+    return f"{100 * part / whole:.1f} %" if whole else ""
+
+
+def number(x: float | None) -> str:
+    """With three digits, or nothing."""
+    return "" if x is None else f"{x:.3g}"
+
+
+def peaks(machine: Machine) -> str:
+    """A machine in a line."""
+    flops = ", ".join(f"{machine.peak(kind) / 1e9:.4g} GFLOP/s {kind}" for kind in machine.flops)
+    return (
+        f"peaks measured here ({machine.cpu}, {machine.threads} thread{'s' * (machine.threads > 1)}): {flops},"
+        f" {machine.bandwidth / 1e9:.3g} GB/s; {machine.method}"
+    )
+
+
+def _whole(report: TimeReport) -> Table:
+    table = Table("part", "time", "share", box=None, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, seconds in report.parts.items():
+        if seconds or name == "elsewhere":
+            table.add_row(name, duration(seconds), share(seconds, report.wall))
+    return table
+
+
+def _stages(report: TimeReport) -> str:
+    sums: dict[str, float] = {}
+    for stage in report.stages:
+        sums[stage.stage] = sums.get(stage.stage, 0.0) + stage.seconds
+    if report.profiling:
+        sums["the profiler's own variants"] = report.profiling
+    return ": " + ", ".join(f"{name} {duration(seconds)}" for name, seconds in sums.items()) if sums else ""
+
+
+def _table(title: str, *first: str) -> Table:
+    table = Table(*first, title=title, title_justify="left", box=None, pad_edge=False, title_style="bold")
+    for name in ("calls", "total", "share", "mean", "cpu", "GFLOP/s", "GB/s", "of roofline"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("line", overflow="fold")
+    return table
+
+
+def _numbers(row: Row, whole: float, machine: Machine | None) -> list[str]:
+    fraction, bound = row.fraction(machine), row.bound(machine)
+    of = "" if fraction is None else f"{100 * fraction:.0f} % {bound}"
+    return [
+        str(row.calls), duration(row.seconds), share(row.seconds, whole), duration(row.mean), duration(row.cpu),
+        number(row.gflops), number(row.gbytes), of,
+    ]  # fmt: skip
+
+
+def _ops(report: TimeReport) -> Table:
+    table = _table("ops", "op", "phase")
+    for row in report.rows[:MOST]:
+        table.add_row(row.name, row.phase, *_numbers(row, report.wall, report.machine), escape(str(row.line)))
+    _rest(table, report.rows[MOST:], report.wall)
+    return table
+
+
+def _rest(table: Table, rows: list[Row], whole: float) -> None:
+    if rows:
+        seconds, calls = sum(row.seconds for row in rows), sum(row.calls for row in rows)
+        table.add_row(f"{len(rows)} more", "", str(calls), duration(seconds), share(seconds, whole))
+
+
+def _kernels(program: ProgramTime, machine: Machine | None) -> Table:
+    steady = f", then {duration(program.steady)}" if program.steady is not None else ""
+    times = f"{program.calls} call{'s' * (program.calls > 1)}"
+    title = (
+        f"{program.name}: {times}, {duration(program.seconds)} in machine code; first {duration(program.first)}{steady}"
+    )
+    table = _table(escape(title), "kernel", "what", "phase")
+    rows = sorted(program.kernels, key=lambda row: -row.seconds)
+    for row in rows[:MOST]:
+        ops = ", ".join(row.ops[:5]) + (f" … {len(row.ops)} ops" if len(row.ops) > 5 else "")
+        name = f"  {row.name}" if row.within else row.name
+        what = f"{row.kind}: {ops}"
+        where = escape(str(row.line)) + (f" and {len(row.lines) - 1} more" if len(row.lines) > 1 else "")
+        table.add_row(name, escape(what), row.phase, *_numbers(row, program.seconds, machine), where)
+    _rest(table, [row for row in rows[MOST:] if not row.within], program.seconds)
+    return table
