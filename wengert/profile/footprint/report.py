@@ -169,6 +169,19 @@ class MemoryReport:
         """
         return difference(self, after, threshold)
 
+    @property
+    def result(self) -> Any:
+        """What the measured function returned, until it is deleted (`del report.result`); not part of what is saved."""
+        return self.__dict__.get("_result")
+
+    @result.setter
+    def result(self, value: Any) -> None:
+        self.__dict__["_result"] = value
+
+    @result.deleter
+    def result(self) -> None:
+        self.__dict__.pop("_result", None)
+
     # ── as data ───────────────────────────────────────────────────────────────
 
     def to_dict(self) -> dict[str, Any]:

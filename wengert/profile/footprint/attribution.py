@@ -1,0 +1,385 @@
+"""From what a meter counted and what the library told of meanwhile: every piece of memory with its line, op, role and time.
+
+The meter's log has each piece of memory that was taken or given back, in order. Events of the core (`core/events.py`) say at which
+entry of the log an op, a pullback or a sweep had ended, and at which addresses its arrays lie. Here the two are joined, after the run:
+nothing that was measured was held for it.
+
+A piece that no event names is a *temporary* if it came and went within one op. What is left is "other": plain NumPy of the user's, at
+the user's line, and what ops keep for themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from wengert.core.op import Op
+from wengert.core.sizes import shown
+from wengert.core.source import LIBRARY, Source
+from wengert.graph.atoms import Var
+from wengert.graph.residuals import Residual
+from wengert.profile.footprint.meter import AGAIN, BLOCK, STACK, WORKSPACE, Entry
+from wengert.profile.footprint.report import Holding, Line, MemoryReport, Point, Role
+from wengert.runtime import engine
+
+SLIGHT = 4096  # bytes within an op that are no point of their own, if they make no peak
+MOST = 20_000  # holdings in a report; the smallest are left out, and said so
+NUMERIC = tuple(
+    str(Path(module.__file__ or "").parent) + "/" for module in (np,)
+)  # packages whose frames are nobody's own
+SLOW = 1  # in the place of a spec
+SLOWLY = ("Executable.__call__", "Executable._new")
+RANK: dict[str, int] = {"": 0, "other": 1, "temporary": 1, "value": 2, "cotangent": 3, "residual": 4, "result": 5}
+
+
+class Outside(NamedTuple):
+    """An array that was there before."""
+
+    nbytes: int
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(slots=True)
+class Note:
+    """Something has happened.
+
+    mark : entries of the log until then
+    outs : addresses of what it made, kept : of what is kept for its pullback, read : of what it read
+    ins, vars : variables that it read, and made
+    fresh : whether what it made may be written over memory of something dead
+    spec : of a compiled call, the address of its entry
+    """
+
+    kind: str
+    mark: int
+    seconds: float
+    phase: str = ""
+    op: Op | None = None
+    name: str = ""
+    source: Source | None = None
+    outs: Sequence[int] = ()
+    kept: Sequence[int] = ()
+    read: Sequence[int] = ()
+    ins: Sequence[Any] = ()
+    vars: Sequence[Var | None] = ()
+    fresh: bool = False
+    spec: int = 0
+
+
+@dataclass(slots=True)
+class Piece:
+    """One piece of memory, while it was held."""
+
+    entry: Entry
+    note: int
+    born: int = 0
+    role: str = ""
+    op: str = ""
+    name: str = ""
+    source: Source | None = None
+    phase: str = ""
+    shape: tuple[int, ...] = ()
+    dtype: str = ""
+    died: int | None = None
+    left: int | None = None  # the note before which it died
+    used: int | None = None
+    readers: list[tuple[str, Source | None]] = field(default_factory=list)
+    within: str = ""
+
+    def be(self, role: str) -> None:
+        if RANK.get(role, 2) > RANK.get(self.role, 2):
+            self.role = role
+
+
+class Attribution:
+    """Joins the log of a meter with notes; `report` is what comes out.
+
+    outside : by address, arrays that the log does not know
+    origin : the log's clock when the notes' seconds began
+    caller : the line of compiled calls that come from no line of the user's
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        notes: list[Note],
+        outside: dict[int, Outside],
+        origin: int,
+        caller: Source | None = None,
+    ) -> None:
+        self.entries, self.outside, self.origin, self.caller = entries, outside, origin, caller
+        self.pieces: list[Piece] = []
+        self.at: dict[int, Piece] = {}  # what lies at an address now
+        self.of: dict[Var, Piece] = {}
+        self.phases: dict[Var, str] = {}
+        self.points: list[Point] = []
+        self.live = self.top = self.reused = 0
+        self.why: dict[int, Residual] = {}  # of arrays from outside
+        self.lines: dict[Source | None, Line] = {}
+        self.programs: dict[int, str] = {}
+        self.notes = self._phased(sorted(self._calls() + notes, key=lambda n: n.mark))
+        self.number = done = 0
+        for self.number, note in enumerate(self.notes):
+            done = self._interval(done, note)
+            self._named(note)
+
+    # ── compiled calls, which the log alone tells of ──────────────────────────
+
+    def _calls(self) -> list[Note]:
+        """A note for each call of a compiled program: at the entry that gave its workspace back, or after its results were made."""
+        found: list[Note] = []
+        running: dict[int, Note] = {}  # by the address of the workspace
+        current: Note | None = None
+        for i, entry in enumerate(self.entries):
+            if entry.size < 0:
+                if (ended := running.pop(entry.address, None)) is not None:
+                    ended.mark, ended.seconds = i + 1, (entry.when - self.origin) * 1e-9
+                continue
+            if not (spec := self._spec(entry)):
+                continue
+            if current is None or current.spec != spec or current.mark != i:
+                current = Note(
+                    "ran", i, 0.0, name=self._program(spec), source=self._user(entry)[0] or self.caller, spec=spec
+                )
+                found.append(current)
+            current.mark, current.seconds = i + 1, (entry.when - self.origin) * 1e-9
+            if self._is_workspace(entry):
+                running[entry.address], current = current, None
+        return found
+
+    def _spec(self, entry: Entry) -> int:
+        """The compiled entry that takes memory, SLOW if a compiled program is called by way of Python, or 0."""
+        if entry.spec or not entry.frames:
+            return entry.spec
+        code = entry.frames[0][0]
+        return SLOW if code.co_qualname in SLOWLY and code.co_filename == engine.__file__ else 0
+
+    def _is_workspace(self, entry: Entry) -> bool:
+        if entry.what & 15 == WORKSPACE:
+            return True
+        return self._spec(entry) == SLOW and entry.frames[0][0].co_qualname == SLOWLY[0]
+
+    def _program(self, spec: int) -> str:
+        if spec not in self.programs:
+            names = [e.name for e in list(engine.made) if e.enters_by(spec)] if spec != SLOW else []
+            self.programs[spec] = names[0] if names else "compiled"
+        return self.programs[spec]
+
+    @staticmethod
+    def _phased(notes: list[Note]) -> list[Note]:
+        """Calls are in the phase of what comes next: where phases change, there is a note."""
+        phase = ""
+        for note in reversed(notes):
+            if note.kind == "ran":
+                note.phase = phase
+            phase = note.phase
+        return notes
+
+    # ── one interval of the log, up to a note ─────────────────────────────────
+
+    def _interval(self, start: int, note: Note) -> int:
+        """Take and give back what the log says. If there was more in between than before and after, that is a point of its own."""
+        end = max(start, min(note.mark, len(self.entries)))
+        before = top = self.live
+        where = start
+        born: list[tuple[int, Piece]] = []
+        died: list[tuple[int, Piece]] = []
+        for i in range(start, end):
+            entry = self.entries[i]
+            if entry.size > 0:
+                piece = self.at[entry.address] = Piece(entry, self.number)
+                born.append((i, piece))
+                self.pieces.append(piece)
+                self.live += entry.size
+                self.reused += entry.size if entry.what & AGAIN else 0
+                if self.live > top:
+                    top, where = self.live, i + 1
+            elif (gone := self.at.pop(entry.address, None)) is not None:
+                gone.left = self.number
+                died.append((i, gone))
+                self.live += entry.size
+        about = note.seconds, note.name or (note.op.name if note.op else ""), self._phase(note), self._line(note.source)
+        if top > max(before, self.live) + (SLIGHT if top <= self.top else 0):
+            self._point(top, top, *about)
+        else:
+            where = start
+        self._point(self.live, max(top, self.live), *about)
+        self.top = max(self.top, top)
+        after = len(self.points) - 1
+        for i, piece in born:
+            piece.born = after - (i < where)
+        for i, piece in died:
+            piece.died = after - (i < where)
+        return end
+
+    def _point(self, live: int, top: int, seconds: float, op: str, phase: str, line: Line) -> None:
+        self.points.append(Point(seconds, live, top, op, phase, line))
+
+    # ── what a note tells of pieces ───────────────────────────────────────────
+
+    def _phase(self, note: Note) -> str:
+        if note.kind in ("cotangent", "accumulated", "swept"):
+            for var in note.vars:
+                if var is not None and self.phases.get(var, "forward") != "forward":
+                    return f"{self.phases[var]}, backward"
+            return "backward"
+        return note.phase or "forward"
+
+    def _named(self, note: Note) -> None:
+        now = len(self.points) - 1
+        for address in (*note.read, *note.kept):
+            if (piece := self.at.get(address)) is not None:
+                piece.used = now
+        for var in note.ins if note.kind == "recorded" else ():
+            if isinstance(var, Var) and (piece := self.of.get(var)) is not None:
+                piece.used = now
+        role = {"recorded": "value", "evaluated": "value", "cotangent": "cotangent", "accumulated": "cotangent"}
+        if note.kind in role:
+            self._made(note, role[note.kind])
+        reader = (note.op.name if note.op else "", note.source)
+        for address in note.kept if note.kind == "recorded" else ():
+            piece = self.at.get(address)
+            if piece is not None:
+                if not piece.role:
+                    piece.name = "constant"
+                piece.be("residual")
+                piece.readers.append(reader)
+            elif (info := self.outside.get(address)) is not None:
+                known = self.why.setdefault(
+                    address, Residual(info.nbytes, info.shape, np.dtype(float), "argument", None)
+                )
+                known.readers.append(reader)
+
+    def _made(self, note: Note, role: str) -> None:
+        op = note.op.name if note.op else note.name
+        phase = self._phase(note)
+        for i, address in enumerate(note.outs):
+            piece = self.at.get(address)
+            vars_ = note.vars if role == "value" else note.ins
+            var = vars_[i] if i < len(vars_) else None
+            if piece is None:
+                continue
+            if isinstance(var, Var) and role == "value":
+                self.of[var], self.phases[var] = piece, phase
+            again = note.fresh and bool(piece.op) and piece.note != self.number
+            if again:
+                self.reused += piece.entry.size
+            if again or not piece.op:
+                piece.op, piece.source, piece.phase = op, note.source, phase
+                if isinstance(var, Var):
+                    piece.shape, piece.dtype = tuple(var.shape), str(var.dtype)
+            piece.be(role)
+
+    # ── the report ────────────────────────────────────────────────────────────
+
+    def _line(self, source: Any) -> Line:
+        key = None if source is None or source[0] is None else source
+        if key not in self.lines:
+            self.lines[key] = Line.of(key)
+        return self.lines[key]
+
+    def _user(self, entry: Entry) -> tuple[Source | None, bool]:
+        """The user's frame that took it, if it is among those noted; and whether it was taken within this library."""
+        inside = bool(entry.frames) and entry.frames[0][0].co_filename.startswith(LIBRARY)
+        for code, lasti in entry.frames:
+            if not code.co_filename.startswith((LIBRARY, *NUMERIC)):
+                return (code, lasti), inside
+        return None, inside or not entry.frames
+
+    def _settle(self, piece: Piece, results: set[int]) -> None:
+        """Its role, if no event gave it one."""
+        note, kind = self.notes[piece.note], piece.entry.what & 15
+        source, inside = self._user(piece.entry)
+        compiled = self._spec(piece.entry)
+        if not piece.phase:
+            piece.phase = self._phase(note)
+        if compiled or kind in (WORKSPACE, BLOCK, STACK):
+            self._of_program(piece, note, compiled, kind, source)
+        elif not piece.role and inside:
+            piece.op = piece.op or note.name or (note.op.name if note.op else "")
+            piece.source = piece.source or note.source or source
+            piece.role = "temporary" if piece.left == piece.note and piece.op else "other"
+        elif not piece.role:
+            piece.role, piece.source = "other", source
+        elif piece.source is None:
+            piece.source = source or note.source
+        if piece.name == "constant" and piece.role == "residual":
+            piece.role = "constant"
+        if piece.died is None and piece.entry.address in results:
+            piece.role = "result"
+
+    def _of_program(self, piece: Piece, note: Note, spec: int, kind: int, source: Source | None) -> None:
+        source = source or self.caller
+        inner = self._program(spec) if spec else note.name
+        piece.within = inner
+        piece.op = piece.op or inner
+        piece.source = piece.source or source or note.source
+        backward = inner == "backward" or piece.phase.endswith("backward")
+        if backward and "backward" not in piece.phase:
+            piece.phase = "backward"
+        if kind == STACK:
+            piece.role, piece.op = "residual", "while_loop"
+            piece.readers.append(("while_loop", piece.source))
+        elif self._is_workspace(piece.entry):
+            piece.role = "workspace"
+        elif not piece.role:
+            piece.role = "cotangent" if backward else "value"
+
+    def _holding(self, piece: Piece) -> Holding:
+        why = ""
+        if piece.readers:
+            dtype = np.dtype(piece.dtype or float)
+            why = Residual(piece.entry.size, piece.shape, dtype, "result", readers=piece.readers).why
+        role: Any = piece.role
+        return Holding(
+            piece.entry.size,
+            role,
+            piece.op,
+            self._line(piece.source),
+            piece.phase,
+            piece.shape,
+            piece.dtype,
+            piece.born,
+            piece.died,
+            piece.used,
+            why,
+            within=piece.within,
+        )
+
+    def _arguments(self) -> list[Holding]:
+        found = []
+        for address, (nbytes, shape, dtype) in self.outside.items():
+            known = self.why.get(address)
+            role: Role = "argument"
+            found.append(Holding(nbytes, role, shape=shape, dtype=dtype, why=known.why if known else ""))
+        return sorted(found, key=lambda h: -h.nbytes)
+
+    def report(self, name: str, results: set[int]) -> MemoryReport:
+        """What was found; `results` are addresses of what the function returned."""
+        for piece in self.pieces:
+            self._settle(piece, results)
+        tops = [p.top for p in self.points]
+        peak = max(tops, default=0)
+        report = MemoryReport(name, "measured", self._mode(), peak=peak, end=self.live)
+        report.peak_at = tops.index(peak) if tops else 0
+        report.timeline, report.reused = self.points, self.reused
+        report.allocated, report.tensors = sum(p.entry.size for p in self.pieces), len(self.pieces)
+        listed = self.pieces
+        if len(listed) > MOST:
+            least = sorted((p.entry.size for p in listed), reverse=True)[MOST]
+            listed = [p for p in self.pieces if p.entry.size > least]
+            rest = len(self.pieces) - len(listed)
+            report.notes.append(f"{rest} pieces of at most {shown(least)} are not listed, though they are counted")
+        report.holdings = self._arguments() + [self._holding(p) for p in listed]
+        report.arguments = sum(h.nbytes for h in report.holdings if h.role == "argument")
+        return report
+
+    def _mode(self) -> str:
+        eager = any(n.kind in ("recorded", "evaluated") for n in self.notes)
+        compiled = any(n.kind == "ran" and n.name != "backward" for n in self.notes)
+        return "mixed" if eager and compiled else "jit" if compiled else "eager"
