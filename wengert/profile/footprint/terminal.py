@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 LISTED = 8
-CHART = (72, 6)  # columns and rows of the timeline
+CHART = (66, 6)  # columns and rows of the timeline
 BAR = 32
 EIGHTHS = " ▁▂▃▄▅▆▇█"
 STYLES = {
