@@ -11,64 +11,23 @@ the user's line, and what ops keep for themselves.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from wengert.core.op import Op
 from wengert.core.sizes import shown
-from wengert.core.source import LIBRARY, Source
+from wengert.core.source import Source
 from wengert.graph.atoms import Var
 from wengert.graph.residuals import Residual
+from wengert.profile.footprint.calls import Calls, Note, Outside, user_of
 from wengert.profile.footprint.meter import AGAIN, BLOCK, STACK, WORKSPACE, Entry
-from wengert.profile.footprint.report import Holding, Line, MemoryReport, Point, Role
-from wengert.runtime import engine
+from wengert.profile.footprint.report import Holding, Line, MemoryReport, Point, Role, phase_of
 
 SLIGHT = 4096  # bytes within an op that are no point of their own, if they make no peak
 MOST = 20_000  # holdings in a report; the smallest are left out, and said so
-NUMERIC = tuple(
-    str(Path(module.__file__ or "").parent) + "/" for module in (np,)
-)  # packages whose frames are nobody's own
-SLOW = 1  # in the place of a spec
-SLOWLY = ("Executable.__call__", "Executable._new")
+POINTS = 100_000  # of a timeline
 RANK: dict[str, int] = {"": 0, "other": 1, "temporary": 1, "value": 2, "cotangent": 3, "residual": 4, "result": 5}
-
-
-class Outside(NamedTuple):
-    """An array that was there before."""
-
-    nbytes: int
-    shape: tuple[int, ...]
-    dtype: str
-
-
-@dataclass(slots=True)
-class Note:
-    """Something has happened.
-
-    mark : entries of the log until then
-    outs : addresses of what it made, kept : of what is kept for its pullback, read : of what it read
-    ins, vars : variables that it read, and made
-    fresh : whether what it made may be written over memory of something dead
-    spec : of a compiled call, the address of its entry
-    """
-
-    kind: str
-    mark: int
-    seconds: float
-    phase: str = ""
-    op: Op | None = None
-    name: str = ""
-    source: Source | None = None
-    outs: Sequence[int] = ()
-    kept: Sequence[int] = ()
-    read: Sequence[int] = ()
-    ins: Sequence[Any] = ()
-    vars: Sequence[Var | None] = ()
-    fresh: bool = False
-    spec: int = 0
 
 
 @dataclass(slots=True)
@@ -112,7 +71,7 @@ class Attribution:
         origin: int,
         caller: Source | None = None,
     ) -> None:
-        self.entries, self.outside, self.origin, self.caller = entries, outside, origin, caller
+        self.entries, self.outside, self.caller = entries, outside, caller
         self.pieces: list[Piece] = []
         self.at: dict[int, Piece] = {}  # what lies at an address now
         self.of: dict[Var, Piece] = {}
@@ -121,54 +80,13 @@ class Attribution:
         self.live = self.top = self.reused = 0
         self.why: dict[int, Residual] = {}  # of arrays from outside
         self.lines: dict[Source | None, Line] = {}
-        self.programs: dict[int, str] = {}
-        self.notes = self._phased(sorted(self._calls() + notes, key=lambda n: n.mark))
+        self.calls = Calls(entries, origin, caller)
+        self.notes = self._phased(sorted(self.calls.notes() + notes, key=lambda n: n.mark))
         self.number = done = 0
-        for self.number, note in enumerate(self.notes):
+        for number, note in enumerate(self.notes):
+            self.number = number
             done = self._interval(done, note)
             self._named(note)
-
-    # ── compiled calls, which the log alone tells of ──────────────────────────
-
-    def _calls(self) -> list[Note]:
-        """A note for each call of a compiled program: at the entry that gave its workspace back, or after its results were made."""
-        found: list[Note] = []
-        running: dict[int, Note] = {}  # by the address of the workspace
-        current: Note | None = None
-        for i, entry in enumerate(self.entries):
-            if entry.size < 0:
-                if (ended := running.pop(entry.address, None)) is not None:
-                    ended.mark, ended.seconds = i + 1, (entry.when - self.origin) * 1e-9
-                continue
-            if not (spec := self._spec(entry)):
-                continue
-            if current is None or current.spec != spec or current.mark != i:
-                current = Note(
-                    "ran", i, 0.0, name=self._program(spec), source=self._user(entry)[0] or self.caller, spec=spec
-                )
-                found.append(current)
-            current.mark, current.seconds = i + 1, (entry.when - self.origin) * 1e-9
-            if self._is_workspace(entry):
-                running[entry.address], current = current, None
-        return found
-
-    def _spec(self, entry: Entry) -> int:
-        """The compiled entry that takes memory, SLOW if a compiled program is called by way of Python, or 0."""
-        if entry.spec or not entry.frames:
-            return entry.spec
-        code = entry.frames[0][0]
-        return SLOW if code.co_qualname in SLOWLY and code.co_filename == engine.__file__ else 0
-
-    def _is_workspace(self, entry: Entry) -> bool:
-        if entry.what & 15 == WORKSPACE:
-            return True
-        return self._spec(entry) == SLOW and entry.frames[0][0].co_qualname == SLOWLY[0]
-
-    def _program(self, spec: int) -> str:
-        if spec not in self.programs:
-            names = [e.name for e in list(engine.made) if e.enters_by(spec)] if spec != SLOW else []
-            self.programs[spec] = names[0] if names else "compiled"
-        return self.programs[spec]
 
     @staticmethod
     def _phased(notes: list[Note]) -> list[Note]:
@@ -208,6 +126,10 @@ class Attribution:
             self._point(top, top, *about)
         else:
             where = start
+        if note.kind == "ran":
+            made = [piece for _, piece in born if piece.entry.spec and not self.calls.is_workspace(piece.entry)]
+            for i, piece in enumerate(made):
+                piece.shape, piece.dtype = self.calls.result(note, i)
         self._point(self.live, max(top, self.live), *about)
         self.top = max(self.top, top)
         after = len(self.points) - 1
@@ -283,19 +205,11 @@ class Attribution:
             self.lines[key] = Line.of(key)
         return self.lines[key]
 
-    def _user(self, entry: Entry) -> tuple[Source | None, bool]:
-        """The user's frame that took it, if it is among those noted; and whether it was taken within this library."""
-        inside = bool(entry.frames) and entry.frames[0][0].co_filename.startswith(LIBRARY)
-        for code, lasti in entry.frames:
-            if not code.co_filename.startswith((LIBRARY, *NUMERIC)):
-                return (code, lasti), inside
-        return None, inside or not entry.frames
-
     def _settle(self, piece: Piece, results: set[int]) -> None:
         """Its role, if no event gave it one."""
         note, kind = self.notes[piece.note], piece.entry.what & 15
-        source, inside = self._user(piece.entry)
-        compiled = self._spec(piece.entry)
+        source, inside = user_of(piece.entry)
+        compiled = self.calls.spec(piece.entry)
         if not piece.phase:
             piece.phase = self._phase(note)
         if compiled or kind in (WORKSPACE, BLOCK, STACK):
@@ -315,7 +229,7 @@ class Attribution:
 
     def _of_program(self, piece: Piece, note: Note, spec: int, kind: int, source: Source | None) -> None:
         source = source or self.caller
-        inner = self._program(spec) if spec else note.name
+        inner = self.calls.name(spec) if spec else note.name
         piece.within = inner
         piece.op = piece.op or inner
         piece.source = piece.source or source or note.source
@@ -325,7 +239,7 @@ class Attribution:
         if kind == STACK:
             piece.role, piece.op = "residual", "while_loop"
             piece.readers.append(("while_loop", piece.source))
-        elif self._is_workspace(piece.entry):
+        elif self.calls.is_workspace(piece.entry):
             piece.role = "workspace"
         elif not piece.role:
             piece.role = "cotangent" if backward else "value"
@@ -336,27 +250,41 @@ class Attribution:
             dtype = np.dtype(piece.dtype or float)
             why = Residual(piece.entry.size, piece.shape, dtype, "result", readers=piece.readers).why
         role: Any = piece.role
-        return Holding(
-            piece.entry.size,
-            role,
-            piece.op,
-            self._line(piece.source),
-            piece.phase,
-            piece.shape,
-            piece.dtype,
-            piece.born,
-            piece.died,
-            piece.used,
-            why,
-            within=piece.within,
-        )
+        line, life = self._line(piece.source), (piece.born, piece.died, piece.used)
+        what = piece.phase, piece.shape, piece.dtype
+        return Holding(piece.entry.size, role, piece.op, line, *what, *life, why, within=piece.within)
 
-    def _arguments(self) -> list[Holding]:
+    def _holdings(self, pieces: Sequence[Piece]) -> list[Holding]:
+        """Those of pieces; a workspace by what is in it when it is fullest."""
+        found: list[Holding] = []
+        for piece in pieces:
+            holding = self._holding(piece)
+            parts = self.calls.parts(piece.entry) if piece.role == "workspace" else []
+            for part in parts:
+                role: Any = part.role
+                reader = [part.reader] if part.reader else []
+                why = Residual(0, (), np.dtype(float), "result", readers=reader).why if reader else ""
+                phase = phase_of(part.source) if piece.phase == "forward" else piece.phase
+                what = phase, tuple(part.shape), part.dtype
+                life = piece.born, piece.died, piece.used
+                line = self._line(part.source)
+                found.append(Holding(part.nbytes, role, part.op, line, *what, *life, why, within=piece.within))
+            holding.nbytes -= sum(part.nbytes for part in parts)
+            if holding.nbytes:
+                found.append(holding)
+        return found
+
+    def _outside(self) -> list[Holding]:
+        """Arrays that were there before: arguments, and constants of programs, which are never held by the run."""
         found = []
         for address, (nbytes, shape, dtype) in self.outside.items():
             known = self.why.get(address)
             role: Role = "argument"
             found.append(Holding(nbytes, role, shape=shape, dtype=dtype, why=known.why if known else ""))
+        for name, array in self.calls.constants():
+            role = "constant"
+            what = array.shape, str(array.dtype)
+            found.append(Holding(array.nbytes, role, name, Line(), "forward", *what, died=0, within=name))
         return sorted(found, key=lambda h: -h.nbytes)
 
     def report(self, name: str, results: set[int]) -> MemoryReport:
@@ -375,11 +303,34 @@ class Attribution:
             listed = [p for p in self.pieces if p.entry.size > least]
             rest = len(self.pieces) - len(listed)
             report.notes.append(f"{rest} pieces of at most {shown(least)} are not listed, though they are counted")
-        report.holdings = self._arguments() + [self._holding(p) for p in listed]
+        report.holdings = self._outside() + self._holdings(listed)
         report.arguments = sum(h.nbytes for h in report.holdings if h.role == "argument")
+        if len(self.points) > POINTS:
+            thin(report)
         return report
 
     def _mode(self) -> str:
         eager = any(n.kind in ("recorded", "evaluated") for n in self.notes)
         compiled = any(n.kind == "ran" and n.name != "backward" for n in self.notes)
         return "mixed" if eager and compiled else "jit" if compiled else "eager"
+
+
+def thin(report: MemoryReport) -> None:
+    """Merge neighbouring points of a long timeline; the peak stays a point of its own."""
+    points = report.timeline
+    step = -(-len(points) // POINTS)
+    new: list[Point] = []
+    moved: list[int] = []
+    for i, point in enumerate(points):
+        if i % step == 0 or i in (report.peak_at, report.peak_at + 1):
+            new.append(replace(point))
+        else:
+            last, new[-1] = new[-1], replace(point)
+            new[-1].top = max(last.top, point.top)
+        moved.append(len(new) - 1)
+    for h in report.holdings:
+        h.born = moved[min(h.born, len(moved) - 1)]
+        h.died = None if h.died is None else moved[min(h.died, len(moved) - 1)]
+        h.used = None if h.used is None else moved[h.used]
+    report.timeline, report.peak_at = new, moved[report.peak_at]
+    report.notes.append(f"{len(points)} events are shown as {len(new)} points")

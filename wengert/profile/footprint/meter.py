@@ -1,7 +1,8 @@
 """Exact counts of the memory that arrays and compiled programs hold, while somebody measures.
 
 While a meter is on, NumPy asks a handler of ours for memory (NEP 49), which asks the one that was in force, and counts; blocks of
-large results, workspaces of compiled programs, and what their loops keep are counted by the same counters (`runtime/support/meter.ll`).
+large results, workspaces of compiled programs, and what their loops keep are counted by the same counters
+(`runtime/support/meter.ll`).
 What was taken before does not count, and is not subtracted when it goes. With no meter on, nothing is counted.
 
 NumPy keeps its handler per thread and context: a meter counts in the one that starts it, and in others from the moment on at which

@@ -23,7 +23,8 @@ from wengert.core.sizes import shown
 from wengert.core.source import Source, here
 from wengert.core.tensor import Tensor
 from wengert.core.tree import flatten
-from wengert.profile.footprint.attribution import Attribution, Note, Outside
+from wengert.profile.footprint.attribution import Attribution
+from wengert.profile.footprint.calls import Note, Outside
 from wengert.profile.footprint.meter import meter, root_of, session, unavailable
 from wengert.profile.footprint.report import MemoryReport
 
@@ -79,7 +80,7 @@ class MemoryProfiler:
         interval: float = 0.1,
     ) -> None:
         self.name, self.interval = name, interval
-        self.callback = _display(name) if live else callback
+        self.callback = _Screen(name) if live else callback
         self._meter, self._root = meter(), root_of()
         self._caller = here(2)
         self._notes: list[Note] = []
@@ -171,10 +172,10 @@ class MemoryProfiler:
         source = None if code is None else (code, lasti)
         vars_ = outs if op.multi else (outs,)
         read = [*given, *self._roots(saved), *self._roots(xs)]
-        self._note("cotangent", op=op, source=source, outs=made, read=read, vars=vars_, fresh=fresh)
+        self._note("cotangent", op=op, source=source, outs=made, read=read, ins=ins, vars=vars_, fresh=fresh)
 
-    def _accumulated(self, var: Any, total: Any) -> None:
-        made = self._roots(total)
+    def _accumulated(self, *what: Any) -> None:
+        made = self._roots(what[-1])  # the total
         self._made.update(made)
         self._note("accumulated", name="sum of cotangents", outs=made, fresh=True)
 
@@ -286,7 +287,9 @@ class _Watcher:
         self.thread.start()
 
     def _run(self) -> None:
-        with contextlib.closing(self.callback) if hasattr(self.callback, "close") else contextlib.nullcontext():
+        with contextlib.ExitStack() as stack:
+            if isinstance(self.callback, _Screen):
+                stack.callback(self.callback.close)
             while not self.ended.wait(self.interval):
                 self.callback(self.profiler.live(), self.profiler.peak())
             self.callback(self.profiler.live(), self.profiler.peak())
@@ -311,7 +314,3 @@ class _Screen:
 
     def close(self) -> None:
         self.live.stop()
-
-
-def _display(name: str) -> Callable[[int, int], None]:
-    return _Screen(name)
