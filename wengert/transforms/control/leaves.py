@@ -102,3 +102,14 @@ def pair_of(out: Any) -> tuple[Any, Any]:
 def two(tree: Any) -> tuple[Any, Any]:
     first, second = tree.children()
     return first, second
+
+
+def truth(go: Any) -> bool:
+    shape = getattr(go, "shape", None)
+    if isinstance(go, (tuple, list, dict, type(None))) or shape not in ((), None):
+        got = f"type {type(go).__name__}" if shape is None else f"shape {tuple(shape)}"
+        raise ShapeError(
+            "while_loop", got=f"a predicate of {got}", want="one boolean",
+            fix="reduce it: np.any(…) or np.all(…)", at=describe(here(3)),
+        )  # fmt: skip
+    return bool(go)

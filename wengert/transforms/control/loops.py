@@ -18,12 +18,13 @@ import numpy as np
 from wengert.core.aval import Aval
 from wengert.core.errors import DTypeError, ShapeError
 from wengert.core.source import describe, here
-from wengert.core.tensor import Array, Tensor
+from wengert.core.tensor import Array, Tensor, active
 from wengert.core.tree import flatten, unflatten
 from wengert.ops.basis import reshape
 from wengert.ops.dtype import truncate
 from wengert.ops.index import index
 from wengert.ops.shape import concatenate, stack
+from wengert.transforms.batch import Batch
 from wengert.transforms.control.functions import (
     Body,
     adopted,
@@ -37,9 +38,20 @@ from wengert.transforms.control.functions import (
     staging,
     start,
 )
-from wengert.transforms.control.leaves import checked, described, element, finished, leaves_of, length_of, pair_of, two
-from wengert.transforms.control.segments import Checkpoint, asked, in_segments, lengths_of
-from wengert.transforms.control.treeverse import bounded, differentiating
+from wengert.transforms.control.leaves import (
+    checked,
+    described,
+    element,
+    finished,
+    leaves_of,
+    length_of,
+    pair_of,
+    truth,
+    two,
+)
+from wengert.transforms.control.online import while_kept
+from wengert.transforms.control.segments import Checkpoint, choice_of, in_segments, lengths_of, slots_of
+from wengert.transforms.control.treeverse import bounded, differentiating, until
 from wengert.transforms.control.while_loop import while_loop as while_op
 from wengert.transforms.entry import entry
 from wengert.transforms.vmap import vmap
@@ -91,7 +103,7 @@ def scan(
     """
     x_leaves, x_tree = flatten(xs)
     n = length_of(x_leaves, length)
-    checkpoint = asked("scan", checkpoint)
+    checkpoint = choice_of("scan", checkpoint)
     if staging():
         return _staged_scan(f, init, x_leaves, x_tree, n, reverse, unroll, checkpoint)
     if checkpoint is not None and n > 3 and differentiating():
@@ -117,7 +129,9 @@ def scan(
 
 
 @entry
-def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any) -> Any:
+def while_loop(
+    cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, *, checkpoint: Checkpoint = None
+) -> Any:
     """`body` of a value again and again, while `cond` of it is true.
 
     Parameters
@@ -125,22 +139,39 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any
     cond : `cond(value)` → one boolean
     body : `body(value)` → the next value, of the same structure, shapes and dtypes
     init : the first value, a pytree of arrays and numbers
+    checkpoint : what reverse mode keeps of n calls, though nobody knows n beforehand; the rest is run again
+
+        =============  =====================================================  ======================================
+        None           n residuals                                            `body` is run once more, compiled
+        s, an integer  s values, and residuals of no more than 2 n / s calls  once more
+        "sqrt"         as 1024                                                once more
+        "binomial"     192 values, and residuals of n / 32768 calls           three times more
+        =============  =====================================================  ======================================
 
     Returns
     -------
     The first value of which `cond` is false.
 
     Reverse mode needs no bound on the number of trips: compiled, what it keeps of each goes on a stack that grows, and is freed.
+    With `checkpoint` it keeps values at equal distances, which double when there are too many, and the calls between two of
+    them have such a stack in turn. A loop that Python runs is run once to count its calls, and then back as a `scan` of
+    known length, with no more than s values.
     """
+    checkpoint = choice_of("while_loop", checkpoint)
     if staging():
-        return _staged_while(cond, body, init)
+        return _staged_while(cond, body, init, checkpoint)
+    if checkpoint is not None and differentiating():
+        if any(type(trace) is Batch for trace in active()):
+            return _staged_while(cond, body, init, checkpoint)
+        if (found := until(cond, body, init, checkpoint)) is not None:
+            return found[0]
     value, asked, run = own(init), adopted(cond), adopted(body)
     before, tree = described(value)
     for trip in itertools.count():
         go = asked(value)
         if not known(go):
-            return _staged_while(cond, body, value)
-        if not _truth(go):
+            return _staged_while(cond, body, value, checkpoint)
+        if not truth(go):
             return finished(value) if trip else _unmoved(value, "while_loop", partial(_trip_of_while, body))
         value, before = checked("while_loop", run(value), before, tree)
 
@@ -161,7 +192,7 @@ def fori_loop(
     it changes no dtype.
     """
     low, high = _bound(lower), _bound(upper)
-    checkpoint = asked("fori_loop", checkpoint)
+    checkpoint = choice_of("fori_loop", checkpoint)
     if low is not None and high is not None and (high - low <= NUMBERED or not staging()):
         if staging():
             return _counted(low, max(high - low, 0), body, init, unroll, checkpoint)
@@ -178,7 +209,11 @@ def fori_loop(
         return finished(value)
     end = _integer(upper)
     return _staged_while(
-        lambda pair: pair[0] < end, lambda pair: (pair[0] + 1, body(pair[0], pair[1])), (_integer(lower), init), True
+        lambda pair: pair[0] < end,
+        lambda pair: (pair[0] + 1, body(pair[0], pair[1])),
+        (_integer(lower), init),
+        checkpoint,
+        True,
     )[1]
 
 
@@ -244,7 +279,9 @@ def _counted(low: int, n: int, body: Callable[..., Any], init: Any, unroll: int,
     return unflatten(tree, found)
 
 
-def _staged_while(cond: Callable[..., Any], body: Callable[..., Any], init: Any, counted: bool = False) -> Any:
+def _staged_while(
+    cond: Callable[..., Any], body: Callable[..., Any], init: Any, checkpoint: Checkpoint, counted: bool = False
+) -> Any:
     """`counted`: the first leaf is a counter, and a Python number to the body."""
     pairs, tree = leaves_of(init, "init of while_loop")
     if counted:
@@ -263,13 +300,16 @@ def _staged_while(cond: Callable[..., Any], body: Callable[..., Any], init: Any,
     held_too = [t for t in asked.captured if not any(t is s for s in step.captured)]
     consts = [*step.captured, *held_too]
     starts = [start(x, aval) for (x, _), aval in zip(pairs, avals, strict=True)]
-    found = while_op(
-        *consts,
-        *starts,
-        cond=asked.with_consts(consts),
-        body=converted(step.with_consts(consts), avals),
-        consts=len(consts),
-    )
+    loop: dict[str, Any] = {
+        "cond": asked.with_consts(consts),
+        "body": converted(step.with_consts(consts), avals),
+        "consts": len(consts),
+    }
+    if checkpoint is None:
+        found = while_op(*consts, *starts, **loop)
+    else:
+        slots, levels = slots_of(checkpoint)
+        found = while_kept(*consts, *starts, **loop, slots=slots, levels=levels)
     return unflatten(tree, found)
 
 
@@ -342,17 +382,6 @@ def _no_trips(f: Callable[..., Any], init: Any, x_leaves: Sequence[Any], x_tree:
     kept = [start(x, aval) for (x, _), aval in zip(pairs, avals, strict=True)]
     ys = [np.zeros((0, *aval.shape), aval.dtype) for aval in body.outs[len(pairs) :]]
     return unflatten(tree, kept), unflatten(two(body.tree)[1], ys)
-
-
-def _truth(go: Any) -> bool:
-    shape = getattr(go, "shape", None)
-    if isinstance(go, (tuple, list, dict, type(None))) or shape not in ((), None):
-        got = f"type {type(go).__name__}" if shape is None else f"shape {tuple(shape)}"
-        raise ShapeError(
-            "while_loop", got=f"a predicate of {got}", want="one boolean",
-            fix="reduce it: np.any(…) or np.all(…)", at=describe(here(3)),
-        )  # fmt: skip
-    return bool(go)
 
 
 def _bound(x: Any) -> int | None:

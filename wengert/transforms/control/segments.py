@@ -33,7 +33,7 @@ Lengths = tuple[int, ...]
 FACTOR = 8  # segments of a level where memory is to grow with the logarithm of the trips
 
 
-def asked(what: str, checkpoint: Any) -> Checkpoint:
+def choice_of(what: str, checkpoint: Any) -> Checkpoint:
     """The argument, or an error that says what it may be."""
     if checkpoint is None or (isinstance(checkpoint, str) and checkpoint in ("sqrt", "binomial")):
         return checkpoint
@@ -50,6 +50,13 @@ def asked(what: str, checkpoint: Any) -> Checkpoint:
             at=describe(here(3)),
         )
     return slots
+
+
+def slots_of(checkpoint: int | str) -> tuple[int, int]:
+    """Of a loop whose length nobody knows: carries to keep at each level, and levels."""
+    if isinstance(checkpoint, int):
+        return max(checkpoint - checkpoint % 2, 2), 1
+    return (1024, 1) if checkpoint == "sqrt" else (64, 3)
 
 
 def lengths_of(n: int, checkpoint: Checkpoint) -> Lengths:

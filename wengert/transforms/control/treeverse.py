@@ -22,10 +22,14 @@ from wengert.ops.basis import reshape
 from wengert.ops.index import index
 from wengert.ops.shape import concatenate, stack
 from wengert.trace.tape import Tape
-from wengert.transforms.checkpoint import Scratch, checkpoint
+from wengert.transforms.batch import Batch
+from wengert.transforms.checkpoint import Scratch
+from wengert.transforms.checkpoint import checkpoint as checkpointed
 from wengert.transforms.control.functions import adopted, as_dtype, own
-from wengert.transforms.control.leaves import checked, described, element, finished, pair_of
+from wengert.transforms.control.leaves import checked, described, element, finished, pair_of, truth
+from wengert.transforms.forward import Jvp
 
+MOST = 64
 Leaves = list[Array]
 Step = Callable[[Leaves, Leaves, int], tuple[Leaves, Leaves]]
 
@@ -58,7 +62,7 @@ class Reversible:
     Leaves are flat lists. `segments`: how long the parts are that are recorded at once, of trips.
     """
 
-    def __init__(self, step: Step, n: int, slots: int, reverse: bool, segments: int = 1) -> None:
+    def __init__(self, step: Step, n: int, slots: int, segments: int = 1, reverse: bool = False) -> None:
         self.step, self.n, self.slots, self.reverse, self.segments = step, n, slots, reverse, segments
 
     def __call__(self, carry: Leaves, xs: Leaves, start: int = 0) -> tuple[Leaves, Leaves]:
@@ -66,8 +70,7 @@ class Reversible:
         return self._run(carry, xs, start, self.n, self.slots)
 
     def _run(self, carry: Leaves, xs: Leaves, start: int, stop: int, slots: int) -> tuple[Leaves, Leaves]:
-        traces = active()
-        if not traces or type(traces[-1]) is Scratch:  # nothing is recorded
+        if not recording():
             return self._trips(carry, xs, start, stop)
         pieces: list[Leaves] = []
         while stop - start > self.segments:
@@ -81,10 +84,10 @@ class Reversible:
         return carry, self._joined([*pieces, ys])
 
     def _kept(self, start: int, stop: int, slots: int) -> Callable[[Leaves, Leaves], tuple[Leaves, Leaves]]:
-        return checkpoint(lambda carry, xs: self._run(carry, xs, start, stop, slots), adopt=False)
+        return checkpointed(lambda carry, xs: self._run(carry, xs, start, stop, slots), adopt=False)
 
     def _trips(self, carry: Leaves, xs: Leaves, start: int, stop: int) -> tuple[Leaves, Leaves]:
-        carry = [x.copy() if type(x) is np.ndarray else held(x) for x in carry]  # into which the body may write
+        carry = fresh(carry)
         rows: list[Leaves] = []
         for i in range(start, stop):
             at = stop - 1 - i if self.reverse else i - start
@@ -113,8 +116,21 @@ class Reversible:
         ]
 
 
+def fresh(leaves: Leaves) -> Leaves:
+    """Cells and arrays into which a body may write."""
+    return [x.copy() if type(x) is np.ndarray else held(x) for x in leaves]
+
+
 def _part(x: Array, rows: slice) -> Array:
     return index(x, spec=(rows,)) if type(x) is Tensor else x[rows]
+
+
+def recording() -> bool:
+    """Whether a tape records now, through whatever runs above it."""
+    for trace in reversed(active()):
+        if type(trace) not in (Batch, Jvp):
+            return type(trace) is not Scratch
+    return False
 
 
 # ── as users call it ──────────────────────────────────────────────────────────
@@ -145,8 +161,7 @@ def bounded(
     if any(aval.weak for aval in before):  # Python numbers, of which the first trip may make others
         leaves, first = step(leaves, [element(x, -1 if reverse else 0) for x in xs], 0)
         xs, start = [_part(x, slice(0, -1) if reverse else slice(1, None)) for x in xs], 1
-    slots, segments = _sizes(n - start, checkpoint)
-    leaves, ys = Reversible(step, n, slots, reverse, segments)(leaves, xs, start)
+    leaves, ys = Reversible(step, n, *_sizes(n - start, checkpoint), reverse)(leaves, xs, start)
     if first is not None:
         one = [reshape(as_dtype(y, z.dtype), shape=(1, *z.shape[1:])) for y, z in zip(first, ys, strict=True)]
         pairs = [(z, y) if reverse else (y, z) for y, z in zip(one, ys, strict=True)]
@@ -154,9 +169,45 @@ def bounded(
     return finished(unflatten(tree, leaves)), unflatten(y_tree, ys)
 
 
+def until(cond: Callable[..., Any], body: Callable[..., Any], init: Any, checkpoint: Any) -> tuple[Any] | None:
+    """`while_loop` as a loop of Python's that keeps what `checkpoint` says: it is run once to count its trips. None if it makes
+    no trip."""
+    asked, run, value = adopted(cond), adopted(body), own(init)
+    before, tree = described(value)
+    n: int | None = None
+
+    def going(leaves: Leaves) -> bool:
+        return truth(asked(unflatten(tree, leaves)))
+
+    def step(leaves: Leaves, x: Leaves, i: int) -> tuple[Leaves, Leaves]:
+        nonlocal before
+        new, before = checked("while_loop", run(unflatten(tree, leaves)), before, tree)
+        return flatten(new)[0], []
+
+    def whole(leaves: Leaves) -> Leaves:
+        nonlocal n
+        if n is not None:
+            return Reversible(step, n, *_sizes(n, checkpoint))(leaves, [])[0]
+        leaves, n = fresh(leaves), 0
+        while going(leaves):
+            leaves, n = step(leaves, [], n)[0], n + 1
+        return leaves
+
+    leaves = flatten(value)[0]
+    if not going(leaves):
+        return None
+    if any(aval.weak for aval in before):  # Python numbers, of which the first trip may make others
+        leaves, _ = step(leaves, [], 0)
+    leaves = checkpointed(whole, adopt=False)(leaves)
+    return (finished(unflatten(tree, leaves)),)
+
+
 def _sizes(n: int, checkpoint: Any) -> tuple[int, int]:
-    """Carries to keep, and trips that are recorded at once."""
+    """Carries to keep, and trips that are recorded at once. No trip is to be run more than `MOST` times: runs are nested so deep."""
     if checkpoint == "sqrt":
-        trips = isqrt(n - 1) + 1
+        trips = isqrt(max(n - 1, 0)) + 1
         return -(-n // trips), trips
-    return (checkpoint if isinstance(checkpoint, int) else (n - 1).bit_length() + 1), 1
+    slots = checkpoint if isinstance(checkpoint, int) else max(n - 1, 1).bit_length() + 1
+    while comb(slots + MOST, slots) < n:
+        slots += 1
+    return slots, 1

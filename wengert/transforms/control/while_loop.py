@@ -105,7 +105,7 @@ class _Tangents:
         return [*xs[:n], *chosen(d_consts, self.of_consts), *xs[n:], *filled(d_carries, self.moved, atoms)]
 
 
-def _tangents(cond: Program, body: Program, consts: int, mask: Sequence[bool]) -> _Tangents:
+def with_tangents(cond: Program, body: Program, consts: int, mask: Sequence[bool]) -> _Tangents:
     of_consts = tuple(mask[:consts])
     moved = settled(body, of_consts, mask[consts:], ())
     return derived(body, ("while tangents", cond, of_consts, moved), lambda: _Tangents(cond, body, of_consts, moved))
@@ -114,7 +114,7 @@ def _tangents(cond: Program, body: Program, consts: int, mask: Sequence[bool]) -
 def _both(
     xs: Sequence[Array], dxs: Sequence[Array | None], *, cond: Program, body: Program, consts: int
 ) -> tuple[tuple[Array, ...], tuple[Array | None, ...]]:
-    new = _tangents(cond, body, consts, [d is not None for d in dxs])
+    new = with_tangents(cond, body, consts, [d is not None for d in dxs])
     operands = new.operands(xs, dxs[:consts], dxs[consts:], body.outs)
     found = while_loop(*operands, cond=new.cond, body=new.body, consts=new.consts)
     dots = iter(found[len(body.outs) :])
@@ -238,7 +238,7 @@ def _pullback_jvp(
     mask = tuple(i in wanted for i in range(consts)) + moved
     found: list[Array | None] = [None] * (consts + carries)
     if any(d is not None for d in d_loop):
-        new = _tangents(cond, body, consts, [d is not None for d in d_loop])
+        new = with_tangents(cond, body, consts, [d is not None for d in d_loop])
         operands = new.operands(loop, d_loop[:consts], d_loop[consts:], body.outs)
         both = [*d_cts, *(cts[k] if moved[k] else None for k in range(carries) if new.moved[k])]
         want = [*mask[:consts], *(False for _ in range(new.consts - consts)), *mask[consts:]]
@@ -265,7 +265,7 @@ def _pullback_vjp(
         next(got)
     for i in wanted:
         vs[i] = next(got)
-    new = _tangents(cond, body, consts, [v is not None for v in vs])
+    new = with_tangents(cond, body, consts, [v is not None for v in vs])
     operands = new.operands(loop, vs[:consts], vs[consts:], body.outs)
     results = while_loop(*operands, cond=new.cond, body=new.body, consts=new.consts)
     dots = iter(results[carries:])
@@ -320,7 +320,7 @@ class _Batched:
         self.body, self.cond = made(trip, avals), made(asked, avals)
 
 
-def _of_batch(cond: Program, body: Program, flags: Sequence[bool], consts: int, size: int) -> _Batched:
+def of_batch(cond: Program, body: Program, flags: Sequence[bool], consts: int, size: int) -> _Batched:
     key = ("while batched", cond, tuple(flags), size)
     return derived(body, key, lambda: _Batched(cond, body, tuple(flags), consts, size))
 
@@ -328,7 +328,7 @@ def _of_batch(cond: Program, body: Program, flags: Sequence[bool], consts: int, 
 def _batch(
     xs: Sequence[Array], flags: Sequence[bool], size: int, *, cond: Program, body: Program, consts: int
 ) -> tuple[Array, ...]:
-    new = _of_batch(cond, body, flags, consts, size)
+    new = of_batch(cond, body, flags, consts, size)
     starts = [
         spread(x, size) if m and not f else x for x, m, f in zip(xs[consts:], new.many, flags[consts:], strict=True)
     ]
@@ -347,7 +347,7 @@ def _pullback_batch(
     ]
     loop, cts, _ = _pulled_apart(whole, consts, carries, moved)
     now = [f or i >= consts or i in wanted for i, f in enumerate(flags[: consts + carries])]
-    new = _of_batch(cond, body, now, consts, size)
+    new = of_batch(cond, body, now, consts, size)
     want = [i in wanted or (i >= consts and moved[i - consts]) for i in range(consts + carries)]
     got = pull_back(loop, None, cts, want, cond=new.cond, body=new.body, consts=consts)
     ignored = whole[len(whole) - along :]  # nobody reads what was carried along to help
