@@ -36,13 +36,13 @@ def _whole(program: Program, donated: frozenset[int], inline_math: bool) -> tupl
     while True:
         unit = Unit(inline_math)
         try:
-            whole = _Whole(unit, program, donated, True, refused, _Bodies(unit))
+            whole = _Whole(unit, program, donated, True, refused, Bodies(unit))
             return whole, whole.run(donated)
         except Declined as declined:
             refused.append(declined.number)
 
 
-class _Bodies:
+class Bodies:
     """Makes the bodies of one object, equal ones once."""
 
     def __init__(self, unit: Unit) -> None:
