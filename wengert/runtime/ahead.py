@@ -9,6 +9,7 @@ from wengert.core.source import describe, here
 from wengert.core.tensor import Tensor
 from wengert.core.tree import flatten
 from wengert.graph.program import Program
+from wengert.runtime.budget import peak
 from wengert.runtime.interpreted import Interpreted
 from wengert.runtime.signature import Signature, typed
 
@@ -71,14 +72,14 @@ class LoweredFunction:
         machine "code"; "peak" is what a call needs beyond its arguments."""
         found = self.executable()
         lowered = found.lowered
-        results = sum(_nbytes(out.aval) for i, out in enumerate(lowered.outs) if i not in lowered.inplace)
+        total = peak(lowered)
         return {
             "arguments": sum(map(_nbytes, lowered.ins)),
-            "results": results,
+            "results": total - lowered.workspace,
             "constants": sum(c.nbytes for c in lowered.constants),
             "workspace": lowered.workspace,
             "code": found.nbytes,
-            "peak": results + lowered.workspace,
+            "peak": total,
         }
 
     def compile(self) -> AheadOfTime:

@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from wengert.core.config import config
+from wengert.core.errors import BudgetError
 from wengert.core.events import built, tell
 from wengert.graph.program import Program
 from wengert.runtime.interpreted import Interpreted
@@ -20,23 +21,31 @@ _lock = threading.RLock()
 log = logging.getLogger("wengert")
 
 
-def build(program: Program, donated: frozenset[int] = frozenset(), name: str = "") -> Any:
+def build(program: Program, donated: frozenset[int] = frozenset(), name: str = "", budget: int | None = None) -> Any:
     """A callable of flat arrays that gives a list of arrays: an `Executable`, or `Interpreted`.
 
+    budget : bytes that a call may take beyond its arguments
+
     A program that cannot be compiled is run by NumPy, with a warning in the log; with `config.debug_passes` the error is raised.
+    NumPy's own run obeys no budget, and the log says so. Raises BudgetError where a budget is too small.
     """
     if not config.compile or config.debug_nans:
+        if budget is not None:
+            log.warning("%s is not compiled, so its memory budget is not obeyed", name)
         return Interpreted(program, name)
     try:
-        return _compiled(program, donated, name)
+        return _compiled(program, donated, name, budget)
+    except BudgetError:
+        raise
     except Exception as error:
         if config.debug_passes:
             raise
-        log.warning("%s cannot be compiled, and is run op by op: %s: %s", name, type(error).__name__, error)
+        more = "" if budget is None else "; its memory budget is not obeyed"
+        log.warning("%s cannot be compiled, and is run op by op: %s: %s%s", name, type(error).__name__, error, more)
         return Interpreted(program, name)
 
 
-def _compiled(program: Program, donated: frozenset[int], name: str) -> Any:
+def _compiled(program: Program, donated: frozenset[int], name: str, budget: int | None) -> Any:
     from wengert.lowering.straight import STRAIGHT
     from wengert.passes.control.speculation import speculation
     from wengert.passes.pipeline import PassReport, optimise
@@ -54,7 +63,15 @@ def _compiled(program: Program, donated: frozenset[int], name: str) -> Any:
         reports.append(PassReport("speculation", perf_counter() - began, before, len(optimised.eqns), told))
     if built:
         tell(built, name, "passes", start, perf_counter())
-    executable = compile(optimised, donated=donated, name=name)
+    if budget is None:
+        executable = compile(optimised, donated=donated, name=name)
+    else:
+        from wengert.runtime.budget import compiled_within
+
+        executable, told = compiled_within(
+            optimised, donated, budget, name, lambda program: compile(program, donated=donated, name=name)
+        )
+        executable.obeys = told  # type: ignore[attr-defined]
     executable.reports = reports  # type: ignore[attr-defined]  # what the passes did, for `explain`
     return executable
 

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from wengert.core.sizes import shown
 from wengert.core.source import describe
 
 
-def explain(name: str, executable: Any, equations: int) -> str:
-    """Passes, kernels, host calls, memory and compile time of an executable, as text."""
+def explain(name: str, executable: Any, equations: int, budget: int | None = None) -> str:
+    """Passes, kernels, host calls, memory and compile time of an executable, as text; and what a memory budget did."""
     lowered = executable.lowered
     parts = [
         f"{name}: {equations} operations recorded, {len(lowered.program.eqns)} after the passes,"
@@ -19,6 +20,7 @@ def explain(name: str, executable: Any, equations: int) -> str:
         _kernels(lowered.kernels),
         _hosted(lowered.host_calls),
         _memory(executable),
+        "" if budget is None else _budget(executable, budget),
         _seconds(executable.seconds),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -62,6 +64,11 @@ def _memory(executable: Any) -> str:
         f"memory: workspace {lowered.workspace} bytes, constants {sum(c.nbytes for c in lowered.constants)} bytes,"
         f" code {executable.nbytes} bytes"
     )
+
+
+def _budget(executable: Any, budget: int) -> str:
+    told = getattr(executable, "obeys", None)
+    return f"memory budget {shown(budget)}: {told or 'not obeyed, as nothing was compiled'}"
 
 
 def _seconds(seconds: dict[str, float]) -> str:

@@ -20,6 +20,7 @@ import numpy as np
 from wengert.core.config import config, when_set
 from wengert.core.errors import TracerLeak
 from wengert.core.events import built, tell
+from wengert.core.sizes import bytes_of
 from wengert.core.source import describe, here
 from wengert.core.tensor import Tensor, staged
 from wengert.core.tree import TreeDef, flatten, unflatten
@@ -137,9 +138,11 @@ class JitFunction:
         donate_argnums: tuple[int, ...] = (),
         inline: bool = True,
         adopt: bool = True,
+        memory_budget: int | None = None,
     ) -> None:
         functools.update_wrapper(self, fun)
         self.fun, self.inline, self.adopt, self.donate_argnums = fun, inline, adopt, donate_argnums
+        self.memory_budget = memory_budget
         self.parameters = Parameters(fun, static_argnums, static_argnames)
         self._programs: dict[Signature, Staged] = {}
         self._known: dict[Signature, Compiled] = {}
@@ -160,7 +163,7 @@ class JitFunction:
 
     def __reduce__(self) -> Any:
         statics = self.parameters.nums, self.parameters.names
-        return JitFunction, (self.fun, *statics, self.donate_argnums, self.inline, self.adopt)
+        return JitFunction, (self.fun, *statics, self.donate_argnums, self.inline, self.adopt, self.memory_budget)
 
     def __repr__(self) -> str:
         return f"<jit of {self.parameters.name}>"
@@ -237,7 +240,7 @@ class JitFunction:
         """What becomes of the function for these arguments: passes, kernels and what was fused into them, host calls and why,
         memory, and the time that compiling took."""
         lowered = LoweredFunction(self, self.signature(args, kwargs))
-        return explain(self.parameters.name, lowered.executable(), len(lowered.program.eqns))
+        return explain(self.parameters.name, lowered.executable(), len(lowered.program.eqns), self.memory_budget)
 
     def signature(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Signature:
         """The signature of a call."""
@@ -286,7 +289,7 @@ class JitFunction:
         with self._lock:
             found = self._known.get(signature)
             if found is None:
-                executable = build(staged.program, self.donated(signature), self.parameters.name)
+                executable = build(staged.program, self.donated(signature), self.parameters.name, self.memory_budget)
                 found = self._known[signature] = Compiled(staged, executable)
                 self._serve(signature, found)
         return found
@@ -335,6 +338,7 @@ def jit(
     donate_argnums: int | Sequence[int] = (),
     inline: bool = True,
     adopt: bool = True,
+    memory_budget: int | float | str | None = None,
 ) -> Any:
     """`fun` as one native function: staged on its first call, compiled, and run as machine code from then on.
 
@@ -348,6 +352,10 @@ def jit(
     donate_argnums : arguments whose arrays the results may be written over; the caller must not use them again.
     inline : within another jitted function, become part of it (False: one call)
     adopt : run `fun` with its own `np`, `math` and `scipy` bound to wengert's
+    memory_budget : bytes that a call may hold at its peak beyond its arguments (results and workspace), as a number or as "64 MiB".
+        To obey it, values are computed again where they are read, in the way that costs least time: of `jit(grad(f))` those
+        of the forward pass that the backward pass reads. `explain` tells which, and what it costs. Decisions (comparisons,
+        places of maxima) are never made twice. Within another jitted function the budget of that one counts.
 
     Returns
     -------
@@ -363,12 +371,14 @@ def jit(
     ------
     ConcretizationError : `fun` asks for a value while it is staged.
     DTypeError : an argument that is neither an array nor a number, and not static.
+    BudgetError : nothing that was found obeys `memory_budget`; it names the smallest possible one.
     """
     if fun is None:
         return functools.partial(
             jit, static_argnums=static_argnums, static_argnames=static_argnames, donate_argnums=donate_argnums,
-            inline=inline, adopt=adopt,
+            inline=inline, adopt=adopt, memory_budget=memory_budget,
         )  # fmt: skip
+    budget = None if memory_budget is None else bytes_of(memory_budget)
     return JitFunction(
-        fun, _several(static_argnums), _several(static_argnames), _several(donate_argnums), inline, adopt
+        fun, _several(static_argnums), _several(static_argnames), _several(donate_argnums), inline, adopt, budget
     )
