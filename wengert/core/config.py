@@ -44,6 +44,11 @@ class Config:
         Compile the backward pass of an eager gradient that has come so often, from the same lines and with the same
         shapes, that compiling would have paid; keep that where it is measured to win. From then on gradients differ from
         earlier ones in rounding; with False they are the same, bit for bit, from the first call on.
+    perf_map
+        Tell Linux's `perf` the names of compiled kernels, in /tmp/perf-PID.map. Set it, or $WENGERT_PERF_MAP=1, before they are
+        compiled: kernels stay functions of their own then.
+    jitdump
+        A folder: write the code itself there too, with lines, for `perf inject --jit` and `perf annotate`. Or $WENGERT_JITDUMP.
     disk_cache, cache_dir, cache_size
         Keep machine code on disk; in which folder (default: `$WENGERT_CACHE_DIR`, or where the system keeps
         caches); and how many bytes of it at most.
@@ -58,6 +63,8 @@ class Config:
     log_compiles: bool = False
     tiered: bool | Literal["always"] = True
     compiled_backward: bool = True
+    perf_map: bool = False
+    jitdump: str | bool = False
     disk_cache: bool = True
     cache_dir: str | None = None
     cache_size: int = 512 * 1024**2

@@ -20,7 +20,7 @@ from wengert.core.errors import CompileError
 from wengert.core.events import built, compiled, ran, tell, when_changed
 from wengert.graph.program import Program
 from wengert.lowering.lowered import Lowered
-from wengert.runtime import blocks, cache, native, objects, threads, tiers  # noqa: F401 - which configure what they name
+from wengert.runtime import blocks, cache, native, objects, perf, threads, tiers  # noqa: F401 - which configure what they name
 from wengert.runtime.entry import CONTEXT, OPERANDS, RUN, Spec, Tables, Wrap, builtin
 from wengert.runtime.hostcall import located, runner
 from wengert.runtime.portable import Caller
@@ -158,7 +158,7 @@ class Executable:
 
     def _assembled(self, tier: native.Tier | None) -> bytes:
         """Object code: of the tier asked for, or of the one to begin in, unless the full one lies in the cache already."""
-        self.tier, text = tier or tiers.chosen(self.lowered), self.lowered.text
+        self.tier, text = tier or tiers.chosen(self.lowered), perf.text(self.lowered)
         if tier is None and self.tier is not native.FULL and cache.holds(text, native.FULL):
             self.tier = native.FULL
         start = time.perf_counter()
@@ -171,7 +171,7 @@ class Executable:
 
     def _load(self, code: bytes) -> None:
         start = time.perf_counter()
-        self._codes.append(native.Code(code))
+        self._codes.append(native.Code(code, perf.Names(self.name, self.lowered)))
         self._run = self._codes[-1].address("run")
         self.nbytes = len(code)
         end = time.perf_counter()
@@ -181,7 +181,7 @@ class Executable:
 
     def recompile(self, tier: native.Tier) -> None:
         """Run code of another tier from the next call on."""
-        code, stages = cache.assembled(self.lowered.text, tier)
+        code, stages = cache.assembled(perf.text(self.lowered), tier)
         self.seconds |= {f"{tier.name} {stage}": seconds for stage, seconds in stages.items()}
         self._load(code)
         self.tier = tier

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wengert.core.errors import CompileError
+from wengert.runtime.perf import APART, Names, loaded
 
 LOCK = threading.RLock()
 if hasattr(os, "register_at_fork"):  # no other thread is within LLVM when a process forks, so that the child can use it
@@ -105,25 +106,27 @@ def _shown(message: str, text: str) -> str:
 SEPARATE = 8  # functions in a module from which on they stay functions
 
 
-def _separate(module: Any, tier: Tier) -> None:
-    """Keep the kernels of a large program apart, and equal ones once.
+def _separate(module: Any, tier: Tier, apart: bool) -> None:
+    """Keep the kernels of a large program apart, and equal ones once; those of any program, and all of them, if `apart`.
 
     LLVM takes them all into one function otherwise, and some of its passes take more than linear time in the size of a function:
     3 to 5 times as long for an unrolled network of a hundred kernels.
     """
     own = [f for f in module.functions if not f.is_declaration and b"alwaysinline" not in b" ".join(f.attributes)]
-    if len(own) < SEPARATE:
+    if len(own) < SEPARATE and not apart:
         return
     for function in own:
         if function.linkage == llvm().Linkage.internal:
             function.add_function_attribute("noinline")
+    if apart:
+        return
     merge = llvm().create_new_module_pass_manager()
     merge.add_merge_functions_pass()
     _run(merge, module, llvm().create_pass_builder(_emitter(tier), llvm().create_pipeline_tuning_options()))
 
 
-def _optimise(module: Any, tier: Tier) -> None:
-    _separate(module, tier)
+def _optimise(module: Any, tier: Tier, apart: bool = False) -> None:
+    _separate(module, tier, apart)
     options = llvm().create_pipeline_tuning_options(speed_level=tier.passes)
     options.loop_vectorization = tier.vectorise
     options.slp_vectorization = tier.vectorise and tier.passes > 1
@@ -152,7 +155,7 @@ def assemble(text: str, tier: Tier) -> tuple[bytes, dict[str, float]]:
         module = _parsed(text, tier)
     parsed = time.perf_counter()
     with LOCK:
-        _optimise(module, tier)
+        _optimise(module, tier, text.startswith(APART))
     optimised = time.perf_counter()
     with LOCK:
         code = _emitter(tier).emit_object(module)
@@ -232,9 +235,9 @@ def _exported(room: str, function: str) -> int:
 
 
 class Code:
-    """Machine code in memory; it lives as long as this object."""
+    """Machine code in memory; it lives as long as this object. With `names`, `perf` is told of it where that is wanted."""
 
-    def __init__(self, code: bytes) -> None:
+    def __init__(self, code: bytes, names: Names | None = None, first: str = "run") -> None:
         binding = llvm()
         with LOCK:
             # the machine only loads, whatever its CPU: a plain one is made in a third of the time
@@ -243,6 +246,8 @@ class Code:
             self._engine.add_object_file(binding.ObjectFileRef.from_data(code))
             self._engine.finalize_object()
         self.nbytes = len(code)
+        if names is not None:
+            loaded(code, self.address(first), names, first)
 
     def address(self, name: str) -> int:
         """Where the function or variable `name` begins."""

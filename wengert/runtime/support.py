@@ -15,6 +15,7 @@ from string import Template
 from typing import Any
 
 from wengert.runtime import cache, native, objects
+from wengert.runtime.perf import Names
 
 STACK = 16384  # bytes of workspace up to which the stack serves
 _KINDS: dict[str, Any] = dict.fromkeys(
@@ -86,7 +87,7 @@ class Support:
         native.require(name for name in wanted if "." not in name)
         code, self.seconds = cache.assembled(text(), native.FULL)
         start = time.perf_counter()
-        self._code = native.Code(code)
+        self._code = native.Code(code, Names("wengert"), "enter")
         self.seconds["load"] = time.perf_counter() - start
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._code))
         self.enter, self.host, self.parallel = map(self._code.address, ("enter", "host", "parallel"))
@@ -138,7 +139,11 @@ def _once() -> Support:
     return Support()
 
 
-STACKS = ("malloc", "realloc", "free")  # which compiled loops of unknown length take memory by, as `stack_malloc` and so on
+STACKS = (
+    "malloc",
+    "realloc",
+    "free",
+)  # which compiled loops of unknown length take memory by, as `stack_malloc` and so on
 
 
 def _stacks() -> dict[str, int]:

@@ -21,7 +21,7 @@ import numpy as np
 
 from wengert.lowering.lowered import Kernel
 from wengert.lowering.run import timed
-from wengert.runtime import cache, engine, native, objects
+from wengert.runtime import cache, engine, native, objects, perf
 from wengert.runtime.engine import Executable
 
 ROOM = 1 << 17  # words for the calls of one program
@@ -88,8 +88,9 @@ class Variant:
         self.record = written.record
         native.provide({"PyThread_get_thread_ident": objects.address("PyThread_get_thread_ident")})
         native.require(["clock_gettime"])
-        code, _ = cache.assembled(written.text, executable.tier)
-        self._code = native.Code(code)
+        apart = perf.APART if perf.mapped() or perf.folder() else ""
+        code, _ = cache.assembled(apart + written.text, executable.tier)
+        self._code = native.Code(code, perf.Names(f"{executable.name} (timed)", executable.lowered))
         self.address = self._code.address("run")
         self._tables = [self._table(name, len(self.rows)) for name in ("wall", "cpu", "runs")]
         self._used = self._table("used", 1)
