@@ -28,7 +28,7 @@ recorded: Listeners = []
 executed: Listeners = []
 #: (op, args, source): the same is about to be run; told only while someone listens to `executed` too
 executing: Listeners = []
-#: (op, where, args, out): an op was interpreted without being recorded: a plain `jvp`, the first run of a checkpoint
+#: (op, source, args, out): an op was interpreted without being recorded: a plain `jvp`, the first run of a checkpoint
 evaluated: Listeners = []
 #: (row, kept, packed): what a row kept was put away, by a hook or to disk; (row, packed, kept): it was fetched again
 packed: Listeners = []

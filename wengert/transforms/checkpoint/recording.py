@@ -88,7 +88,7 @@ class Scratch(Trace):
         if out is None:
             out = (op.eval if op.transparent else op)(*xs, **params)
         if evaluated:
-            tell(evaluated, op, self, xs, out)
+            tell(evaluated, op, here(3), xs, out)
         number = self.keeper.offer(op, nodes, xs, params, out, here(3)) if self.keeper is not None else None
         if op.constant:
             return tuple(map(constant, out)) if op.multi else constant(out)
