@@ -47,6 +47,7 @@ PUBLIC = [
     "no_grad",
     "per_example_grad",
     "policies",
+    "saved_residuals",
     "scan",
     "set_threads",
     "stop_gradient",

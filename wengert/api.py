@@ -13,6 +13,7 @@ from wengert.graph.program import Program
 from wengert.numpy.registry import EXTENSIONS, ON_FIRST_USE
 from wengert.runtime import backward as backward  # which serves sweeps
 from wengert.runtime.jit import jit
+from wengert.runtime.saved import saved_residuals
 from wengert.runtime.threads import get_threads, set_threads
 from wengert.trace.adopt import adopt, bind_later
 from wengert.transforms.checkpoint import checkpoint, checkpoint_sequential, name, policies
@@ -65,6 +66,7 @@ __all__ = [
     "no_grad",
     "per_example_grad",
     "policies",
+    "saved_residuals",
     "scan",
     "set_threads",
     "stop_gradient",

@@ -26,6 +26,7 @@ class Origin(NamedTuple):
 
 
 NOBODY = Origin(None, None, None)
+AGAIN = ("checkpoint_call", "barrier")  # ops that stand before what is computed again
 
 
 @dataclass
@@ -60,9 +61,7 @@ class Residual:
         if self.kind == "kept":
             return "the checkpoint's policy keeps it"
         first = dict.fromkeys(op for op, _ in self.readers)
-        named = " and ".join(
-            "what runs again" if op == "checkpoint_call" else f"the pullback of {op}" for op in list(first)[:3]
-        )
+        named = " and ".join("what runs again" if op in AGAIN else f"the pullback of {op}" for op in list(first)[:3])
         return f"needed by {named}{' and others' if len(first) > 3 else ''}"
 
 

@@ -53,11 +53,19 @@ def inline(program: Program, notes: Notes | None = None, free: frozenset[Program
 
 
 def _splice(
-    program: Program, rows: list[Any], env: dict[Any, Any], line: Any, notes: Any, free: frozenset[Program], fresh: bool
+    program: Program,
+    rows: list[Any],
+    env: dict[Any, Any],
+    line: Any,
+    notes: Any,
+    free: frozenset[Program],
+    fresh: bool,
+    back: bool = False,
 ) -> int:
     """Append the equations of `program`, with the atoms that `env` gives for its variables; how many were replaced.
 
-    `fresh`: the program may be spliced in more than once, so that its variables get new ones in their place.
+    `line`: that of what the program stands for; None: its equations have lines of their own, as those of a call have. `fresh`: the
+    program may be spliced in more than once, so that its variables get new ones in their place. `back`: it stands in a way back.
     """
     count = 0
     for row in program.eqns:
@@ -66,6 +74,8 @@ def _splice(
             ins = [env.get(a, a) for a in ins]
         if line is not None:
             code, lasti = line
+        elif back and code is not None and lasti >= 0:
+            lasti = ~lasti
         body = _body(op, ins, params, free)
         if body is None:
             if fresh:
@@ -78,7 +88,8 @@ def _splice(
         count += 1
         notes[f"{op.name} written out"] = notes.get(f"{op.name} written out", 0) + 1
         inner = {v: a if v.weak else strong(a, v.dtype) for v, a in zip(body.ins, ins, strict=True)}
-        _splice(body, rows, inner, (code, lasti), notes, free, fresh=True)
+        own = line if op.name == "call" else (code, lasti)
+        _splice(body, rows, inner, own, notes, free, fresh=True, back=code is not None and lasti < 0)
         for var, atom in zip(outs if op.multi else (outs,), body.outs, strict=True):
             if var is not None:
                 atom = inner.get(atom, atom)

@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 from wengert.core.aval import Aval, is_inexact
 from wengert.core.errors import NotDifferentiable
 from wengert.core.source import describe, here
-from wengert.core.tensor import Array, Tensor, running
+from wengert.core.tensor import Array, Tensor, active, running
 from wengert.graph.program import Literal, Program, Var
 from wengert.ops.barrier import barrier
 from wengert.ops.basis import all_batched
 from wengert.trace.stage import Stage, stage
+from wengert.trace.tape import Tape
 from wengert.transforms.batch import batch_flat
 from wengert.transforms.costs import flops
 from wengert.transforms.forward import jvp_flat
@@ -49,18 +50,34 @@ def derived(program: Program, key: Any, make: Callable[[], T]) -> T:
 def replay(program: Program, trace: Stage | None) -> Callable[..., list[Array]]:
     """The program as a function of flat arrays; what `trace` records for it keeps its lines."""
 
-    def at(source: Any) -> None:
-        trace.where = source  # type: ignore[union-attr]
-
     def run(*args: Array) -> list[Array]:
         if trace is None:
             return program.run(*args)
+        tape = next((t for t in reversed(active()) if isinstance(t, Tape) and t.level > trace.level), None)
+        marks: list[tuple[int, Any]] = []  # how many equations the tape had, and the line of what comes next
+
+        def at(source: Any) -> None:
+            trace.where = source
+            if tape is not None:
+                marks.append((len(tape.program.eqns), source))
+
         try:
             return program.run(*args, at=at)
         finally:
             trace.where = None
+            if tape is not None:
+                _relocated(tape.program, marks)
 
     return run
+
+
+def _relocated(program: Program, marks: Sequence[tuple[int, Any]]) -> None:
+    """Give the equations of a tape the lines of those that were replayed on it, for its sweep to go by."""
+    eqns = program.eqns
+    ends = [start for start, _ in marks[1:]] + [len(eqns)]
+    for (start, source), end in zip(marks, ends, strict=True):
+        for i in range(start, end) if source is not None else ():
+            eqns[i] = (*eqns[i][:6], *source)
 
 
 def trace_of(cells: Sequence[Tensor]) -> Stage | None:

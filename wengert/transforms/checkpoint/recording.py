@@ -51,6 +51,8 @@ class Scratch(Trace):
 
     __slots__ = ("cells", "keeper", "others", "playback", "tape")
 
+    rehearses = True  # what runs here runs again, on a tape
+
     def __init__(self, tape: Tape, rule: Rule) -> None:
         super().__init__()
         self.level = within(tape)
