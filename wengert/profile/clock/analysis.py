@@ -11,7 +11,8 @@ from wengert.core.source import Source, is_backward
 from wengert.lowering.lowered import Kernel
 from wengert.profile.clock import costs
 from wengert.profile.clock.recorder import Recorder, Subject
-from wengert.profile.clock.report import ProgramTime, Row, Span, StageTime, TimeReport
+from wengert.profile.clock.report import TimeReport
+from wengert.profile.clock.rows import ProgramTime, Row, Span, StageTime
 from wengert.profile.footprint.report import Line
 from wengert.runtime.timing import Reading, Variant
 

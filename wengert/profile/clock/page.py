@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from html import escape
 from string import Template
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from wengert.profile.clock.report import ProgramTime, Row, TimeReport
 from wengert.profile.clock.roofline import picture
+from wengert.profile.clock.rows import ProgramTime, Row
 from wengert.profile.clock.terminal import duration, number, peaks, share
+
+if TYPE_CHECKING:
+    from wengert.profile.clock.report import TimeReport
 
 _PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">

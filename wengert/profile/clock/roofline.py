@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from html import escape
+from typing import TYPE_CHECKING
 
 from wengert.profile.clock.machine import Machine
-from wengert.profile.clock.report import Row, TimeReport
+from wengert.profile.clock.rows import Row
 from wengert.profile.clock.terminal import duration
+
+if TYPE_CHECKING:
+    from wengert.profile.clock.report import TimeReport
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 760, 430, 62, 48, 18, 20
 MOST, LEAST = 60, 1e-3  # points, and the part of the time from which on there is one

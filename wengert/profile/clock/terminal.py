@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,7 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from wengert.profile.clock.machine import Machine
-from wengert.profile.clock.report import ProgramTime, Row, TimeReport
+from wengert.profile.clock.rows import ProgramTime, Row
+
+if TYPE_CHECKING:
+    from wengert.profile.clock.report import TimeReport
 
 MOST = 15  # rows of a table
 

@@ -10,9 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from wengert.profile.clock.report import Span, TimeReport
+from wengert.profile.clock.rows import Span
+
+if TYPE_CHECKING:
+    from wengert.profile.clock.report import TimeReport
 
 CATEGORIES = {"forward": "op", "backward": "pullback", "sweep": "backward pass"}
 GAP = 1e-3  # seconds between two ops of one function, from which on they are two visits of it
