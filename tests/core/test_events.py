@@ -35,7 +35,7 @@ def test_pullbacks_and_sums_are_told():
     counts = collections.Counter()
     with events.listening(
         cotangent=lambda row, ct, cts, began, ended: counts.update([row[0].name, "long" if ended < began else "good"]),
-        accumulated=lambda var, total: counts.update(["sums"]),
+        accumulated=lambda var, contribution, total: counts.update(["sums"]),
         swept=lambda program, began, ended: counts.update(["sweeps"]),
     ):
         observed = wg.grad(loss, argnums=1)(X, W)

@@ -25,6 +25,8 @@ class Config:
         TensorFlow. "jax": its conjugate, as in JAX and HIPS autograd.
     debug_nans
         Raise `NonFinite` at the first op, forward or backward, that makes a NaN. Jitted functions are run op by op then.
+    detect_anomaly
+        Raise `NonFinite` where a NaN or an infinity is made, forward or backward; see `wengert.detect_anomaly`.
     full_traceback
         Show this library's frames in tracebacks.
     jit
@@ -56,6 +58,7 @@ class Config:
 
     complex_convention: Literal["steepest", "jax"] = "steepest"
     debug_nans: bool = False
+    detect_anomaly: bool = False
     full_traceback: bool = False
     jit: bool = True
     compile: bool = True
@@ -73,6 +76,11 @@ class Config:
         object.__setattr__(self, name, value)
         for function in _listeners:
             function(name)
+
+    @property
+    def watches_values(self) -> bool:
+        """Whether results are looked at as they are made."""
+        return self.debug_nans or self.detect_anomaly
 
     @contextlib.contextmanager
     def override(self, **settings: Any) -> Iterator[None]:

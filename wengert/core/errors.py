@@ -8,7 +8,7 @@
     ├── ConcretizationError (TypeError)   a value was asked for that a trace does not have, or must not give away
     ├── Unconnected                       a gradient asked for something the result does not depend on
     ├── TapeError                         a tape used against its protocol (spent, still recording, …)
-    ├── NonFinite (FloatingPointError)    `debug_nans`: the first op that produced a NaN
+    ├── NonFinite (FloatingPointError)    the first op that made a NaN (`debug_nans`), or an infinity
     ├── BudgetError (MemoryError)         a memory budget that nothing can obey: the smallest one that can be
     ├── CompileError (RuntimeError)       generated code that LLVM refuses, or cannot link: a bug of this library
     ├── MissingExtra (ImportError)        an optional dependency is not installed
@@ -92,7 +92,7 @@ class TapeError(WengertError, RuntimeError):
 
 
 class NonFinite(WengertError, FloatingPointError):
-    """`debug_nans` found the first NaN."""
+    """The first NaN (`config.debug_nans`), or the first NaN or infinity (`detect_anomaly`)."""
 
 
 class BudgetError(WengertError, MemoryError):

@@ -37,7 +37,8 @@ unpacked: Listeners = []
 cotangent: Listeners = []
 #: (row, ct): the same is about to be run; told only while someone listens to `cotangent` too
 pulling: Listeners = []
-#: (var, total): a further contribution was added to the cotangent of a variable
+#: (var, contribution, total): a further contribution was added to the cotangent of a variable; it is None where it was added
+#: in place, without being made
 accumulated: Listeners = []
 #: (program, began, ended): a whole sweep, op by op or compiled
 swept: Listeners = []

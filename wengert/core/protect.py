@@ -8,6 +8,7 @@ sibling view taken earlier is the one hole that NumPy leaves.
 
 from __future__ import annotations
 
+import functools
 import threading
 import weakref
 
@@ -67,6 +68,54 @@ class Guard:
         return id(array) in self._arrays
 
     __del__ = release
+
+
+class WeakGuard(Guard):
+    """As `Guard`, but it keeps no array alive: for tapes that keep something else in the place of arrays.
+
+    What `beneath` guards stays guarded, and is given back with the rest.
+    """
+
+    __slots__ = ("_refs", "beneath")
+
+    def __init__(self, beneath: Guard) -> None:
+        super().__init__()
+        self.beneath = beneath
+        self._refs: dict[int, weakref.ref[np.ndarray]] = {}
+
+    def add(self, array: np.ndarray) -> None:
+        while isinstance(array, np.ndarray) and id(array) not in self._refs:
+            with _lock:
+                count = _held.get(id(array), 0)
+                if count or array.flags.writeable:
+                    array.flags.writeable = False
+                    _held[id(array)] = count + 1
+                    self._refs[id(array)] = weakref.ref(array, functools.partial(_died, self._refs, id(array)))
+            array = array.base  # pyright: ignore[reportAssignmentType]
+
+    def release(self) -> None:
+        for ref in list(self._refs.values()):
+            if (array := ref()) is not None:
+                self._arrays[id(array)] = array
+        self._refs.clear()
+        super().release()
+        self.beneath.release()
+
+    def __contains__(self, array: np.ndarray) -> bool:
+        return id(array) in self._refs or array in self.beneath
+
+    __del__ = release
+
+
+def _died(refs: dict[int, weakref.ref[np.ndarray]], key: int, ref: weakref.ref[np.ndarray]) -> None:
+    """An array that a guard held weakly is gone, and so is its entry: another may get its number."""
+    with _lock:
+        if refs.get(key) is ref:
+            del refs[key]
+            if count := _held.get(key, 0) - 1:
+                _held[key] = count
+            else:
+                _held.pop(key, None)
 
 
 def _freed(array: np.ndarray) -> bool:

@@ -48,6 +48,7 @@ class Trace:
     differentiates = True  # whether no_grad() concerns this trace
     guard: Any = None  # the arrays that a backward pass needs, if there is to be one
     confines = False  # whether what runs under it may write to nothing from outside: the body of a loop or branch
+    rehearses = False  # whether what runs under it will run again, on a tape of its own
     met: Any = None  # told of each Tensor whose value is read or copied past `apply`: a checkpoint wants to know
 
     def __init__(self) -> None:
@@ -109,6 +110,7 @@ class Trace:
                 at=describe(here(3)),
             )
 
+        leaked.ended = True
         self.mode = leaked
 
 

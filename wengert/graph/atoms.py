@@ -41,6 +41,17 @@ class WeakVar(Var):
 Vars = Sequence[Any]  # per operand a Var, or None for a constant, whose cotangent nobody wants
 
 
+class Away:
+    """What a row holds in the place of a residual that is put away: packed by a hook, or to be computed again."""
+
+    __slots__ = ()
+
+    @property
+    def present(self) -> Any:
+        """The value, where it is in memory for this row's sake; else None."""
+        return None
+
+
 class Literal:
     """A constant operand, kept so that the program can be run again."""
 

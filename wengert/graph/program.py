@@ -15,11 +15,11 @@ import numpy as np
 
 from wengert.core.source import describe
 from wengert.core.tensor import Array
-from wengert.graph.atoms import Eqn, Literal, Var, Vars, WeakVar
+from wengert.graph.atoms import Away, Eqn, Literal, Var, Vars, WeakVar
 from wengert.graph.identity import digest
 from wengert.graph.serialisation import dump, load
 
-__all__ = ["DERIVATIONS", "Eqn", "Literal", "Program", "Var", "Vars", "WeakVar"]
+__all__ = ["DERIVATIONS", "Away", "Eqn", "Literal", "Program", "Var", "Vars", "WeakVar"]
 
 DERIVATIONS: dict[str, Callable[..., Any]] = {}  # what `Program.gradient` and its kin call; filled by higher rooms
 
@@ -36,6 +36,7 @@ class Program:
     outs: list[Any] = field(default_factory=list)
     written_out: bool = False  # it holds the forward half of rules of the user's, without the rules
     derived: dict[Any, Any] = field(default_factory=dict, repr=False)  # what was made of this program, by what it is
+    hooks: dict[Var, Any] | None = field(default=None, repr=False)  # whom a sweep tells of the cotangents of variables
 
     def equations(self) -> Iterator[Eqn]:
         """The equations in execution order, with named fields."""
@@ -121,6 +122,8 @@ class Program:
         for eqn in self.equations():
             saved = eqn.out if isinstance(eqn.out, tuple) else (eqn.out,)
             for value in (*eqn.xs, *saved):
+                if isinstance(value, Away):
+                    value = value.present
                 while isinstance(base := getattr(value, "base", None), np.ndarray):
                     value = base
                 if isinstance(value, np.ndarray):

@@ -29,7 +29,7 @@ def build(program: Program, donated: frozenset[int] = frozenset(), name: str = "
     A program that cannot be compiled is run by NumPy, with a warning in the log; with `config.debug_passes` the error is raised.
     NumPy's own run obeys no budget, and the log says so. Raises BudgetError where a budget is too small.
     """
-    if not config.compile or config.debug_nans:
+    if not config.compile or config.watches_values:
         if budget is not None:
             log.warning("%s is not compiled, so its memory budget is not obeyed", name)
         return Interpreted(program, name)
@@ -79,7 +79,7 @@ def _compiled(program: Program, donated: frozenset[int], name: str, budget: int 
 def execute(program: Program) -> Callable[..., Any]:
     """What runs `program` for the op `call`: built on its first use, and kept with it. It gives a tuple, with scalars
     for results without axes."""
-    key = "executable", config.compile, config.debug_nans
+    key = "executable", config.compile, config.watches_values
     found = program.derived.get(key)
     if found is None:
         with _lock:

@@ -9,7 +9,7 @@ import numpy as np
 
 from wengert.core.config import config
 from wengert.graph.program import Literal, Program, Var
-from wengert.trace.admission import check_nan
+from wengert.trace.anomaly import check_result
 
 
 class Interpreted:
@@ -40,10 +40,11 @@ class Interpreted:
             env[var] = _seen(arg, var)
         with np.errstate(all="ignore"):
             for op, ins, outs, params, dead, source in self.rows:
-                out = op.eval(*[a.value if type(a) is Literal else env[a] for a in ins], **params)
-                if config.debug_nans:
-                    for value in out if op.multi else (out,):
-                        check_nan(np.asarray(value), op.name, source)
+                operands = [a.value if type(a) is Literal else env[a] for a in ins]
+                out = op.eval(*operands, **params)
+                if config.watches_values:
+                    check_result(op, operands, out, source, params)
+                del operands
                 if op.multi:
                     env.update(zip(outs, out, strict=True))
                 else:

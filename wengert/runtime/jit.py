@@ -318,7 +318,7 @@ _functions: weakref.WeakSet[JitFunction] = weakref.WeakSet()
 
 
 def _forget(name: str) -> None:
-    if name in ("complex_convention", "compile", "debug_nans"):
+    if name in ("complex_convention", "compile", "debug_nans", "detect_anomaly"):
         for function in list(_functions):
             function.forget()
 

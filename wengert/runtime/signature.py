@@ -30,7 +30,7 @@ class Signature:
         self, tree: TreeDef, avals: tuple[Aval, ...], statics: Statics, arrays: frozenset[int] = frozenset()
     ) -> None:
         self.tree, self.avals, self.statics, self.arrays = tree, avals, statics, arrays
-        self.settings = config.complex_convention, config.compile, config.debug_nans
+        self.settings = config.complex_convention, config.compile, config.watches_values
         self.key = tree, avals, typed(statics), self.settings, arrays
         self._hash = hash(self.key)
 

@@ -24,7 +24,7 @@ from wengert.core.protect import Guard
 from wengert.core.source import describe, here
 from wengert.core.tensor import CONSTANTS, Array, Tensor, Trace, View, constant, held, raw
 from wengert.graph.program import Literal, Program, Var
-from wengert.trace.admission import check_nan
+from wengert.trace.anomaly import check_result
 
 
 class Tape(Trace):
@@ -41,7 +41,7 @@ class Tape(Trace):
         self.guard = Guard()
         self.met: Any = None
         self.guarded: np.ndarray | None = None  # the last array guarded: loops meet one again and again
-        if config.debug_nans or executed:
+        if config.watches_values or executed:
             self.mode = apply_watched
 
     def watch(self, value: Array) -> Tensor:
@@ -172,6 +172,7 @@ class Lease:
 
     def __del__(self) -> None:
         self.tape.program.eqns.clear()
+        self.tape.program.hooks = None
         self.tape.guard.release()
 
 
@@ -212,7 +213,7 @@ NOWHERE: tuple[Any, int] = (None, 0)  # in place of the user's line, where there
 
 
 def apply_watched(tape: Tape, op: Op, args: tuple[Array, ...], params: dict[str, Any]) -> Any:
-    """Record, tell how long it took, and under `debug_nans` look at the result."""
+    """Record, tell how long it took, and look at the result where that was asked for."""
     if executing:
         tell(executing, op, args, here(3))
     tape.mode, began = None, perf_counter()
@@ -222,7 +223,6 @@ def apply_watched(tape: Tape, op: Op, args: tuple[Array, ...], params: dict[str,
         tape.mode = apply_watched
     if executed:
         tell(executed, op, args, out, began, perf_counter(), here(3))
-    if config.debug_nans:
-        for o in out if op.multi else (out,):
-            check_nan(o, op.name, here(3))
+    if config.watches_values:
+        check_result(op, [tape.lower(a) for a in args], out, here(3))
     return out

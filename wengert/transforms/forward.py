@@ -15,11 +15,13 @@ from typing import Any
 from wengert.core.aval import is_inexact
 from wengert.core.config import config
 from wengert.core.errors import NotDifferentiable
+from wengert.core.events import evaluated, tell
 from wengert.core.op import Op
 from wengert.core.quiet import quietly
 from wengert.core.source import describe, here
 from wengert.core.tensor import CONSTANTS, Array, Tensor, Trace, constant, held, running
-from wengert.trace.admission import check_nan, inexact
+from wengert.trace.admission import inexact
+from wengert.trace.anomaly import check_result, check_tangent
 from wengert.trace.cells import alone
 from wengert.trace.tape import objects
 
@@ -56,20 +58,25 @@ class Jvp(Trace):
         out = (op if nested and not op.transparent else op.eval)(*xs, **params)
         if op.constant:
             return tuple(map(constant, out)) if op.multi else constant(out)
+        if not op.multi and out.dtype.kind in "iub":  # of an op that waits for values with tangents, and reads none
+            return constant(out)
         if not op.multi and out.dtype.kind == "O":
             raise objects(op)
         try:
             dout = quietly(op.pushforward, xs, dxs, out, **params)
         except NotDifferentiable as error:
             raise error.located(describe(here(3))) from None
+        if evaluated:
+            tell(evaluated, op, here(3), args, (*out, *dout) if op.multi else (out, dout))
         if op.multi:
             return tuple(
                 o if do is None or not is_inexact(o.dtype) else Tensor(o, do, self)
                 for o, do in zip(out, dout, strict=True)
             )
-        if config.debug_nans:
-            check_nan(out, op.name, here(3))
-            check_nan(dout, f"jvp of {op.name}", here(3))
+        if config.watches_values:
+            check_result(op, xs, out, here(3), params)
+            if dout is not None:
+                check_tangent(op, [*xs, *dxs, out], dout, here(3))
         return Tensor(out, dout, self)
 
     def _both(self, op: Op, xs: list[Array], dxs: list[Array | None], params: dict[str, Any]) -> Any:
@@ -81,6 +88,8 @@ class Jvp(Trace):
             outs, douts = quietly(op.both, xs, dxs, **params)
         except NotDifferentiable as error:
             raise error.located(describe(here(4))) from None
+        if evaluated:
+            tell(evaluated, op, here(4), xs, (*outs, *douts))
         return tuple(
             o if do is None or not is_inexact(o.dtype) else Tensor(o, do, self)
             for o, do in zip(outs, douts, strict=True)

@@ -15,6 +15,7 @@ from wengert.core.tree import flatten, map_tree, unflatten
 from wengert.graph.program import Program, Var
 from wengert.ops.basis import reshape, transpose
 from wengert.trace.admission import inexact
+from wengert.trace.rows import start
 from wengert.trace.tape import Lease, Tape
 from wengert.transforms.batch import batch_flat
 from wengert.transforms.entry import entry, outward
@@ -63,7 +64,7 @@ class GradientTape:
         return self
 
     def _start(self) -> None:
-        self._tape = Tape()
+        self._tape = start()
         self._lease = Lease(self._tape)
         self._running = running(self._tape)
         self._running.__enter__()

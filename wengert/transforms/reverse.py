@@ -28,19 +28,24 @@ from wengert.core.source import backward, describe
 from wengert.core.tensor import Array, Tensor, active, held, raw, running
 from wengert.graph.program import Program, Var
 from wengert.ops.basis import add
-from wengert.trace.admission import check_nan, inexact
+from wengert.trace.admission import inexact
+from wengert.trace.anomaly import Checks
+from wengert.trace.rows import start
 from wengert.trace.stage import Stage
 from wengert.trace.tape import Lease, Tape
 from wengert.trace.temporaries import LARGE
+from wengert.transforms.cotangents import Cotangents
 
 # What may do a sweep's work in its place, or return None; filled by the runtime, which compiles sweeps that come often.
 SERVERS: list[Callable[..., list[Array | None] | None]] = []
 OWN_LINES = frozenset({"custom_vjp_call", "custom_jvp_call", "checkpoint_call"})  # their rules run code of the user's
 
 
-def record(fun: Callable[..., Sequence[Array]], primals: Sequence[Array]) -> tuple[Sequence[Array], Tape]:
-    """Run `fun` on a new tape; its outputs (Tensors of the tape, or values it does not depend on) and the tape."""
-    tape = Tape()
+def record(
+    fun: Callable[..., Sequence[Array]], primals: Sequence[Array], begin: Callable[[], Tape] | None = None
+) -> tuple[Sequence[Array], Tape]:
+    """Run `fun` on a new tape (of `begin()`); its outputs (Tensors of the tape, or values it does not depend on) and the tape."""
+    tape = start() if begin is None else begin()
     try:
         with running(tape):
             outs = fun(*map(tape.input, primals))
@@ -59,7 +64,7 @@ def sweep(
     """
     began = perf_counter()
     found = None
-    if SERVERS and config.compiled_backward and not config.debug_nans:
+    if SERVERS and config.compiled_backward and not config.watches_values and _is_plain(program):
         found = SERVERS[0](program, seeds, wanted, consume)
     if found is None:
         found = walk(program, seeds, wanted, consume=consume)
@@ -68,38 +73,54 @@ def sweep(
     return found
 
 
+def _is_plain(program: Program) -> bool:
+    """Whether nobody looks into its sweep."""
+    return type(program.eqns) is list and not program.hooks
+
+
 def walk(
     program: Program, seeds: Sequence[tuple[Var, Array]], wanted: Sequence[Var | None], *, consume: bool = False
 ) -> list[Array | None]:
     """`sweep`, equation by equation."""
-    cts: dict[Any, Array] = {}  # by Var
+    eqns = program.eqns if consume else program.eqns.copy()
+    watched = None if _is_plain(program) else Cotangents(program, eqns)
+    cts: dict[Any, Array] = {} if watched is None else watched  # by Var
+    kept: dict[Any, Array] = {}  # those of equations' results, which are complete
     for var, ct in seeds:
-        cts[var] = add(cts[var], ct) if var in cts else ct
+        if var not in cts:
+            cts[var] = ct
+            continue
+        cts[var] = add(cts[var], ct)
+        if watched is not None and watched.counts(var):
+            watched.contributed(var, ct, cts[var])
     inner = set(wanted).difference(program.ins)  # variables that are both an equation's output and wanted
     take = cts.pop
-    debug = config.debug_nans
-    eqns = program.eqns if consume else program.eqns.copy()
+    checks = Checks() if config.watches_values else None
     stages = [trace for trace in active() if type(trace) is Stage]  # they record each rule at the line of its op
     with np.errstate(all="ignore"):
         while eqns:
+            # Let go before the next row's residuals are fetched; and its cotangent must be held by nobody else.
+            row = xs = out = ct = cts_in = ct_in = None
             row = eqns.pop()
             op, ins, outs, params, xs, out, code, lasti = row
             rule = op.pullback
             for stage in stages:
                 stage.where = None if code is None or op.name in OWN_LINES else backward((code, lasti))
             if op.multi:
-                ct: Any = [take(o, None) if o not in inner else cts.get(o) for o in outs]
+                ct = [take(o, None) for o in outs]
                 if not any(c is not None for c in ct):
                     continue
+                if inner:
+                    kept.update((o, c) for o, c in zip(outs, ct) if o in inner and c is not None)
             elif (ct := take(outs, None)) is None:
                 continue
             else:
                 if inner and outs in inner:
-                    cts[outs] = ct
+                    kept[outs] = ct
                 if not op.plain:
                     if op.accumulate and ins[0] in cts and _adds_in_place(op, cts, ins[0], ct, xs, params):
                         if accumulated:
-                            tell(accumulated, ins[0], cts[ins[0]])
+                            tell(accumulated, ins[0], None, cts[ins[0]])
                         continue
                     if op.overwrite and getrefcount(ct) == ALONE and _is_free(ct):
                         rule = op.overwrite
@@ -110,20 +131,25 @@ def walk(
                 raise error.located(describe((code, lasti))) from None
             if cotangent:
                 tell(cotangent, row, ct, cts_in, began, perf_counter())
+            if checks:
+                checks.pullback(row, ct, cts_in)
             for var, ct_in in zip(ins, cts_in):
                 if ct_in is not None and var is not None:
-                    if debug:
-                        check_nan(ct_in, f"pullback of {op.name}", (code, lasti))
                     if var not in cts:
                         cts[var] = ct_in
                         continue
+                    if checks:
+                        checks.sum(row, cts[var], ct_in)
                     cts[var] = _sum(cts, var, ct_in)
                     if accumulated:
-                        tell(accumulated, var, cts[var])
-            cts_in = ct_in = None  # or the next rule would find its cotangent held
+                        tell(accumulated, var, ct_in, cts[var])
+                    if watched is not None and watched.counts(var):
+                        watched.contributed(var, ct_in, cts[var])
     for stage in stages:
         stage.where = None
-    return [None if var is None else cts.get(var) for var in wanted]
+    if watched is not None:
+        watched.finish()
+    return [None if var is None else kept[var] if var in kept else cts.get(var) for var in wanted]
 
 
 def _begun(row: Any, ct: Any) -> float:
@@ -159,7 +185,7 @@ def _adds_in_place(
     op: Op, cts: dict[Var, Array], var: Var, ct: Array, xs: Sequence[Array], params: dict[str, Any]
 ) -> bool:
     """Add into the cotangent that `var` has already, if nobody else holds that."""
-    if getrefcount(cts[var]) != ALONE_IN_DICT:
+    if getrefcount(cts[var]) != ALONE_IN_DICT or (type(cts) is Cotangents and cts.counts(var)):
         return False
     known = cts[var]
     if type(ct) is Tensor or not _is_free(known) or ct.dtype != known.dtype or any(type(x) is Tensor for x in xs):
@@ -190,7 +216,10 @@ def zeros(var: Var) -> np.ndarray:
 
 
 def vjp_flat(
-    fun: Callable[..., Sequence[Array]], primals: Sequence[Array], what: str = "vjp"
+    fun: Callable[..., Sequence[Array]],
+    primals: Sequence[Array],
+    what: str = "vjp",
+    begin: Callable[[], Tape] | None = None,
 ) -> tuple[list[Array], Callable[..., list[Array]], list[Var | None]]:
     """`fun` on flat lists: its outputs (outer values), the pullback, and each output's variable (None: constant).
 
@@ -198,7 +227,7 @@ def vjp_flat(
     unless `consume=True` gives the residuals away as it goes. Plain transpose: no conjugates.
     """
     primals = [inexact(p, what) for p in primals]
-    outs, tape = record(fun, primals)
+    outs, tape = record(fun, primals, begin)
     program = tape.program
     out_vars = [tape.var(o) for o in outs]
     values = [tape.lower(o) for o in outs]

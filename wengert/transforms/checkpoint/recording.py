@@ -23,6 +23,7 @@ from wengert.core.tensor import Array, Tensor, Trace, constant, held, running, s
 from wengert.graph.program import Eqn, Var, Vars
 from wengert.graph.residuals import Origin
 from wengert.ops.barrier import barrier
+from wengert.trace.rows import start
 from wengert.trace.tape import NOWHERE, Tape
 from wengert.transforms.checkpoint.policies import Value
 from wengert.transforms.checkpoint.replay import Again, Call, Keeper, Playback, differs, same, sampled
@@ -178,7 +179,7 @@ def _recompute(
     calls: list[Call] | None,
     origins: list[Origin],
 ) -> tuple[Array | None, ...]:
-    tape = Tape() if calls is None else Again(Playback(calls, out))
+    tape = start() if calls is None else Again(Playback(calls, out))
     tape.level = level
     after = [c for c in ct if c is not None]
     watched = [tape.watch(barrier(x, *after) if staged(x) else x) for x in xs]
