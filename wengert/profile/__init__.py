@@ -16,6 +16,8 @@ _NAMES: dict[str, str] = {
     "BenchmarkReport": "statistics.report",
     "benchmark": "statistics.benchmark",
     "MemoryProfiler": "footprint.profiler",
+    "FlowReport": "flow.report",
+    "GradientFlow": "flow.observer",
     "MemoryReport": "footprint.report",
     "TimeProfiler": "clock.profiler",
     "TimeReport": "clock.report",
