@@ -46,6 +46,8 @@ swept: Listeners = []
 compiled: Listeners = []
 #: (name, stage, began, ended): a stage of making a compiled program: "trace", "passes", "lower", "llvm" or "cached", "load"
 built: Listeners = []
+#: (executable, operands): the same as `ran` is about to happen; told only while someone listens to `ran` too
+running: Listeners = []
 #: (executable, operands, results, began, ended): a compiled program was run. While anyone listens, calls take the way through Python
 ran: Listeners = []
 #: (nbytes, address, what): memory was taken, and given back
@@ -67,6 +69,7 @@ KINDS: dict[str, Listeners] = {
     "compiled": compiled,
     "built": built,
     "ran": ran,
+    "running": running,
     "allocated": allocated,
     "freed": freed,
 }

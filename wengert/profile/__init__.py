@@ -21,6 +21,7 @@ _NAMES: dict[str, str] = {
     "MemoryReport": "footprint.report",
     "TimeProfiler": "clock.profiler",
     "TimeReport": "clock.report",
+    "nvtx": "clock.nvtx",
     "time": "clock.profiler",
     "memory": "footprint.profiler",
     "phase": "footprint.profiler",

@@ -17,7 +17,7 @@ import numpy as np
 from wengert.core.aval import Aval
 from wengert.core.config import config, when_set
 from wengert.core.errors import CompileError
-from wengert.core.events import built, compiled, ran, tell, when_changed
+from wengert.core.events import built, compiled, ran, running, tell, when_changed
 from wengert.graph.program import Program
 from wengert.lowering.lowered import Lowered
 from wengert.runtime import blocks, cache, native, objects, perf, threads, tiers  # noqa: F401 - which configure what they name
@@ -227,8 +227,10 @@ class Executable:
     def __call__(self, *operands: Any) -> list[np.ndarray]:
         """Results for operands of the avals that were compiled for: arrays in any layout, or scalars. 0-d results are 0-d arrays."""
         lowered = self.lowered
-        began = time.perf_counter() if ran else 0.0
         ins = [_operand(x, aval) for x, aval in zip(operands, lowered.ins, strict=True)]
+        if ran and running:
+            tell(running, self, ins)
+        began = time.perf_counter() if ran else 0.0
         for i in lowered.inplace.values():
             shared = any(np.may_share_memory(ins[i], x) for j, x in enumerate(ins) if j != i)
             if shared or not ins[i].flags.writeable:
