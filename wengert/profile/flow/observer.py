@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,51 +15,13 @@ from wengert.core.events import listening
 from wengert.core.tensor import active
 from wengert.core.tree import NAMESPACE
 from wengert.graph.program import Eqn, Var
-from wengert.profile.flow.statistics import Course, Signal, Summary
+from wengert.profile.flow.record import Node, Parameter
+from wengert.profile.flow.report import FlowReport
+from wengert.profile.flow.statistics import Summary
 from wengert.profile.footprint.report import Line
 
 MANY = 400  # times that one line's op is told apart within a step
 FAINT = 1e-3  # of the cotangent that arrives: elements that let less of it pass count as closed
-
-
-@dataclass
-class Node:
-    """One op at one line of the user's, the `turn`-th time that it runs within a step.
-
-    forward, backward : its value, and the cotangent that arrives at it
-    closed : fraction of elements through which less than a thousandth of the cotangent passes (ops of one operand, element by element)
-    dead : units (along the last axis) that were 0 in every example and every step; None where that was not looked at
-    reads : numbers of the nodes, or names of the parameters, that it computes from
-    """
-
-    number: int
-    op: str
-    line: Line
-    turn: int
-    shape: tuple[int, ...] = ()
-    forward: Course = field(default_factory=Course)
-    backward: Course = field(default_factory=Course)
-    closed: list[float] = field(default_factory=list)
-    silent: np.ndarray | None = None
-    reads: list[int | str] = field(default_factory=list)
-
-    @property
-    def dead(self) -> int | None:
-        return None if self.silent is None else int(np.count_nonzero(self.silent))
-
-
-@dataclass
-class Parameter:
-    """An array that a gradient is taken with respect to. `updates` are rms(change) / rms(value) from each step to the next."""
-
-    name: str
-    shape: tuple[int, ...]
-    value: Course = field(default_factory=Course)
-    gradient: Course = field(default_factory=Course)
-    signal: Signal = field(default_factory=Signal)
-    updates: list[float] = field(default_factory=list)
-    unreached: int = 0  #: steps in which nothing reached it
-    last: np.ndarray | None = None
 
 
 class GradientFlow:
@@ -136,15 +97,14 @@ class GradientFlow:
             stack.close()
         self._forget()
 
-    def report(self) -> Any:
-        """What was seen so far: a `FlowReport`."""
-        from wengert.profile.flow.report import FlowReport
-
+    def report(self) -> FlowReport:
+        """What was seen so far."""
         if not self.steps:
             warnings.warn(
                 "GradientFlow has seen no backward pass: `with flow:` goes around value_and_grad", stacklevel=2
             )
-        return FlowReport.of(self)
+        notes = [f"{what} ({n} of them)" for what, n in self.notes.items()]
+        return FlowReport.of(self.steps, self.parameters.values(), self.nodes.values(), notes)
 
     # ── what is heard ─────────────────────────────────────────────────────────
 

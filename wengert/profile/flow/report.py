@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from wengert.profile.flow.findings import Finding, find
-from wengert.profile.flow.observer import GradientFlow, Node, Parameter
+from wengert.profile.flow.record import Node, Parameter
 from wengert.profile.footprint.report import Line
 
 SCHEMA = 1
@@ -99,13 +100,8 @@ class FlowReport:
     notes: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, flow: GradientFlow) -> FlowReport:
-        report = cls(
-            flow.steps,
-            [ParameterFlow.of(p) for p in flow.parameters.values()],
-            [OpFlow.of(n) for n in flow.nodes.values()],
-            notes=[f"{what} ({n} of them)" for what, n in flow.notes.items()],
-        )
+    def of(cls, steps: int, parameters: Iterable[Parameter], nodes: Iterable[Node], notes: list[str]) -> FlowReport:
+        report = cls(steps, list(map(ParameterFlow.of, parameters)), list(map(OpFlow.of, nodes)), notes=notes)
         report.findings = find(report)
         return report
 
