@@ -1,5 +1,6 @@
 """The page of a memory report: what it says, that it needs nothing else, and that it works in a browser."""
 
+import itertools
 import json
 import re
 import shutil
@@ -152,7 +153,7 @@ def test_a_long_timeline_keeps_its_maxima_and_stays_small():
     tops = breakdown.tops(report)
     edges = np.linspace(0, 100_000, chart.POINTS // 3 + 1).astype(int)
     kept = tops[at]
-    for a, b in zip(edges[:-1], edges[1:]):
+    for a, b in itertools.pairwise(edges):
         assert kept[(at >= a) & (at < b)].max() == tops[a:b].max()
     text = page(report)
     assert len(text) < 2_000_000 and Reader(text)
@@ -177,7 +178,7 @@ def test_the_drawn_outline_is_the_curve(made):
     scale, length = chart.ceiling(int(breakdown.tops(report).max())), len(report.timeline)
     for i, top in enumerate(breakdown.tops(report)):
         x = (i + 0.5) * chart.WIDTH / length
-        y = next(y for (ax, y), (bx, by) in zip(corners, corners[1:]) if ax <= x < bx and y == by)
+        y = next(y for (ax, y), (bx, by) in itertools.pairwise(corners) if ax <= x < bx and y == by)
         assert y == pytest.approx(chart.HEIGHT * (1 - top / scale), abs=0.06)
 
 

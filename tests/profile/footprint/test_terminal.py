@@ -24,8 +24,8 @@ def test_it_says_the_peak_and_where(made):
 
 def test_what_made_the_peak(made):
     shown = str(made(8, 64 * KIB))
-    assert "512.0 KiB 80% model.py:31 in block  8 residuals of tanh" in shown
-    assert "64.0 KiB 10% model.py:40 in loss  cotangent of power" in shown
+    assert "512.0 KiB  80% model.py:31 in block  8 residuals of tanh" in shown
+    assert "64.0 KiB  10% model.py:40 in loss  cotangent of power" in shown
     assert "within the op, or belonging to no array seen" in shown
     lines = [line.split() for line in shown.splitlines() if "█" in line and "%" in line]
     assert [line[3] for line in lines] == [

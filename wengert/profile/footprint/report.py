@@ -17,6 +17,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from wengert.core.source import Source, describe, is_backward, lineno
 from wengert.profile.footprint import page as pages
 from wengert.profile.footprint import terminal
+from wengert.profile.footprint.advice import Advice, advise
 from wengert.profile.footprint.difference import THRESHOLD, MemoryDiff, difference
 
 Role = Literal["argument", "constant", "value", "residual", "cotangent", "temporary", "workspace", "result", "other"]
@@ -149,18 +150,18 @@ class MemoryReport:
     # ── as people see it ──────────────────────────────────────────────────────
 
     def __str__(self) -> str:
-        return terminal.text(terminal.terminal(self))
+        return terminal.text(terminal.terminal(self, advice=self.advice()))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        yield terminal.terminal(self)
+        yield terminal.terminal(self, advice=self.advice())
 
     def show(self, listed: int = terminal.LISTED) -> None:
         """Print it, in colour where the terminal has any; `listed` rows of each kind."""
-        Console().print(terminal.terminal(self, listed))
+        Console().print(terminal.terminal(self, listed, self.advice()))
 
     def html(self, path: str | Path) -> None:
         """Write it as one self-contained page: timeline, flame graph, residuals, tables. No network, no other file."""
-        Path(path).write_text(pages.page(self), encoding="utf-8")
+        Path(path).write_text(pages.page(self, self.advice()), encoding="utf-8")
 
     def diff(self, after: MemoryReport, threshold: str | int | float = THRESHOLD) -> MemoryDiff:
         """What changed from this report to `after`, by line, op, phase and role, with a verdict on the peak.
@@ -181,6 +182,13 @@ class MemoryReport:
     @result.deleter
     def result(self) -> None:
         self.__dict__.pop("_result", None)
+
+    def advice(self, fun: Callable[..., Any] | None = None, *args: Any) -> list[Advice]:
+        """What would make the peak lower, with the bytes that it would save, what saves most first.
+
+        fun, args : the function, if compiling it is to be considered too
+        """
+        return advise(self, fun, args)
 
     # ── as data ───────────────────────────────────────────────────────────────
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,10 +17,12 @@ from wengert.core.sizes import shown
 from wengert.profile.footprint import breakdown
 
 if TYPE_CHECKING:
+    from wengert.profile.footprint.advice import Advice
     from wengert.profile.footprint.report import Holding, Line, MemoryReport
 
 WIDTH = 80
 LISTED = 8
+ADVICE = 3  # pieces of it
 CHART = (66, 6)  # columns and rows of the timeline
 BAR = 32
 EIGHTHS = " ▁▂▃▄▅▆▇█"
@@ -38,14 +40,14 @@ def text(shown: RenderableType) -> str:
     return "\n".join(line.rstrip() for line in out.getvalue().rstrip().splitlines())
 
 
-def terminal(report: MemoryReport, listed: int = LISTED) -> RenderableType:
-    """What `print(report)` shows; `listed` rows of each kind."""
+def terminal(report: MemoryReport, listed: int = LISTED, advice: Sequence[Advice] = ()) -> RenderableType:
+    """What `print(report)` shows; `listed` rows of each kind, and the first of `advice`."""
     parts: list[RenderableType] = [*_head(report)]
     if report.timeline:
         parts += [Text(), *_chart(report)]
     if report.peak:
         parts += [Text(), _lines(report, listed), Text(), _sums(report, listed)]
-    parts += [*_residuals(report, listed)]
+    parts += [*_residuals(report, listed), *_advice(report, advice)]
     parts += [Text(f"note: {note}", style="dim") for note in report.notes]
     return Group(*parts)
 
@@ -133,7 +135,7 @@ def _legend(phases: list[str]) -> Text:
 def _lines(report: MemoryReport, listed: int) -> RenderableType:
     table = Table(box=None, padding=(0, 1, 0, 0), show_header=False, pad_edge=False)
     table.add_column(justify="right", no_wrap=True, min_width=9)
-    table.add_column(justify="right", no_wrap=True)
+    table.add_column(justify="right", no_wrap=True, min_width=4)
     table.add_column(no_wrap=True, overflow="ellipsis")
     found: dict[Line, list[Holding]] = {}
     for h in report.at_peak():
@@ -165,9 +167,13 @@ def counted(holdings: list[Holding]) -> str:
     said = []
     for role, of in sorted(roles.items(), key=lambda item: -sum(h.nbytes for h in item[1])):
         ops = list(dict.fromkeys(h.op for h in of if h.op))
-        words = role if len(of) == 1 else f"{len(of)} {role}s"
+        words = role if len(of) == 1 else f"{len(of)} {plural(role)}"
         said.append(f"{words} of {', '.join(ops[:3])}{' …' if len(ops) > 3 else ''}" if ops else words)
     return "; ".join(said)
+
+
+def plural(role: str) -> str:
+    return f"{role[:-1]}ies" if role.endswith("y") else role if role == "workspace" else f"{role}s"
 
 
 def _rest(table: Table, sizes: list[int], whole: int, what: str) -> None:
@@ -219,6 +225,29 @@ def _residuals(report: MemoryReport, listed: int) -> Iterator[RenderableType]:
         yield Text(f"  {shown(sum(g.nbytes for g in rest)):>9}  {len(rest)} more kinds of arrays", style="dim")
 
 
+# ── advice ────────────────────────────────────────────────────────────────────
+
+
+def _advice(report: MemoryReport, advice: Sequence[Advice]) -> Iterator[RenderableType]:
+    if not advice:
+        return
+    yield Text()
+    yield Text("What would help", style="bold")
+    for a in advice[:ADVICE]:
+        yield Padding(Text("• ").append(a.what, "bold").append(f": {promise(a, report.peak)}", "green"), (0, 0, 0, 2))
+        yield Padding(Text(a.why, style="dim"), (0, 0, 0, 4))
+        if a.how:
+            yield Padding(Text(a.how), (0, 0, 0, 4))
+    if len(advice) > ADVICE:
+        yield Text(f"  {len(advice) - ADVICE} more: see report.advice()", style="dim")
+
+
+def promise(a: Advice, peak: int) -> str:
+    """ "saves about 8.0 MiB, 61 % of the peak, for up to 12 % more time"."""
+    said = f"saves about {shown(a.saves)}, {share(a.saves, peak)} of the peak" if a.saves else "no less at the peak"
+    return said + (f", for up to {a.time:.0%} more time" if a.time is not None else "")
+
+
 def array(shape: tuple[int, ...], dtype: str) -> str:
     """ "float64[3, 4]"."""
-    return f"{dtype}[{', '.join(map(str, shape))}]" if dtype else "block"
+    return f"{dtype}[{', '.join(map(str, shape))}]" if dtype else "memory"

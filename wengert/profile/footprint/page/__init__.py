@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,15 +19,16 @@ from wengert.profile.footprint.page import chart, flame, tables
 from wengert.profile.footprint.terminal import figures, place
 
 if TYPE_CHECKING:
+    from wengert.profile.footprint.advice import Advice
     from wengert.profile.footprint.report import MemoryReport
 
 
-def page(report: MemoryReport, advice: list[Any] | None = None) -> str:
+def page(report: MemoryReport, advice: Sequence[Advice] = ()) -> str:
     """The page; `advice` is what `report.advice()` gave."""
     sections = [
         section("timeline", "Timeline", chart.INTRO, chart.timeline(report)),
         section("flame", "Flame graph", flame.INTRO, flame.flame(report)),
-        section("advice", "What would help", tables.ADVICE, tables.advice(advice or [], report.peak)),
+        section("advice", "What would help", tables.ADVICE, tables.advice(advice, report.peak)),
         section("residuals", "Residuals", tables.RESIDUALS, tables.residuals(report)),
         section("lines", "Lines", tables.LINES, tables.lines(report)),
         section("parts", "Roles, phases, ops", "", tables.parts(report)),

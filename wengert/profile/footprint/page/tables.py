@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from wengert.core.sizes import shown
 from wengert.profile.footprint import breakdown
-from wengert.profile.footprint.terminal import array, counted, place, share
+from wengert.profile.footprint.terminal import array, counted, place, promise, share
 
 if TYPE_CHECKING:
+    from wengert.profile.footprint.advice import Advice
     from wengert.profile.footprint.report import Line, MemoryReport
 
 OPEN = 20  # rows that are shown at once
@@ -24,16 +25,13 @@ LINES = "Where the bytes at the peak were made, and as what they were held."
 HOLDINGS = "All that was held at the peak; arrays that are alike stand in one row."
 
 
-def advice(found: Iterable[Any], peak: int) -> str:
+def advice(found: Sequence[Advice], peak: int) -> str:
     items = []
     for a in found:
-        saves = f"saves {shown(a.saves)} ({share(a.saves, peak)} of the peak)" if a.saves else ""
-        cost = f"for {a.time:+.0%} of the time" if a.time else ""
+        how = f"<pre>{escape(a.how)}</pre>" if a.how else ""
         items.append(
-            f'<li class="{escape(a.severity)}"><h3>{escape(a.what)} <span class="badge">{escape(a.severity)}</span></h3>'
-            f"<p>{escape(a.why)}</p><p class='saves'>{escape(' '.join(s for s in (saves, cost) if s))}</p>"
-            + (f"<pre>{escape(a.how)}</pre>" if a.how else "")
-            + "</li>"
+            f'<li class="{a.severity}"><h3>{escape(a.what)} <span class="badge">{a.severity}</span></h3>'
+            f'<p>{escape(a.why)}</p><p class="saves">{escape(promise(a, peak))}</p>{how}</li>'
         )
     return f'<ol class="advice">{"".join(items)}</ol>' if items else ""
 

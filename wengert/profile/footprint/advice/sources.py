@@ -1,0 +1,66 @@
+"""What the user's own source says of a line: in which loop of its function it stands, and who is handed to `scan`."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import linecache
+import re
+
+Functions = ast.FunctionDef | ast.AsyncFunctionDef
+Loops = ast.For | ast.While | ast.ListComp | ast.GeneratorExp | ast.DictComp | ast.SetComp
+
+
+@functools.lru_cache(maxsize=64)
+def _tree(file: str) -> ast.Module | None:
+    try:
+        return ast.parse("".join(linecache.getlines(file)))
+    except SyntaxError:
+        return None
+
+
+def definition(file: str, function: str, number: int) -> Functions | None:
+    """The innermost function of that name around a line."""
+    tree = _tree(file)
+    found = None
+    for node in ast.walk(tree) if tree is not None else ():
+        if isinstance(node, Functions) and node.name == function and _within(number, node):
+            if found is None or node.lineno > found.lineno:
+                found = node
+    return found
+
+
+def loop(file: str, function: str, number: int) -> int:
+    """The line at which the outermost loop around a line begins, within its own function; 0 if there is none."""
+    around = definition(file, function, number)
+    if around is None:
+        return 0
+    found = [node.lineno for node in _own(around) if isinstance(node, Loops) and _within(number, node)]
+    return min(found, default=0)
+
+
+def handed_to(file: str, function: str) -> str:
+    """ "scan", "fori_loop" or "while_loop", if the file hands the function to one; else empty."""
+    pattern = re.compile(rf"\b(scan|fori_loop|while_loop)\s*\((?:[^()]|\([^()]*\))*?\b{re.escape(function)}\b")
+    found = pattern.search("".join(linecache.getlines(file)))
+    return found[1] if found else ""
+
+
+def text(file: str, number: int) -> str:
+    return linecache.getline(file, number).strip()
+
+
+def _within(number: int, node: ast.stmt | ast.expr) -> bool:
+    return node.lineno <= number <= (node.end_lineno or node.lineno)
+
+
+def _own(function: Functions) -> list[Loops]:
+    """Loops of a function that are not within another function of it."""
+    found, waiting = [], list(ast.iter_child_nodes(function))
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Loops):
+            found.append(node)
+        if not isinstance(node, Functions | ast.Lambda):
+            waiting += ast.iter_child_nodes(node)
+    return found
