@@ -135,3 +135,13 @@ def test_in_loops(rng):
             want = np.sin(want) * 1.5
         assert within(wg.jit(f)(x), want.sum(), 1e-12)
         assert within(wg.jit(wg.grad(f))(x), wg.grad(f)(x), 1e-12)
+
+
+def test_what_it_waits_for_is_made_even_if_nobody_reads_it(rng):
+    x = rng.normal(size=(4, 8))
+
+    def f(x):
+        y = wg.numpy.exp(x).sum(axis=1)
+        return barrier(x, y) * 2
+
+    assert within(wg.jit(f)(x), 2 * x, 1e-15)

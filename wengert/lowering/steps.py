@@ -25,6 +25,7 @@ from wengert.lowering.emission import Emission, Operand, row_major
 from wengert.lowering.lowered import HostReference, Kernel
 from wengert.lowering.nest import Nest
 from wengert.lowering.nest import plan as plan_nest
+from wengert.lowering.order import awaited
 from wengert.lowering.statements import statements_of
 from wengert.lowering.text import I32, I64, Builder, Module, Value
 from wengert.lowering.unit import Site, Unit
@@ -185,6 +186,9 @@ class Steps:
             if isinstance(step, Cluster):
                 memory.update(base for base, _ in step.loads if base not in step.made)
                 memory.update(map(values.base, step.whole))
+        if values.after:  # what is waited for is made, even if nobody reads it
+            read = memory.union(*({base for base, _ in step.loads} for step in steps if isinstance(step, Cluster)))
+            memory |= awaited(values, values.after) - read
         return memory
 
     # ── kernels ───────────────────────────────────────────────────────────────

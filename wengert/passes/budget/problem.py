@@ -14,6 +14,7 @@ from typing import Any
 from wengert.graph.atoms import Literal, Var
 from wengert.graph.decisions import compared, decides, results_of
 from wengert.graph.program import Program
+from wengert.ops.barrier import barrier
 from wengert.passes.budget.costs import BYTES, START, arithmetic, nbytes
 from wengert.passes.rewriter import elementwise
 
@@ -122,7 +123,8 @@ class _Reading:
                 reads.add(number)
             elif (row := self.makers.get(at)) is not None:
                 cone[row] = None
-                stack += self.program.eqns[row][1]
+                op, ins = self.program.eqns[row][:2]
+                stack += ins[:1] if op is barrier else ins
         return reads, list(cone)
 
     def _results(self) -> None:

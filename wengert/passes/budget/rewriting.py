@@ -30,7 +30,8 @@ class _Writing:
         self.values = {var: v for v, var in enumerate(problem.variables)}
         self.rows: list[Any] = []
         self.written: dict[Any, Any] = {}  # what is computed where it is read, by its equation and operands
-        self.last: Sequence[Any] = ()  # what ran just before
+        self.events: list[Sequence[Any]] = [()]  # what each run has made
+        self.waits: dict[Any, int] = {}  # by barrier how many runs there were before
 
     def run(self) -> Program:
         seen: set[int] = set()
@@ -41,28 +42,48 @@ class _Writing:
             else:
                 self._first(row)
             seen.add(number)
-        outs = [a if type(a) is Literal else self._read(a, {}) for a in self.program.outs]
-        return Program(self.program.ins, self.rows, outs, self.program.written_out)
+        outs = [a if type(a) is Literal else self._read(a, None) for a in self.program.outs]
+        return Program(self.program.ins, self._needed(outs), outs, self.program.written_out)
+
+    def _needed(self, outs: Sequence[Any]) -> list[Any]:
+        """The equations that something depends on; barriers wait for the last run before them that made any such thing."""
+        live = {a for a in outs if type(a) is not Literal}
+        kept = []
+        for row in reversed(self.rows):
+            if not live.isdisjoint(results_of(row)):
+                kept.append(row)
+                live.update(a for a in row[1] if type(a) is not Literal)
+        last, found = 0, [0]
+        for n, made in enumerate(self.events[1:], 1):
+            last = n if not live.isdisjoint(made) else last
+            found.append(last)
+        rows = []
+        for row in reversed(kept):
+            if row[0] is barrier:
+                after = [v for v in self.events[found[self.waits.get(row[2], 0)]] if v in live]
+                row = (barrier, [row[1][0], *after], *row[2:])
+            rows.append(row)
+        return rows
 
     def _first(self, row: Any) -> None:
-        self._write(row, {}, row[2])
+        self._write(row, None, row[2])
         for var in results_of(row):
-            self.now[var] = self._barred(var, (), row) if self.values.get(var) in self.plan.kept else var
-        self.last = [self.now[v] for v in results_of(row)]
+            self.now[var] = self._barred(var, row) if self.values.get(var) in self.plan.kept else var
+        self.events.append([self.now[v] for v in results_of(row)])
 
     def _again(self, row: Any) -> None:
         """Write a node again, which reads everything but what ran just before through barriers."""
         outs = _fresh(row)
-        self._write(row, {"after": self.last}, outs)
-        self.last = _listed(row, outs)
-        self.now.update(zip(results_of(row), self.last, strict=True))
+        self._write(row, {}, outs)
+        self.events.append(_listed(row, outs))
+        self.now.update(zip(results_of(row), self.events[-1], strict=True))
 
     def _write(self, row: Any, bars: dict[Any, Any], outs: Any) -> None:
         op, ins, _, params, _, _, code, lasti = row
         read = [a if type(a) is Literal else self._read(a, bars) for a in ins]
         self.rows.append((op, read, outs, params, (), None, code, lasti))
 
-    def _read(self, var: Var, bars: dict[Any, Any]) -> Any:
+    def _read(self, var: Var, bars: dict[Any, Any] | None) -> Any:
         """What stands for `var` now; computed here if it is computed where it is read."""
         stack = [var]
         found: dict[Any, Any] = {}
@@ -75,10 +96,11 @@ class _Writing:
             if row is None or at in self.values:
                 found[at] = self._behind(self.now[at], bars, row)
                 continue
-            missing = [a for a in row[1] if type(a) is not Literal and a not in found]
+            ins = row[1][:1] if row[0] is barrier else row[1]
+            missing = [a for a in ins if type(a) is not Literal and a not in found]
             stack += missing
             if not missing:
-                made = self._between(row, [a if type(a) is Literal else found[a] for a in row[1]])
+                made = self._between(row, [a if type(a) is Literal else found[a] for a in ins])
                 found.update(zip(results_of(row), _listed(row, made), strict=True))
         return found[var]
 
@@ -88,23 +110,25 @@ class _Writing:
         key = id(row), *map(id, ins)
         made = self.written.get(key)
         if made is None:
-            made = outs if all(a is b for a, b in zip(own, ins, strict=True)) else _fresh(row)
+            made = outs if all(a is b for a, b in zip(own, ins, strict=False)) else _fresh(row)
             self.written[key] = made
+            self.waits[made] = len(self.events) - 1
             self.rows.append((op, ins, made, params, (), None, code, lasti))
         return made
 
-    def _behind(self, var: Any, bars: dict[Any, Any], row: Any) -> Any:
-        """`var` behind a barrier, for what runs again."""
-        if not bars or any(var is v for v in bars["after"]) or var.weak:
+    def _behind(self, var: Any, bars: dict[Any, Any] | None, row: Any) -> Any:
+        """`var`; for what runs again behind a barrier, unless it was made just before."""
+        if bars is None or var.weak or any(var is v for v in self.events[-1]):
             return var
         if var not in bars:
-            bars[var] = self._barred(var, bars["after"], row)
+            bars[var] = self._barred(var, row)
         return bars[var]
 
-    def _barred(self, var: Any, after: Sequence[Any], row: Any) -> Var:
+    def _barred(self, var: Any, row: Any) -> Var:
         out = Var(var.shape, var.dtype)
         code, lasti = (None, 0) if row is None else row[6:8]
-        self.rows.append((barrier, [var, *after], out, {}, (), None, code, lasti))
+        self.waits[out] = len(self.events) - 1
+        self.rows.append((barrier, [var], out, {}, (), None, code, lasti))
         return out
 
 
