@@ -63,7 +63,7 @@ class Abstract:
     a view shares. `augmented` notes that a scalar met `x += y`, which would write an array.
     """
 
-    __slots__ = ("augmented", "base", "dtype", "scalar", "shape", "strides")
+    __slots__ = ("__weakref__", "augmented", "base", "dtype", "scalar", "shape", "strides")
 
     def __init__(
         self,

@@ -49,6 +49,7 @@ class Trace:
     guard: Any = None  # the arrays that a backward pass needs, if there is to be one
     confines = False  # whether what runs under it may write to nothing from outside: the body of a loop or branch
     rehearses = False  # whether what runs under it will run again, on a tape of its own
+    shadows = False  # whether its values stand for those of an eager run, although they have no elements
     met: Any = None  # told of each Tensor whose value is read or copied past `apply`: a checkpoint wants to know
 
     def __init__(self) -> None:
@@ -79,6 +80,14 @@ class Trace:
     def shape(self, value: Array) -> tuple[int, ...]:
         """The shape that a Tensor of this trace shows, given what it holds."""
         return value.shape
+
+    def seeded(self, seeds: Any) -> Any:
+        """The (variable, cotangent) pairs that a sweep begins with, which runs while this trace does."""
+        return seeds
+
+    def owned(self, x: Tensor, seen: set[int]) -> Tensor:
+        """`x`, of this trace, as it leaves the library; `seen` has the ids of arrays that have left."""
+        return held(x)
 
     def lower(self, arg: Array) -> Array:
         """`arg` as the next trace below sees it."""
@@ -370,7 +379,14 @@ def raw(x: Array) -> Any:
 
 def staged(x: Array) -> bool:
     """Whether `x` is, or stands for, a Tensor of a program that is being staged: it has no value yet."""
-    return type(x) is Tensor and type(raw(x)) is Abstract
+    if type(x) is not Tensor:
+        return False
+    trace = x._trace
+    while type(x) is Tensor:
+        if x._view is not None:
+            x._sync()
+        trace, x = x._trace, x._value
+    return type(x) is Abstract and not trace.shadows
 
 
 def protect(x: Tensor) -> None:

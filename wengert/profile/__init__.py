@@ -19,6 +19,7 @@ _NAMES: dict[str, str] = {
     "FlowReport": "flow.report",
     "GradientFlow": "flow.observer",
     "MemoryReport": "footprint.report",
+    "predict_memory": "footprint.prediction.predict",
     "TimeProfiler": "clock.profiler",
     "TimeReport": "clock.report",
     "nvtx": "clock.nvtx",

@@ -25,7 +25,7 @@ from wengert.core.errors import NotDifferentiable
 from wengert.core.events import accumulated, cotangent, pulling, swept, tell
 from wengert.core.op import Op
 from wengert.core.source import backward, describe
-from wengert.core.tensor import Array, Tensor, active, held, raw, running
+from wengert.core.tensor import Array, Tensor, active, raw, running
 from wengert.graph.program import Program, Var
 from wengert.ops.basis import add
 from wengert.trace.admission import inexact
@@ -63,6 +63,8 @@ def sweep(
     A wanted variable may also be an intermediate one, or a seed.
     """
     began = perf_counter()
+    for trace in active():
+        seeds = trace.seeded(seeds)
     found = None
     if SERVERS and config.compiled_backward and not config.watches_values and _is_plain(program):
         found = SERVERS[0](program, seeds, wanted, consume)
@@ -257,7 +259,7 @@ def own(arrays: Sequence[Array], borrowed: Sequence[Array] = ()) -> list[Array]:
                 array = array.copy()
             else:
                 seen.add(id(root))
-        owned.append(held(array))
+        owned.append(array._trace.owned(array, seen) if type(array) is Tensor else array)
     return owned
 
 

@@ -1,0 +1,1 @@
+"""Memory before anything runs: what a function will hold, eagerly and compiled."""

@@ -1,0 +1,140 @@
+"""From the record of a shadow run to a report: what eager evaluation writes over is settled, and bytes are added up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wengert.core.source import Source, lineno
+from wengert.profile.footprint.prediction.shadow import Block, Pull, Record
+from wengert.profile.footprint.report import Holding, Line, MemoryReport, Point, Role
+
+
+def report(record: Record, name: str, arguments: int) -> MemoryReport:
+    """The report of a record."""
+    for block in record.blocks:
+        if block.kind == "given" and block.address in record.taken:
+            block.kind = "literal"
+    replaced: dict[int, int] = {}
+    reused = _settle(record, replaced)
+    steps, mine = record.steps, [b for b in record.blocks if b.kind == "made" and b.nbytes]
+    literals = [b for b in record.blocks if b.kind == "literal"]
+    changes = [0] * (len(steps) + 2)
+    for block in mine:
+        changes[min(block.born, len(steps))] += block.nbytes
+        if block.died is not None:
+            changes[block.died] -= block.nbytes
+    within = any(step.within for step in steps)
+    found = MemoryReport(name, "predicted", "mixed" if within else "eager", arguments=arguments)
+    lines: dict[Source | None, Line] = {}
+    live = 0
+    for i, step in enumerate(steps):
+        live += changes[i]
+        now = live + step.given - replaced.get(i, 0)
+        found.timeline.append(
+            Point(0.0, now, now + step.temps, step.op, _phase(step.backward), _line(lines, step.source))
+        )
+        if step.temps:
+            role: Role = "workspace" if step.within else "temporary"
+            taken = Holding(step.temps, role, step.op, _line(lines, step.source), _phase(step.backward))
+            taken.born, taken.died, taken.used, taken.within = i, i + 1, i, step.within
+            found.holdings.append(taken)
+    if changes[len(steps)] or not steps:
+        live += changes[len(steps)]
+        found.timeline.append(Point(0.0, live, live, "end"))
+    tops = [p.top for p in found.timeline]
+    found.peak = max(tops)
+    found.peak_at = tops.index(found.peak)
+    found.end = live
+    found.holdings += [_holding(b, lines) for b in (*mine, *literals)]
+    found.holdings += [_argument(b) for b in record.blocks if b.kind == "argument"]
+    found.allocated = sum(b.nbytes for b in mine) + sum(s.temps for s in steps)
+    found.reused, found.tensors = reused, len(mine)
+    return found
+
+
+def _settle(record: Record, replaced: dict[int, int]) -> int:
+    """What dies in the step that writes over it dies before that step; the bytes of that. `replaced` gets those of arrays of
+    NumPy's own, by steps."""
+    reused = 0
+    for number, step in enumerate(record.steps):
+        for block in step.over:
+            if block.kind in ("made", "literal") and block.died == number + 1:
+                if block.kind == "literal":
+                    replaced[number] = replaced.get(number, 0) + block.nbytes
+                block.died = number
+                reused += block.nbytes
+                break
+    for pull in record.pulls:
+        reused += _overwritten(pull) + _accumulated(record, pull)
+    return reused
+
+
+def _overwritten(pull: Pull) -> int:
+    """The cotangent that a rule has written over."""
+    ct = pull.ct
+    if ct is None or not pull.own or ct.kind != "made" or ct.died is None or ct.died > max(pull.after, pull.end):
+        return 0
+    for made in pull.made:
+        if made.born >= pull.start and made.shape == ct.shape and made.dtype == ct.dtype:
+            ct.died = min(ct.died, made.born)
+            return ct.nbytes
+    return 0
+
+
+def _accumulated(record: Record, pull: Pull) -> int:
+    """What was added in place was not made."""
+    number = pull.added
+    if number < pull.start or not record.steps[number].over:
+        return 0
+    known = record.steps[number].over[0]
+    if known.kind != "made" or known.died != number:  # as settled above: nobody else holds it
+        return 0
+    for step in record.steps[pull.start : number]:
+        step.temps = 0
+        for block in step.made:
+            block.nbytes = 0
+    return 0
+
+
+def _phase(backward: bool) -> str:
+    return "backward" if backward else "forward"
+
+
+def _line(lines: dict[Source | None, Line], source: Source | None) -> Line:
+    found = lines.get(source)
+    if found is None:
+        found = lines[source] = Line.of(source)
+    return found
+
+
+def _holding(block: Block, lines: dict[Source | None, Line]) -> Holding:
+    role, why = _role(block)
+    phase, shape, dtype = _phase(block.backward), block.shape, block.dtype.name
+    line = _line(lines, block.source)
+    return Holding(
+        block.nbytes, role, block.op, line, phase, shape, dtype, block.born, block.died, block.used, why
+    )  # fmt: skip
+
+
+def _role(block: Block) -> tuple[Role, str]:
+    if block.kind == "literal":
+        return "constant", ""
+    if block.result:
+        return "result", ""
+    if block.backward and not block.again:
+        alone = block.pulled is not None and block.died is not None and block.died <= block.pulled.end
+        return ("temporary" if alone else "cotangent"), ""
+    if block.reader is not None:
+        return "residual", kept_for(*block.reader)
+    return "value", ""
+
+
+def kept_for(op: str, source: Source | None) -> str:
+    """Why a residual is kept."""
+    if source is None or source[0] is None:
+        return f"kept for the pullback of {op}"
+    return f"kept for the pullback of {op} at {Path(source[0].co_filename).name}:{lineno(source)}"
+
+
+def _argument(block: Block) -> Holding:
+    return Holding(block.nbytes, "argument", shape=block.shape, dtype=block.dtype.name, used=block.used)

@@ -1,0 +1,96 @@
+"""Compiled programs: the memory of a call, from the plan of its lowering. No machine code is made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wengert.core.source import is_backward
+from wengert.lowering.composition import Composition, Piece, composition
+from wengert.lowering.lowered import Kernel, Lowered
+from wengert.profile.footprint.prediction.account import kept_for
+from wengert.profile.footprint.prediction.plans import host_bytes
+from wengert.profile.footprint.prediction.temporaries import nbytes_of
+from wengert.profile.footprint.report import Holding, Line, MemoryReport, Point, phase_of
+
+
+def holdings(plan: Lowered, name: str = "") -> list[Holding]:
+    """What the memory of a call is made of: `born` and `died` are steps (kernels), of which a call goes through all."""
+    found = [_holding(piece, name) for piece in composition(plan).pieces if piece.nbytes]
+    for constant in plan.constants:
+        shape, dtype = constant.shape, constant.dtype.name
+        found.append(Holding(constant.nbytes, "constant", shape=shape, dtype=dtype, within=name))
+    for step, nbytes in enumerate(host_bytes(plan)):
+        if nbytes:
+            kernel = plan.kernels[step]
+            line, phase = _place(kernel)
+            taken = Holding(nbytes, "temporary", kernel.ops[0], line, phase, born=step, died=step + 1, within=name)
+            taken.used, taken.why = step, "arrays of a call to NumPy"
+            found.append(taken)
+    return found
+
+
+def report(plan: Lowered, name: str) -> MemoryReport:
+    """The report of one call."""
+    parts, found = composition(plan), MemoryReport(name, "predicted", "jit")
+    found.arguments = sum(map(nbytes_of, plan.ins))
+    found.holdings = [Holding(nbytes_of(a), "argument", shape=a.shape, dtype=a.dtype.name) for a in plan.ins]
+    found.holdings += holdings(plan, name)
+    constants = sum(c.nbytes for c in plan.constants)
+    fixed, host = parts.results + constants, host_bytes(plan) or [0]
+    for step, extra in enumerate(host):
+        line, phase = _place(parts.kernels[step]) if parts.kernels else (Line(), "forward")
+        ops = "+".join(parts.kernels[step].ops) if parts.kernels else "call"
+        live = fixed + parts.filled(step)
+        found.timeline.append(Point(0.0, live, fixed + plan.workspace + extra, ops, phase, line))
+    found.peak_at = max(range(len(host)), key=lambda step: (host[step], parts.filled(step)))
+    found.peak = found.timeline[found.peak_at].top
+    slack = plan.workspace - parts.filled(found.peak_at)
+    if slack:
+        gap = Holding(slack, "other", "workspace", born=found.peak_at, died=found.peak_at + 1, within=name)
+        gap.why = "parts of the workspace that hold nothing in this step"
+        found.holdings.append(gap)
+    found.end = fixed
+    found.allocated = sum(h.nbytes for h in found.holdings if h.role not in ("argument", "other"))
+    found.reused = max(found.allocated - found.peak, 0)
+    found.tensors = sum(h.role not in ("argument", "other", "temporary") for h in found.holdings)
+    found.notes = _notes(plan, parts)
+    return found
+
+
+def _holding(piece: Piece, name: str) -> Holding:
+    line, phase = Line.of(piece.source), phase_of(piece.source)
+    found = Holding(piece.nbytes, piece.role, piece.op, line, phase, piece.shape, piece.dtype)
+    found.born, found.used, found.within = piece.first, piece.last, name
+    found.died = None if piece.role == "result" else piece.last + 1
+    if piece.reader is not None:
+        found.why = kept_for(*piece.reader)
+    return found
+
+
+def _place(kernel: Kernel) -> tuple[Line, str]:
+    """The line of a kernel's last op, and its phase: backward if any of its ops is."""
+    sources = [source for _, source in kernel.sources if source is not None]
+    if not sources:
+        return Line(), "forward"
+    return Line.of(sources[-1]), "backward" if any(map(is_backward, sources)) else "forward"
+
+
+def _notes(plan: Lowered, parts: Composition) -> list[str]:
+    notes = []
+    if parts.hosted:
+        notes.append(
+            f"{parts.hosted} values lie in the memory of results that are made later, and take none of their own"
+        )
+    for kernel in plan.kernels:
+        if "bytes of residuals a trip" in kernel.note:
+            each = kernel.note.partition("; ")[2].partition(" a trip")[0]
+            notes.append(
+                f"{Line.of(kernel.sources[0][1])}: the loop keeps {each} for each trip, in memory that doubles as it grows; their"
+                " number is not known before it runs, and they are not counted"
+            )
+    return notes
+
+
+def used(plan: Any) -> int:
+    """The peak of one call: results, workspace, constants, and what calls to NumPy make."""
+    return report(plan, "").peak

@@ -1,0 +1,104 @@
+"""What the `eval` of an op takes in passing, besides its operands and its results.
+
+Most ops are one call of NumPy's, which takes none worth mentioning. The others are listed here with the arrays that their `eval`
+holds at its worst moment, as multiples of the bytes of the operands or of the results; tests measure them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from wengert.core.aval import Aval
+from wengert.core.op import Op
+
+#: per op: (of the bytes of the largest operand, of the bytes of the results)
+FACTORS: dict[str, tuple[float, float]] = {
+    # functions written in several calls
+    "elu": (0, 2),
+    "gelu_tanh": (0, 1),
+    "gelu_tanh_slope": (0, 4),
+    "hard_sigmoid": (0, 1),
+    "leaky_relu": (0, 1),
+    "log_sigmoid": (0, 2),
+    "sigmoid_slope": (0, 1),
+    "sinc": (0, 2),
+    "soft_plus": (0, 1),
+    "soft_shrink": (0, 1),
+    "softsign": (0, 1),
+    "tanhshrink": (0, 5),
+    "normal_density": (0, 1),
+    "sign_of": (0, 1),
+    "exponent": (1, 0),
+    "fraction": (0, 1),
+    "integral": (0, 1),
+    "mantissa": (0, 0.5),
+    "clip": (0, 1),
+    "direction": (0, 1),
+    "logistic_share": (0, 1),
+    "high_share": (0, 1.125),
+    "low_share": (0, 2.125),
+    "inside_share": (0, 2.125),
+    "larger_share": (0, 0.125),
+    "smaller_share": (0, 0.125),
+    "larger_number_share": (0, 0.375),
+    "smaller_number_share": (0, 0.375),
+    "inversion": (0, 2),
+    "trunc_divide": (0, 1),
+    "turns": (0, 4),
+    "bracket": (1, 0),
+    # along axes
+    "softmax": (0, 1),
+    "log_softmax": (0, 2),
+    "reduce_logsumexp": (2, 0),
+    "reduce_std": (1, 0),
+    "reduce_var": (1, 0),
+    "norm2": (1, 0),
+    "norm_p": (2, 0),
+    "standardize": (0, 1),
+    "quantile_plan": (1, 0),
+    "weighted_rank": (2, 0),
+    "partition_order": (0, 4.4),
+    "largest_entries": (3, 0),
+    "merged": (2, 0),
+    # linear algebra
+    "cholesky": (0, 1),
+    "eigh": (0, 1),
+    "eig": (0, 1),
+    "lu": (0, 1),
+    "qr": (0, 2),
+    "lstsq": (0, 1),
+    "pinv": (0, 3),
+    "det_cofactor": (0, 1),
+    "inverse_gaps": (0, 1.125),
+    # transforms
+    "fft": (0, 1),
+    "irfft": (2, 0),
+}
+
+#: ops whose result is an array of its own, but a view of it to NumPy (of another shape, or by `[()]`)
+REBASED = frozenset(
+    "bessel_i bin_index conv conv_kernel cross_entropy inverse_or_zero isclose pow_log power_or_zero reduce_logsumexp threshold"
+    " where window_put window_spread".split()
+)
+
+Rule = Callable[[Sequence[Aval], Sequence[Aval], dict[str, Any]], int]
+RULES: dict[str, Rule] = {}
+
+
+def temporaries(op: Op, ins: Sequence[Aval], outs: Sequence[Aval], params: dict[str, Any]) -> int:
+    """Bytes that an evaluation takes in passing."""
+    rule = RULES.get(op.name)
+    if rule is not None:
+        return rule(ins, outs, params)
+    factors = FACTORS.get(op.name)
+    if factors is None:
+        return 0
+    largest = max(map(nbytes_of, ins), default=0)
+    return math.ceil(factors[0] * largest + factors[1] * sum(map(nbytes_of, outs)))
+
+
+def nbytes_of(aval: Aval) -> int:
+    """Bytes of the elements; none for a number."""
+    return aval.size * aval.dtype.itemsize if aval.shape else 0
