@@ -108,7 +108,7 @@ class Bench:
 
     def row(self, case: Any) -> dict[str, Any]:
         """Results compared, then timed."""
-        from workloads.timing import disagreement, interleaved, ratio
+        from workloads.timing import disagreement, figures, ratio, sampled
 
         problem = case.problem()
         calls = self.calls(case, problem)
@@ -126,9 +126,9 @@ class Bench:
             return row
         if not self.libraries.stand_in():
             self.libraries.settle(calls["ours"])
-        times = interleaved(calls, self.asked.rounds, self.asked.budget)
+        times = sampled(calls, self.asked.rounds, self.asked.budget)
         ours = times["ours"]
-        row["seconds"] = {name: t.figures() for name, t in times.items()}
+        row["seconds"] = {name: figures(t) for name, t in times.items()}
         row["ratios"] = {name: ratio(t, ours, self.asked.clock) for name, t in times.items() if name != "ours"}
         row["bars"] = {
             k: v for k, v in {"jax": case.bar.jax, "g++": case.bar.native}.items() if v and k in row["ratios"]

@@ -17,7 +17,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import tracemalloc
 from collections.abc import Callable
 
@@ -27,6 +26,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np
 
 import wengert as wg
+from wengert.profile.statistics.sampling import interleaved
 
 Runs = dict[str, Callable[[], object]]
 CHAIN = 1000
@@ -204,27 +204,6 @@ def import_ms() -> tuple[float, bool]:
     return min(times), out[1] == "True"
 
 
-# ── measuring ─────────────────────────────────────────────────────────────────
-
-
-def interleaved(runs: Runs, rounds: int) -> dict[str, list[float]]:
-    """Seconds of one call of each, in turn, `rounds` times; each is called often enough to take 2 ms."""
-    calls = {}
-    for name, run in runs.items():
-        run()
-        start = time.perf_counter()
-        run()
-        calls[name] = max(1, int(0.002 / max(time.perf_counter() - start, 1e-7)))
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            for _ in range(calls[name]):
-                run()
-            times[name].append((time.perf_counter() - start) / calls[name])
-    return times
-
-
 BENCHES = {
     "chain of 10-element ops, forward + backward (µs/op)": (chain, {"torch": 0.6, "autograd": 0.3}),
     "forward on 1e6 elements, recorded (ms)": (large_forward, {"numpy keeping residuals": 1.05}),
@@ -243,7 +222,7 @@ def main() -> None:
     print(f"{'':54s} {'wengert':>9s}   peers: time, ratio ours/theirs (bar)")
     for title, (make, bars) in BENCHES.items():
         runs, unit = make(found)
-        times = interleaved(runs, args.rounds)
+        times = {name: samples.wall for name, samples in interleaved(runs, rounds=args.rounds, seconds=None).items()}
         ours = times["wengert"]
         cells, row = [], {"wengert": min(ours) * unit}
         for peer, theirs in times.items():

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 from workloads.libraries import interpreted, leaves, mapped
-from workloads.timing import Times, disagreement, interleaved, once, ratio
+from workloads.timing import disagreement, figures, ratio, sampled
 
 from control.workload import Computation, Library, Workload
+from wengert.profile.statistics.sampling import Samples, once
 
 Call = Callable[[], Any]
 
@@ -42,10 +43,9 @@ def eager(computation: Computation) -> dict[str, Any]:
 
 
 def first(call: Call, clock: str) -> tuple[Any, float]:
-    trial = Times()
     kept = []
-    once(lambda: kept.append(call()), 1, trial)
-    return kept[0], trial.by(clock)[0]
+    wall, cpu = once(lambda: kept.append(call()))
+    return kept[0], wall if clock == "wall" else cpu
 
 
 class Measured:
@@ -111,7 +111,7 @@ class Measured:
         if not self.row["wrong"]:
             settle(timed)
             self.times = timings(timed, self.asked)
-            self.row["seconds"] = {key: t.figures() for key, t in self.times.items()}
+            self.row["seconds"] = {key: figures(t) for key, t in self.times.items()}
             self.row["ratios"] = {
                 key: ratio(t, self.times[f"ours {key.split()[1]}"], self.asked.clock)
                 for key, t in self.times.items()
@@ -133,17 +133,16 @@ def settle(timed: dict[str, Call]) -> None:
     tiers.drain()
 
 
-def timings(timed: dict[str, Call], asked: Any) -> dict[str, Times]:
+def timings(timed: dict[str, Call], asked: Any) -> dict[str, Samples]:
     """Interleaved; what takes seconds is timed on its own, once."""
     times, quick = {}, {}
     for key, call in timed.items():
-        trial = Times()
-        once(call, 1, trial)
-        if trial.wall[0] > asked.budget / 4:
-            times[key] = trial
+        wall, cpu = once(call)
+        if wall > asked.budget / 4:
+            times[key] = Samples([wall], [cpu])
         else:
             quick[key] = call
-    times |= interleaved(quick, asked.rounds, asked.budget) if quick else {}
+    times |= sampled(quick, asked.rounds, asked.budget) if quick else {}
     shortest = min(len(t.wall) for t in times.values())
     for t in times.values():  # the same number of rounds for all, the best of them
         if len(t.wall) != shortest:

@@ -15,7 +15,7 @@ def main() -> None:
     environment.pin(2)
     import wengert as wg
     from workloads import formulas, libraries, networks, particles
-    from workloads.timing import interleaved, ratio
+    from workloads.timing import figures, ratio, sampled
 
     if not hasattr(wg, "set_threads"):
         print(json.dumps({"reason": "this wengert has no set_threads", "rows": []}))
@@ -40,12 +40,12 @@ def main() -> None:
 
             return run
 
-        times = interleaved({"1": on(1), "2": on(2)}, int(sys.argv[1]), 4.0)
+        times = sampled({"1": on(1), "2": on(2)}, int(sys.argv[1]), 4.0)
         sizes = [leaf.size for leaf in libraries.leaves(problem.args)]
         elements = max(sizes)
-        figures = {k: t.figures() for k, t in times.items()}
+        seconds = {k: figures(t) for k, t in times.items()}
         rows.append(
-            {"name": name, "elements": elements, "seconds": figures, "ratio": ratio(times["1"], times["2"], "wall")}
+            {"name": name, "elements": elements, "seconds": seconds, "ratio": ratio(times["1"], times["2"], "wall")}
         )
     print(json.dumps({"rows": rows}))
 

@@ -2,66 +2,31 @@
 
 from __future__ import annotations
 
-import gc
 import statistics
-import time
-from dataclasses import dataclass, field
 
 import numpy as np
 
+from wengert.profile.statistics.sampling import Samples, interleaved
 from workloads.libraries import Call, leaves
 
 
-@dataclass
-class Times:
-    """Seconds of one call, for each round: by the clock on the wall, and of processor time."""
-
-    wall: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
-
-    def by(self, clock: str) -> list[float]:
-        return self.wall if clock == "wall" else self.cpu
-
-    def figures(self) -> dict[str, float]:
-        return {
-            "min": min(self.wall),
-            "median": statistics.median(self.wall),
-            "cpu min": min(self.cpu),
-            "cpu median": statistics.median(self.cpu),
-            "rounds": len(self.wall),
-        }
+def figures(samples: Samples) -> dict[str, float]:
+    """Of the seconds of a call."""
+    return {
+        "min": min(samples.wall),
+        "median": statistics.median(samples.wall),
+        "cpu min": min(samples.cpu),
+        "cpu median": statistics.median(samples.cpu),
+        "rounds": len(samples.wall),
+    }
 
 
-def once(call: Call, count: int, times: Times) -> None:
-    cpu, wall = time.process_time(), time.perf_counter()
-    for _ in range(count):
-        call()
-    times.wall.append((time.perf_counter() - wall) / count)
-    times.cpu.append((time.process_time() - cpu) / count)
+def sampled(calls: dict[str, Call], rounds: int, budget: float) -> dict[str, Samples]:
+    """Each call in turn, `rounds` times or as often as `budget` seconds allow, but three times at least."""
+    return interleaved(calls, rounds=rounds, seconds=budget / len(calls), fewest=3)
 
 
-def interleaved(calls: dict[str, Call], rounds: int, budget: float) -> dict[str, Times]:
-    """Each call in turn, `rounds` times or as often as `budget` seconds allow, but three times at least. A turn takes
-    2 ms at least, so that the clocks can tell."""
-    counts = {}
-    for name, call in calls.items():
-        call()
-        trial = Times()
-        for _ in range(3):
-            once(call, 1, trial)
-        counts[name] = max(1, int(0.002 / max(min(trial.wall), 1e-7)))
-    times = {name: Times() for name in calls}
-    gc.collect()
-    start = time.perf_counter()
-    for turn in range(rounds):
-        for name, call in calls.items():
-            once(call, counts[name], times[name])
-        if turn >= 2 and time.perf_counter() - start > budget:
-            break
-    return times
-
-
-def ratio(theirs: Times, ours: Times, clock: str) -> dict[str, float]:
+def ratio(theirs: Samples, ours: Samples, clock: str) -> dict[str, float]:
     """How many times longer theirs takes: of the minima, and the median over rounds."""
     pairs = zip(theirs.by(clock), ours.by(clock), strict=True)
     return {"min": min(theirs.by(clock)) / min(ours.by(clock)), "median": statistics.median(a / b for a, b in pairs)}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import gc
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -10,6 +12,7 @@ import numpy as np
 
 from wengert.core import events
 from wengert.core.tree import flatten
+from wengert.profile.footprint.meter import meter
 from wengert.profile.statistics.estimates import compare, median, outliers, steady_from
 from wengert.profile.statistics.machine import load, machine
 from wengert.profile.statistics.report import BenchmarkReport, Row
@@ -68,7 +71,8 @@ def benchmark(
     for label, call in calls.items():
         firsts[label], compiling[label], results[label] = _first_call(call)
     notes = _disagreements(results, agree)
-    samples = interleaved(calls, seconds=seconds, rounds=rounds, fewest=FEWEST, seed=seed, watch=progress)
+    limit = seconds if rounds is None else None
+    samples = interleaved(calls, seconds=limit, rounds=rounds, fewest=FEWEST, seed=seed, watch=progress)
     rng = np.random.default_rng(seed)
     start = max(steady_from(s.by(clock)) for s in samples.values())
     rows = [_row(label, samples[label], start, clock, rng) for label in functions]
@@ -106,8 +110,6 @@ def _name(f: Any) -> str:
 
 def _first_call(call: Call) -> tuple[float, float, Any]:
     """Seconds of the first call, those of making machine code in it, and its result."""
-    import time
-
     spent: list[float] = []
     with events.listening(compiled=lambda executable, program: spent.append(sum(executable.seconds.values()))):
         began = time.perf_counter()
@@ -127,22 +129,15 @@ def _row(label: str, samples: Samples, start: int, clock: str, rng: np.random.Ge
 
 
 def _peak(call: Call) -> int:
-    """Bytes that arrays held at most during one call."""
-    import gc
-    import tracemalloc
-
+    """Bytes that arrays and compiled programs held at most during one call."""
     gc.collect()
-    running = tracemalloc.is_tracing()
-    if not running:
-        tracemalloc.start()
+    counts = meter()
+    counts.start()
     try:
-        tracemalloc.reset_peak()
-        before = tracemalloc.get_traced_memory()[0]
         call()
-        return max(0, tracemalloc.get_traced_memory()[1] - before)
+        return counts.peak()
     finally:
-        if not running:
-            tracemalloc.stop()
+        counts.stop()
 
 
 def _disagreements(results: Mapping[str, Any], tolerance: float | None) -> list[str]:

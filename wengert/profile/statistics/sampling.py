@@ -47,7 +47,7 @@ def finished(result: Any) -> Any:
 def interleaved(
     calls: Mapping[str, Call],
     *,
-    seconds: float = 1.0,
+    seconds: float | None = 1.0,
     rounds: int | None = None,
     fewest: int = FEWEST,
     seed: int = 0,
@@ -57,29 +57,30 @@ def interleaved(
 
     Parameters
     ----------
-    seconds : of measuring per call; a round is never cut short, and there are `fewest` at least
-    rounds : that many, whatever they take
+    seconds : of measuring per call, about; a round is never cut short, and there are `fewest` at least. None: no limit
+    rounds : that many at most
     watch : told of (rounds done, rounds expected) now and then: for progress bars
 
     The garbage collector runs before, and not during, the measurement.
     """
     samples = {name: Samples() for name in calls}
     for name, call in calls.items():
-        _first(call, samples[name])
+        samples[name].first = once(call)[0]
     total = sum(_calibrated(call, samples[name]) for name, call in calls.items())
-    expected = rounds or max(fewest, int(seconds * len(calls) / max(total, 1e-9)))
+    limit = float("inf") if seconds is None else seconds * len(calls)
+    expected = rounds or max(fewest, int(min(limit / max(total, 1e-9), 1e6)))
     order, rng = list(calls), np.random.default_rng(seed)
     enabled = gc.isenabled()
     gc.collect()
     gc.disable()
     try:
-        end = time.perf_counter() + seconds * len(calls)
+        end = time.perf_counter() + limit
         for done in range(expected):
             for i in rng.permutation(len(order)):
                 _sample(calls[order[i]], samples[order[i]])
             if watch is not None:
                 watch(done + 1, expected)
-            if rounds is None and done + 1 >= fewest and time.perf_counter() > end:
+            if done + 1 >= fewest and time.perf_counter() > end:
                 break
     finally:
         if enabled:
@@ -87,28 +88,24 @@ def interleaved(
     return samples
 
 
-def _first(call: Call, samples: Samples) -> None:
-    began = time.perf_counter()
-    call()
-    samples.first = time.perf_counter() - began
+def once(call: Call, loops: int = 1) -> tuple[float, float]:
+    """Seconds of one of `loops` calls, by the clock on the wall and of processor time."""
+    turns = range(loops)
+    cpu, wall = time.process_time(), time.perf_counter()
+    for _ in turns:
+        call()
+    wall = time.perf_counter() - wall
+    return wall / loops, (time.process_time() - cpu) / loops
 
 
 def _calibrated(call: Call, samples: Samples) -> float:
     """Set how many calls make a sample; gives the seconds that one takes."""
-    took = float("inf")
-    for _ in range(3):
-        began = time.perf_counter()
-        call()
-        took = min(took, time.perf_counter() - began)
+    took = min(once(call)[0] for _ in range(3))
     samples.loops = max(1, int(np.ceil(LEAST / max(took, 1e-8))))
     return took * samples.loops
 
 
 def _sample(call: Call, samples: Samples) -> None:
-    turns = range(samples.loops)
-    cpu, wall = time.process_time(), time.perf_counter()
-    for _ in turns:
-        call()
-    wall = time.perf_counter() - wall
-    samples.cpu.append((time.process_time() - cpu) / samples.loops)
-    samples.wall.append(wall / samples.loops)
+    wall, cpu = once(call, samples.loops)
+    samples.wall.append(wall)
+    samples.cpu.append(cpu)
