@@ -12,9 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from wengert.profile.footprint.advice.arrays import precision, tapes, variables
-from wengert.profile.footprint.advice.checkpoints import checkpoints
-from wengert.profile.footprint.advice.compiled import budget, jit, stacks
+from wengert.profile.footprint.advice import arrays, checkpoints, compiled
 from wengert.profile.footprint.advice.recommendation import Advice
 
 if TYPE_CHECKING:
@@ -24,13 +22,15 @@ __all__ = ["TOLERANCE", "Advice", "advise"]
 
 TOLERANCE = 0.2  # of what is promised
 LEAST = 0.02  # of the peak: what saves less is not said, but for memory that is there at the end
-KINDS = (checkpoints, stacks, budget, precision, variables, tapes)
+KINDS = (
+    checkpoints.checkpoints, compiled.stacks, compiled.budget, arrays.precision, arrays.variables, arrays.tapes,
+)  # fmt: skip
 
 
 def advise(report: MemoryReport, fun: Callable[..., Any] | None = None, args: tuple[Any, ...] = ()) -> list[Advice]:
     """All advice, what saves most first. With the function and its arguments, also what compiling it would save."""
     if not report.timeline or report.peak <= 0:
         return []
-    found = [advice for kind in KINDS for advice in kind(report)] + list(jit(report, fun, args))
+    found = [advice for kind in KINDS for advice in kind(report)] + list(compiled.jit(report, fun, args))
     kept = [a for a in found if a.saves >= LEAST * report.peak or a.kind == "tape"]
     return sorted(kept, key=lambda a: (-a.saves, a.what))

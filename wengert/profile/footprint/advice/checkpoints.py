@@ -7,7 +7,6 @@ until its own pullback begins, but for its result, which the next call reads. Th
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 FEWEST = 2  # calls: of a single one the residuals are all back when the peak is
 MANY = 16  # calls from which cutting them in segments pays
+NEARLY, LONGEST = 0.95, 200
 CHECKPOINTED = "checkpoint_call"
 
 
@@ -43,22 +43,29 @@ def checkpoints(report: MemoryReport) -> Iterator[Advice]:
 
 
 def calls(holdings: list[Holding], first: Holding | None = None) -> list[list[Holding]]:
-    """The holdings of each call, or trip: a new one begins where what was made first is made again."""
+    """The holdings of each call, or trip: a new one begins where the ops begin to come again, or `first`'s does."""
     ordered = sorted(holdings, key=lambda h: h.born)
     keys = [(h.line.number, h.op) for h in ordered]
     head = keys[0] if first is None else (first.line.number, first.op)
-    counts = Counter(keys)
-    every = counts[head] // math.gcd(*counts.values()) if math.gcd(*counts.values()) > 1 else 1
+    start = keys.index(head)
+    length = period(keys[start:])
     found: list[list[Holding]] = []
-    met = 0
-    for h, key in zip(ordered, keys):
-        if key == head:
-            met += 1
-            if (met - 1) % every == 0:
-                found.append([])
-        if found:
-            found[-1].append(h)
+    for i, (h, key) in enumerate(zip(ordered[start:], keys[start:])):
+        # Calls that differ, by a branch say, have no period: then the op that came first tells.
+        if i % length == 0 if length else key == head and (i == 0 or keys[start + i - 1] != head):
+            found.append([])
+        found[-1].append(h)
     return found
+
+
+def period(keys: list[tuple[int, str]]) -> int:
+    """The least number of keys after which nearly all come again; 0 if they do not. What is before or after a loop is let pass."""
+    for p in range(1, min(len(keys) // 2, LONGEST) + 1):
+        if keys[p] == keys[0]:
+            again = sum(a == b for a, b in zip(keys, keys[p:]))
+            if again >= NEARLY * (len(keys) - p):
+                return p
+    return 0
 
 
 def cuts(of: list[list[Holding]], length: int) -> Iterator[breakdown.Cut]:

@@ -1,0 +1,229 @@
+"""Advice is applied, and measured again: what was promised is what is saved, within the tolerance that is stated."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from wengert.profile.footprint.advice import TOLERANCE, checkpoints, sources
+from wengert.profile.footprint.report import Holding, Line, MemoryReport, Point
+
+LAYERS, N, D = 12, 512, 64
+
+
+def parameters(dtype=np.float64, layers=LAYERS):
+    rng = np.random.default_rng(0)
+    made = [(rng.normal(size=(D, D)) / 8, rng.normal(size=D)) for _ in range(layers)]
+    return [(w.astype(dtype), b.astype(dtype)) for w, b in made], rng.normal(size=(N, D)).astype(dtype)
+
+
+def measured(f, *args):
+    """The report, and the peak as tracemalloc has it, in two runs: each is blind to what the other costs."""
+    f(*args)
+    tracemalloc.start()
+    try:
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        f(*args)
+        peak = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+    return wg.profile.memory(f)(*args), peak
+
+
+def only(report, kind):
+    found = [a for a in report.advice() if a.kind == kind]
+    assert len(found) == 1, [a.what for a in report.advice()]
+    return found[0]
+
+
+def held_to(promised, before, after):
+    """What was saved, by the profiler and by tracemalloc, is what was promised."""
+    assert before[0].peak - after[0].peak == pytest.approx(promised, rel=TOLERANCE)
+    assert before[1] - after[1] == pytest.approx(promised, rel=TOLERANCE)
+
+
+# ── checkpoints ───────────────────────────────────────────────────────────────
+
+
+def block(h, w, b):
+    a = h @ w + b
+    g = np.tanh(a)
+    return h + g * np.sin(a)
+
+
+def network(params, x, layer=block):
+    h = x
+    for w, b in params:
+        h = layer(h, w, b)
+    return np.mean(h**2)
+
+
+def test_a_checkpoint_saves_what_was_promised():
+    args = parameters()
+    before = measured(wg.value_and_grad(network), *args)
+    advice = only(before[0], "checkpoint")
+    assert "`block`" in advice.what and "12 calls" in advice.why and advice.severity == "major"
+    assert 0 < advice.time < 1 and advice.how.startswith("@wg.checkpoint\ndef block")
+    after = measured(wg.value_and_grad(lambda p, x: network(p, x, wg.checkpoint(block))), *args)
+    held_to(advice.saves, before, after)
+    assert "checkpoint `block`" in str(before[0]) and "saves about" in str(before[0])
+
+
+def unrolled(params, x):
+    h = x
+    for w, b in params:
+        a = h @ w + b
+        g = np.tanh(a)
+        h = h + g * np.sin(a)
+    return np.mean(h**2)
+
+
+def test_the_body_of_a_loop():
+    args = parameters()
+    before = measured(wg.value_and_grad(unrolled), *args)
+    advice = only(before[0], "loop")
+    assert "in `unrolled`" in advice.what and "12 trips of `for w, b in params:`" in advice.why
+    after = measured(
+        wg.value_and_grad(lambda p, x: network(p, x, wg.checkpoint(block))), *args
+    )  # that body, as a function
+    held_to(advice.saves, before, after)
+
+
+def test_a_function_that_is_called_once_is_no_checkpoint():
+    def once(x):
+        return np.sum(np.tanh(np.sin(x) * np.cos(x)))
+
+    report = wg.profile.memory(wg.value_and_grad(once))(np.ones(100_000))
+    assert not [a for a in report.advice() if a.kind in ("checkpoint", "loop")]
+
+
+def simulate(x, w, checkpoint=None):
+    def step(c, _):
+        c = np.tanh(w @ c) + 0.1 * c
+        return c, None
+
+    c, _ = wg.scan(step, x, None, length=400, checkpoint=checkpoint)
+    return np.sum(c**2)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_carries_of_a_scan(compiled):
+    rng = np.random.default_rng(0)
+    args = rng.normal(size=500), rng.normal(size=(500, 500)) / 25
+    transform = (lambda f: wg.jit(wg.grad(f))) if compiled else wg.grad
+    f, g = transform(simulate), transform(lambda x, w: simulate(x, w, "sqrt"))
+    before, after = (wg.profile.memory(h)(*args) for h in (f, g) if h(*args) is not None)
+    advice = only(before, "scan")
+    assert 'checkpoint="sqrt"' in advice.how and "400" in advice.why
+    assert before.peak - after.peak == pytest.approx(advice.saves, rel=TOLERANCE)
+
+
+# ── arrays ────────────────────────────────────────────────────────────────────
+
+SCALE = np.linspace(0.5, 1.5, D)
+
+
+def scaled(params, x, scale):
+    h = x
+    for w, b in params:
+        h = np.tanh((h @ w + b) * scale)
+    return np.mean(h**2)
+
+
+def test_a_constant_that_widens():
+    args = parameters(np.float32)
+    before = measured(wg.value_and_grad(lambda p, x: scaled(p, x, SCALE)), *args)
+    advice = only(before[0], "precision")
+    assert "keep to float32: float64 begins at test_advice.py" in advice.what and "np.float32" in advice.how
+    assert "scale" in advice.line.text
+    after = measured(wg.value_and_grad(lambda p, x: scaled(p, x, SCALE.astype(np.float32))), *args)
+    held_to(advice.saves, before, after)
+
+
+def test_nothing_is_said_of_programs_in_one_precision():
+    for dtype in (np.float32, np.float64):
+        report = wg.profile.memory(wg.value_and_grad(lambda p, x: scaled(p, x, 2.0)))(*parameters(dtype))
+        assert not [a for a in report.advice() if a.kind == "precision"]
+
+
+def lingering(x, let_go):
+    table = np.outer(x, x) + 1.0
+    total = np.sum(table, axis=0)
+    if let_go:
+        del table
+    a = x[:, None] + total[None, :]
+    return np.sum(a * 2.0 + a.T)
+
+
+def test_a_variable_that_lives_too_long():
+    x = np.linspace(0, 1, 600)
+    before, after = (measured(wg.value_and_grad(lambda x, go=go: lingering(x, go)), x) for go in (False, True))
+    advice = only(before[0], "variable")
+    assert "`table`" in advice.what and advice.how.startswith("del table") and "np.sum(table" in advice.how
+    held_to(advice.saves, before, after)
+
+
+def test_a_tape_that_lives_on():
+    kept = []
+    x = np.linspace(0, 1, 100_000)
+
+    def run(persistent):
+        with wg.GradientTape(persistent=persistent) as tape:
+            t = tape.watch(x)
+            y = np.sum(np.tanh(np.sin(t)))
+        tape.gradient(y, t)
+        kept.append(tape)
+
+    before = wg.profile.memory(run)(True)
+    advice = only(before, "tape")
+    assert "at the end" in advice.what
+    after = wg.profile.memory(run)(False)
+    assert (before.end - before.begin) - (after.end - after.begin) > 0
+    assert not [a for a in after.advice() if a.kind == "tape"]
+
+
+# ── how calls are told apart ──────────────────────────────────────────────────
+
+
+def residuals(*numbers):
+    return [Holding(8, "residual", f"op{n}", Line("/m.py", n, "f", ""), born=i) for i, n in enumerate(numbers)]
+
+
+@pytest.mark.parametrize(
+    "lines, of",
+    [
+        ([1, 2, 3, 1, 2, 3], [[1, 2, 3], [1, 2, 3]]),
+        ([1, 2, 3, 1, 2], [[1, 2, 3], [1, 2]]),
+        ([1, 1, 2, 2, 1, 1, 2, 2], [[1, 1, 2, 2], [1, 1, 2, 2]]),  # two of an op on one line
+        ([4, 2, 3, 4, 2, 3], [[4, 2, 3], [4, 2, 3]]),  # a line that is continued upwards
+        ([7], [[7]]),
+        ([7, 7, 7], [[7], [7], [7]]),
+        ([1, 2, 3, 1, 3, 1, 2, 3], [[1, 2, 3], [1, 3], [1, 2, 3]]),  # with a branch
+        ([1, 2, 1, 3, 1, 2, 1, 3], [[1, 2, 1, 3], [1, 2, 1, 3]]),
+    ],
+)
+def test_calls(lines, of):
+    assert [[h.line.number for h in call] for call in checkpoints.calls(residuals(*lines))] == of
+
+
+def test_loops_are_found_in_the_source(tmp_path):
+    file = tmp_path / "m.py"
+    file.write_text(
+        "def f(xs):\n    y = 0\n    for x in xs:\n        while y < x:\n            y = y + x\n    def g(z):\n"
+        "        return z\n    return sum(g(x) for x in xs)\n\nwg.scan(f, (a, (b)), xs)\nmap(g, xs)\n"
+    )
+    path = str(file)
+    assert [sources.loop(path, "f", n) for n in range(1, 9)] == [0, 0, 3, 3, 3, 0, 0, 8]
+    assert (
+        sources.loop(path, "g", 7) == 0
+        and sources.loop(path, "nothing", 5) == 0
+        and sources.loop("/none.py", "f", 3) == 0
+    )
+    assert sources.handed_to(path, "f") == "scan" and sources.handed_to(path, "g") == ""
+
+
+def test_no_advice_without_anything_held():
+    assert MemoryReport("f", "measured", "eager").advice() == []
+    assert MemoryReport("f", "measured", "eager", 8, 0, timeline=[Point(0, 8, 8)]).advice() == []
