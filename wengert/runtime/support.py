@@ -17,6 +17,7 @@ from typing import Any
 from wengert.runtime import cache, native, objects
 from wengert.runtime.perf import Names
 
+DOMAIN = 0x776E67  # under which tracemalloc finds the workspaces of compiled programs: "wng"
 STACK = 16384  # bytes of workspace up to which the stack serves
 _KINDS: dict[str, Any] = dict.fromkeys(
     ("limit", "workers", "spins"), ctypes.c_int32
@@ -49,6 +50,7 @@ def text() -> str:
         parts.append(f"declare void {re.sub(r'i32 1', 'i32', pause)}")
     values = objects.offsets() | {
         "stack": STACK,
+        "domain": DOMAIN,
         "monotonic": getattr(time, "CLOCK_MONOTONIC", 1),
         "setmask": int(getattr(signal, "SIG_SETMASK", 2)),
         "pause": f"call void {pause}" if pause else "",

@@ -57,6 +57,8 @@ declare ptr @PyErr_Occurred()
 declare i32 @PyErr_CheckSignals()
 declare void @Py_IncRef(ptr)
 declare void @Py_DecRef(ptr)
+declare i32 @PyTraceMalloc_Track(i32, i64, i64)
+declare i32 @PyTraceMalloc_Untrack(i32, i64)
 declare ptr @PyEval_SaveThread()
 declare void @PyEval_RestoreThread(ptr)
 declare i32 @PyGILState_Ensure()
@@ -425,19 +427,25 @@ stack:
 heap:
   %far = call ptr @take(i64 %bytes, i64 1, ptr %spec)
   %none = icmp eq ptr %far, null
-  br i1 %none, label %no.memory, label %go
+  br i1 %none, label %no.memory, label %traced
+traced: ; tracemalloc sees results through NumPy, but not this
+  %far.at = ptrtoint ptr %far to i64
+  %tracked = call i32 @PyTraceMalloc_Track(i32 $domain, i64 %far.at, i64 %bytes)
+  br label %go
 no.memory:
   call void @drop(ptr %objects, i64 %m)
   %raised = call ptr @PyErr_NoMemory()
   ret ptr null
 go:
-  %workspace = phi ptr [%near, %stack], [%far, %heap]
+  %workspace = phi ptr [%near, %stack], [%far, %traced]
   %work.to = add i64 %at, %c
   %work.slot = getelementptr ptr, ptr %frame, i64 %work.to
   store ptr %workspace, ptr %work.slot
   %code = call i32 @invoke(ptr %spec, ptr %frame)
   br i1 %large, label %return, label %ran
 return:
+  %traced.at = ptrtoint ptr %workspace to i64
+  %untracked = call i32 @PyTraceMalloc_Untrack(i32 $domain, i64 %traced.at)
   call void @give(ptr %workspace)
   br label %ran
 ran:
