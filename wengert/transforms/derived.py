@@ -65,7 +65,7 @@ def replay(program: Program, trace: Stage | None) -> Callable[..., list[Array]]:
             return program.run(*args, at=at)
         finally:
             trace.where = None
-            if tape is not None:
+            if tape is not None and marks:
                 _relocated(tape.program, marks)
 
     return run
