@@ -201,7 +201,7 @@ def _noisy(report: FlowReport) -> Iterator[Finding]:
     for p in report.parameters:
         if p.signal_to_noise is not None and p.signal_to_noise < NOISY and p.gradient > 0:
             yield Finding(
-                "noisy", "info", p.name, f"the signal in its gradient is {p.signal_to_noise:.1g} of the noise",
+                "noisy", "info", p.name, "its gradient is lost in noise from step to step" if not p.signal_to_noise else f"the signal in its gradient is {p.signal_to_noise:.1g} of the noise",
                 "larger batches or shorter steps, if the loss does not fall any more",
             )  # fmt: skip
 
