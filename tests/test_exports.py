@@ -68,6 +68,7 @@ ERRORS = [
     "CompileError",
     "ConcretizationError",
     "DTypeError",
+    "LeakError",
     "MissingExtra",
     "MissingPackage",
     "NonFinite",

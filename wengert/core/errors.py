@@ -10,6 +10,7 @@
     ├── TapeError                         a tape used against its protocol (spent, still recording, …)
     ├── NonFinite (FloatingPointError)    the first op that made a NaN (`debug_nans`), or an infinity
     ├── BudgetError (MemoryError)         a memory budget that nothing can obey: the smallest one that can be
+    ├── LeakError (AssertionError)        memory that is still held, and should not be; who keeps it
     ├── CompileError (RuntimeError)       generated code that LLVM refuses, or cannot link: a bug of this library
     ├── MissingExtra (ImportError)        an optional dependency is not installed
     └── MissingPackage (ImportError)      a package that was named is not installed
@@ -25,6 +26,7 @@ __all__ = [
     "CompileError",
     "ConcretizationError",
     "DTypeError",
+    "LeakError",
     "MissingExtra",
     "MissingPackage",
     "NonFinite",
@@ -104,6 +106,10 @@ class BudgetError(WengertError, MemoryError):
     def __init__(self, what: str, *, smallest: int | None = None, **parts: object) -> None:
         super().__init__(what, **parts)  # pyright: ignore[reportArgumentType]
         self.smallest = smallest
+
+
+class LeakError(WengertError, AssertionError):
+    """`profile.assert_no_leaks`: something is alive that was not before."""
 
 
 class CompileError(WengertError, RuntimeError):

@@ -24,6 +24,9 @@ _NAMES: dict[str, str] = {
     "TimeReport": "clock.report",
     "nvtx": "clock.nvtx",
     "time": "clock.profiler",
+    "LeakReport": "footprint.leaks",
+    "assert_no_leaks": "footprint.leaks",
+    "leaks": "footprint.leaks",
     "memory": "footprint.profiler",
     "phase": "footprint.profiler",
 }
