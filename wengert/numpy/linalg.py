@@ -20,7 +20,7 @@ from numpy.linalg import LinAlgError
 from wengert.core.aval import is_inexact
 from wengert.core.errors import ConcretizationError, NotDifferentiable
 from wengert.core.source import describe, here
-from wengert.core.tensor import Array
+from wengert.core.tensor import Array, staged
 from wengert.numpy.arrays import astype, axis_of, kept, lift
 from wengert.numpy.contracting import linalg_matmul as matmul
 from wengert.numpy.contracting import linalg_outer as outer
@@ -75,6 +75,8 @@ def symmetric(x: Any, lower: bool) -> Array:
     """A Hermitian argument as it is; of any other one, what the triangle says."""
     x = matrices(x, square=True)
     value = seen(x)
+    if value is None and not staged(x):  # a prediction of memory, which takes it for one
+        return x
     if value is None:  # decided when it runs
         triangle = add(tril(x), h(tril(x, -1))) if lower else add(triu(x), h(triu(x, 1)))
         size = 4 * x.shape[-1] * np.finfo(x.dtype).eps * largest(abs_(x), (x.ndim - 2, x.ndim - 1)) if x.size else 0.0

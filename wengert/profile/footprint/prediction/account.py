@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from wengert.core.source import Source, lineno
-from wengert.profile.footprint.prediction.shadow import Block, Pull, Record
+from wengert.profile.footprint.prediction.shadow import Block, Pull, Record, alone
 from wengert.profile.footprint.report import Holding, Line, MemoryReport, Point, Role
 
 
@@ -65,18 +65,21 @@ def _settle(record: Record, replaced: dict[int, int]) -> int:
                 reused += block.nbytes
                 break
     for pull in record.pulls:
-        reused += _overwritten(pull) + _accumulated(record, pull)
+        reused += _overwritten(record, pull) + _accumulated(record, pull)
     return reused
 
 
-def _overwritten(pull: Pull) -> int:
-    """The cotangent that a rule has written over."""
+def _overwritten(record: Record, pull: Pull) -> int:
+    """The cotangent that a rule has written over, if the sweep alone held it."""
     ct = pull.ct
-    if ct is None or not pull.own or ct.kind != "made" or ct.died is None or ct.died > max(pull.after, pull.end):
+    if pull.op.overwrite is None or ct is None or not ct.own or ct.kind != "made" or pull.held != alone():
         return 0
     for made in pull.made:
-        if made.born >= pull.start and made.shape == ct.shape and made.dtype == ct.dtype:
-            ct.died = min(ct.died, made.born)
+        if made is not ct and made.born >= pull.start and made.shape == ct.shape and made.dtype == ct.dtype:
+            if pull.copied:  # where the shadow has a view of the cotangent
+                part = Block(pull.copied, (), ct.dtype, pull.start, "index", pull.source, True, pull, died=ct.died)
+                record.blocks.append(part)
+            ct.died = made.born
             return ct.nbytes
     return 0
 

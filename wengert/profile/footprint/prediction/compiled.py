@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from wengert.core.sizes import shown
 from wengert.core.source import is_backward
 from wengert.lowering.composition import Composition, Piece, composition
 from wengert.lowering.lowered import Kernel, Lowered
@@ -14,11 +13,12 @@ from wengert.profile.footprint.report import Holding, Line, MemoryReport, Point,
 
 
 def holdings(plan: Lowered, name: str = "") -> list[Holding]:
-    """What the memory of a call is made of: `born` and `died` are steps (kernels), of which a call goes through all."""
+    """What the memory of a call is made of: `born` and `died` are steps (kernels), of which a call goes through all. Constants are
+    listed, and held by none of them."""
     found = [_holding(piece, name) for piece in composition(plan).pieces if piece.nbytes]
     for constant in plan.constants:
         shape, dtype = constant.shape, constant.dtype.name
-        found.append(Holding(constant.nbytes, "constant", shape=shape, dtype=dtype, within=name))
+        found.append(Holding(constant.nbytes, "constant", shape=shape, dtype=dtype, died=0, within=name))
     for step, nbytes in enumerate(host_bytes(plan)):
         if nbytes:
             kernel = plan.kernels[step]
@@ -35,8 +35,7 @@ def report(plan: Lowered, name: str) -> MemoryReport:
     found.arguments = sum(map(nbytes_of, plan.ins))
     found.holdings = [Holding(nbytes_of(a), "argument", shape=a.shape, dtype=a.dtype.name) for a in plan.ins]
     found.holdings += holdings(plan, name)
-    constants = sum(c.nbytes for c in plan.constants)
-    fixed, host = parts.results + constants, host_bytes(plan) or [0]
+    fixed, host = parts.results, host_bytes(plan) or [0]
     for step, extra in enumerate(host):
         line, phase = _place(parts.kernels[step]) if parts.kernels else (Line(), "forward")
         ops = "+".join(parts.kernels[step].ops) if parts.kernels else "call"
@@ -50,7 +49,7 @@ def report(plan: Lowered, name: str) -> MemoryReport:
         gap.why = "parts of the workspace that hold nothing in this step"
         found.holdings.append(gap)
     found.end = fixed
-    found.allocated = sum(h.nbytes for h in found.holdings if h.role not in ("argument", "other"))
+    found.allocated = sum(h.nbytes for h in found.holdings if h.role not in ("argument", "constant", "other"))
     found.reused = max(found.allocated - found.peak, 0)
     found.tensors = sum(h.role not in ("argument", "other", "temporary") for h in found.holdings)
     found.notes = _notes(plan, parts)
@@ -77,6 +76,11 @@ def _place(kernel: Kernel) -> tuple[Line, str]:
 
 def _notes(plan: Lowered, parts: Composition) -> list[str]:
     notes = []
+    if plan.constants:
+        kept = shown(sum(c.nbytes for c in plan.constants))
+        notes.append(
+            f"{kept} of constants are held by the compiled function, as long as it lives; they are not in the peak"
+        )
     if parts.hosted:
         notes.append(
             f"{parts.hosted} values lie in the memory of results that are made later, and take none of their own"
@@ -89,8 +93,3 @@ def _notes(plan: Lowered, parts: Composition) -> list[str]:
                 " number is not known before it runs, and they are not counted"
             )
     return notes
-
-
-def used(plan: Any) -> int:
-    """The peak of one call: results, workspace, constants, and what calls to NumPy make."""
-    return report(plan, "").peak

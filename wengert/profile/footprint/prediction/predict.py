@@ -12,7 +12,9 @@ from wengert.core.errors import ConcretizationError, TracerLeak
 from wengert.core.source import describe, here
 from wengert.core.tensor import Tensor, active
 from wengert.core.tree import flatten, unflatten
-from wengert.profile.footprint.prediction import account, compiled, plans
+from wengert.profile.footprint.prediction.account import report as eager_report
+from wengert.profile.footprint.prediction.compiled import report as compiled_report
+from wengert.profile.footprint.prediction.plans import lowered
 from wengert.profile.footprint.prediction.shadow import shadowing
 from wengert.profile.footprint.report import MemoryReport
 from wengert.runtime.jit import JitFunction
@@ -35,8 +37,9 @@ def predict_memory(f: Callable[..., Any], *args: Any, **kwargs: Any) -> MemoryRe
     -------
     MemoryReport of kind "predicted". Its points are ops (eager) or steps of the compiled program (jit); times are 0.
 
-    A jitted function is staged, optimised and planned; the peak is results, workspace and constants, exactly as the call allocates
-    them, and what ops without machine code make through NumPy. Memory of a `while_loop`'s residuals depends on the number of
+    A jitted function is staged, optimised and planned; the peak is results and workspace, exactly as the call allocates them, and
+    what ops without machine code make through NumPy. Constants are held by the function, before the call too: they are
+    listed, and told in `notes`. Memory of a `while_loop`'s residuals depends on the number of
     trips, is not counted, and is told in `notes`.
 
     Any other function runs once, as Python, on arrays without elements; cost: some 30 µs an op, whatever the sizes. Arrays that it
@@ -64,7 +67,7 @@ def predict_memory(f: Callable[..., Any], *args: Any, **kwargs: Any) -> MemoryRe
 def _jitted(f: JitFunction, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> MemoryReport:
     signature = f.signature(args, kwargs)
     program = f.staged(signature).program
-    return compiled.report(plans.lowered(program, f.donated(signature)), name)
+    return compiled_report(lowered(program, f.donated(signature)), name)
 
 
 def _eager(f: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> MemoryReport:
@@ -87,7 +90,7 @@ def _eager(f: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict
         for x in flatten(out)[0]:
             if (block := trace.block(x)) is not None:
                 block.result = True
-    return account.report(trace.record, name, sum(x._value.nbytes for x in arguments))  # while `out` holds the results
+    return eager_report(trace.record, name, sum(x._value.nbytes for x in arguments))  # while `out` holds the results
 
 
 def _stands_for(trace: Any, x: Any) -> Any:

@@ -7,6 +7,7 @@ the array would; what eager evaluation does otherwise (writing over what dies) i
 
 from __future__ import annotations
 
+import functools
 import sys
 import weakref
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,7 @@ from wengert.core.source import LIBRARY, Source
 from wengert.core.tensor import CONSTANTS, Array, Tensor, held, raw, running
 from wengert.graph.program import Literal, Var, WeakVar
 from wengert.ops import basis
+from wengert.ops.elementwise import exp
 from wengert.profile.footprint.meter import meter, root_of
 from wengert.profile.footprint.prediction.plans import passing
 from wengert.profile.footprint.prediction.shapes import shapes_of
@@ -92,6 +94,8 @@ class Pull:
     """The pullback of a row: the steps from `start` up to `end` are its rule's.
 
     ct : the block of the cotangent that it is given, if the op has a rule which writes over that
+    held : references to that cotangent, and to its memory
+    copied : bytes of a part of it, which is copied out before it is written over
     added : the step of the sum into what the operand has already, where the op has a rule that adds in place
     """
 
@@ -99,7 +103,8 @@ class Pull:
     source: Source | None
     start: int
     ct: Block | None
-    own: bool
+    held: tuple[int, int] = (0, 0)
+    copied: int = 0
     end: int = -1
     after: int = -1  # where the next one starts
     made: tuple[Block, ...] = ()
@@ -288,11 +293,10 @@ class Shadow(Stage):
         if self.record.pulls:
             last = self.record.pulls[-1]
             last.after = start if last.after < 0 else last.after
-        block, own = None, False
-        if op.overwrite is not None and type(bottom := raw(ct)) is Abstract:
-            block = self.block(ct)
-            own = bottom.base is None and block is not None and block.own
-        pull = Pull(op, None if code is None else (code, lasti), start, block, own)
+        block, held_by = None, (0, 0)
+        if type(ct) is Tensor and ct._trace is self and ct._value.base is None:
+            block, held_by = self.block(ct), (sys.getrefcount(ct), sys.getrefcount(ct._value))
+        pull = Pull(op, None if code is None else (code, lasti), start, block, held_by)
         for value in (*row[4], *(row[5] if type(row[5]) is tuple else (row[5],))):
             if (kept := None if value is None else self.block(value)) is not None:
                 kept.reader = op.name, pull.source
@@ -300,9 +304,10 @@ class Shadow(Stage):
         self.record.pulls.append(pull)
 
     def recorded(self, tape: Any, row: Any, _: Any) -> None:
-        """A tape protects the constants that it needs, and so holds them to its end."""
+        """A tape protects the constants that it needs, and what checkpoints begin with, and so holds them to its end."""
+        every = row[0].name == "checkpoint_call"
         for var, x in zip(row[1], row[4], strict=True):
-            if var is None and type(x) is Tensor and x._trace is self:
+            if (every or var is None) and type(x) is Tensor and x._trace is self:
                 self._guarded.setdefault(tape, []).append(x._value)
 
     def pulled(self, row: Any, ct: Any, cts: Any, *_: Any) -> None:
@@ -311,6 +316,9 @@ class Shadow(Stage):
         pull.end = len(self.record.steps)
         blocks = [None if c is None else self.block(c) for c in cts or ()]
         pull.made = tuple(b for b in blocks if b is not None)
+        if pull.op.name == "index_put" and cts[1] is not None:
+            bottom = raw(cts[1])
+            pull.copied = 0 if bottom.scalar else bottom.nbytes
 
     def added(self, var: Any, *_: Any) -> None:
         """A contribution has been added to the cotangent of `var`."""
@@ -394,3 +402,12 @@ def shadowing() -> Iterator[Shadow]:
             trace._meter.stop()
             trace.record.taken = {entry.address for entry in trace._meter.log if entry.size > 0}
         trace.close("a prediction of memory")
+
+
+@functools.cache
+def alone() -> tuple[int, int]:
+    """References to a cotangent that the sweep alone holds, and to its memory, as `Shadow.pulling` counts them."""
+    with shadowing() as trace:
+        x = trace.argument(Aval((2,), np.dtype(float)))
+        reverse.vjp_flat(lambda x: [exp(exp(x))], [x])[1]([x], consume=True)
+    return trace.record.pulls[-1].held

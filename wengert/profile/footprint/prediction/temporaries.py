@@ -67,14 +67,30 @@ FACTORS: dict[str, tuple[float, float]] = {
     "eigh": (0, 1),
     "eig": (0, 1),
     "lu": (0, 1),
-    "qr": (0, 2),
+    "qr": (1, 0),
     "lstsq": (0, 1),
     "pinv": (0, 3),
     "det_cofactor": (0, 1),
     "inverse_gaps": (0, 1.125),
-    # transforms
-    "fft": (0, 1),
-    "irfft": (2, 0),
+    # others
+    "isclose": (1, 0),
+    "isreal": (1, 0),
+    "count_nonzero": (0.125, 0),
+    "gate": (0, 0.125),
+    "hard_shrink": (0, 0.125),
+    "hard_shrink_slope": (0, 0.125),
+    "hard_sigmoid_slope": (0, 0.125),
+    "hard_tanh_slope": (0, 0.125),
+    "leaky_relu_slope": (0, 0.125),
+    "soft_shrink_slope": (0, 0.125),
+    "threshold": (0, 0.125),
+    "threshold_slope": (0, 0.125),
+    "power_or_zero": (0, 0.125),
+    "inverse_or_zero": (0, 0.125),
+    "pow_log": (0, 2.125),
+    "bin_index": (1.125, 0),
+    "recurrence": (0, 4),
+    "cross_entropy": (0, 2),
 }
 
 #: ops whose result is an array of its own, but a view of it to NumPy (of another shape, or by `[()]`)
@@ -84,7 +100,20 @@ REBASED = frozenset(
 )
 
 Rule = Callable[[Sequence[Aval], Sequence[Aval], dict[str, Any]], int]
-RULES: dict[str, Rule] = {}
+
+
+def _as_complex(ins: Sequence[Aval], outs: Sequence[Aval], params: dict[str, Any]) -> int:
+    """Real operands of a complex transform are converted."""
+    return sum(a.size * max(16, 2 * a.dtype.itemsize) for a in ins if a.dtype.kind != "c")
+
+
+def _arg(ins: Sequence[Aval], outs: Sequence[Aval], params: dict[str, Any]) -> int:
+    """NumPy looks for extrema along the last axis, and copies an array to have it there."""
+    x = ins[0]
+    return nbytes_of(x) if len(x.shape) > 1 and params.get("axis") not in (None, len(x.shape) - 1) else 0
+
+
+RULES: dict[str, Rule] = {"fft": _as_complex, "irfft": _as_complex, "argmax": _arg, "argmin": _arg}
 
 
 def temporaries(op: Op, ins: Sequence[Aval], outs: Sequence[Aval], params: dict[str, Any]) -> int:
