@@ -138,6 +138,12 @@ class Lowered:
     known: Any = field(default=None, repr=False, compare=False)  #: see `composition.py`
 
     @property
+    def peak(self) -> int:
+        """Bytes that a call takes beyond its arguments: results that take over no operand's memory, and the workspace."""
+        new = [out.aval for i, out in enumerate(self.outs) if i not in self.inplace]
+        return sum(aval.size * aval.dtype.itemsize for aval in new) + self.workspace
+
+    @property
     def flops(self) -> float:
         return sum(k.flops for k in self.kernels)
 

@@ -9,7 +9,6 @@ from wengert.core.source import describe, here
 from wengert.core.tensor import Tensor
 from wengert.core.tree import flatten
 from wengert.graph.program import Program
-from wengert.runtime.budget import peak
 from wengert.runtime.interpreted import Interpreted
 from wengert.runtime.signature import Signature, typed
 
@@ -72,7 +71,7 @@ class LoweredFunction:
         machine "code"; "peak" is what a call needs beyond its arguments."""
         found = self.executable()
         lowered = found.lowered
-        total = peak(lowered)
+        total = lowered.peak
         return {
             "arguments": sum(map(_nbytes, lowered.ins)),
             "results": total - lowered.workspace,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
@@ -15,7 +14,6 @@ from wengert.core.events import built, tell
 from wengert.graph.program import Program
 from wengert.runtime.interpreted import Interpreted
 from wengert.transforms.call import EXECUTE
-from wengert.transforms.control.rows import together
 
 _lock = threading.RLock()
 log = logging.getLogger("wengert")
@@ -46,21 +44,11 @@ def build(program: Program, donated: frozenset[int] = frozenset(), name: str = "
 
 
 def _compiled(program: Program, donated: frozenset[int], name: str, budget: int | None) -> Any:
-    from wengert.lowering.straight import STRAIGHT
-    from wengert.passes.control.speculation import speculation
-    from wengert.passes.pipeline import PassReport, optimise
     from wengert.runtime.engine import compile
+    from wengert.runtime.preparation import prepared
 
     start = perf_counter()
-    optimised, reports = optimise(program)
-    batched = together(optimised, STRAIGHT["scan"].supports)
-    if batched is not optimised:
-        optimised, reports = optimise(batched)
-    began, before, notes = perf_counter(), len(optimised.eqns), Counter[str]()
-    optimised = speculation(optimised, notes)
-    if notes:
-        told = [f"{n} × {what}" for what, n in notes.items()]
-        reports.append(PassReport("speculation", perf_counter() - began, before, len(optimised.eqns), told))
+    optimised, reports = prepared(program)
     if built:
         tell(built, name, "passes", start, perf_counter())
     if budget is None:
@@ -68,10 +56,7 @@ def _compiled(program: Program, donated: frozenset[int], name: str, budget: int 
     else:
         from wengert.runtime.budget import compiled_within
 
-        executable, told = compiled_within(
-            optimised, donated, budget, name, lambda program: compile(program, donated=donated, name=name)
-        )
-        executable.obeys = told  # type: ignore[attr-defined]
+        executable = compiled_within(program, optimised, donated, budget, name)
     executable.reports = reports  # type: ignore[attr-defined]  # what the passes did, for `explain`
     return executable
 

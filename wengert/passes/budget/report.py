@@ -48,7 +48,7 @@ class Report:
 
 def report(search: Search, choice: Choice) -> Report:
     """What `choice` does."""
-    variant, first = choice.variant, search.variants[0]
+    variant, first = choice.variant, search.variant
     problem, rows = variant.problem, variant.program.eqns
     times = Counter(choice.plan.runs)
     again: dict[tuple[str, str], list[int]] = {}

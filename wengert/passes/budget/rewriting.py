@@ -78,7 +78,7 @@ class _Writing:
         self.events.append(_listed(row, outs))
         self.now.update(zip(results_of(row), self.events[-1], strict=True))
 
-    def _write(self, row: Any, bars: dict[Any, Any], outs: Any) -> None:
+    def _write(self, row: Any, bars: dict[Any, Any] | None, outs: Any) -> None:
         op, ins, _, params, _, _, code, lasti = row
         read = [a if type(a) is Literal else self._read(a, bars) for a in ins]
         self.rows.append((op, read, outs, params, (), None, code, lasti))

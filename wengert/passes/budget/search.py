@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 from wengert.graph.program import Program, Var
@@ -97,15 +98,24 @@ class Choice:
 
 
 class Search:
-    """All choices for a program, made once for all budgets."""
+    """All choices for a program, made once for all budgets.
 
-    def __init__(self, variants: Sequence[Variant]) -> None:
-        self.variants = variants
-        self.first, *others = [Choice(v, v.free, v.memory.peak) for v in variants]
-        for variant in variants:
-            others += self._coarse(variant)
-        self.coarse = [self.first, *_front(others, self.first.peak, self.first.extra)]
+    first : the program as it is
+    others : makes its other forms, when it is known that they are needed
+    """
+
+    def __init__(self, first: Variant, others: Callable[[], Iterator[Variant]] = lambda: iter(())) -> None:
+        self.variant, self.others = first, others
+        self.first = Choice(first, first.free, first.memory.peak)
         self._between: dict[int, list[Choice]] = {}
+
+    @cached_property
+    def coarse(self) -> list[Choice]:
+        """The front of the plans for the coarse budgets, of all variants."""
+        found = self._coarse(self.variant)
+        for variant in self.others():
+            found += [Choice(variant, variant.free, variant.memory.peak), *self._coarse(variant)]
+        return [self.first, *_front(found, self.first.peak, self.first.extra)]
 
     def _coarse(self, variant: Variant) -> list[Choice]:
         """Choices from the whole memory down to the least, of which the last is measured."""

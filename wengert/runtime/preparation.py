@@ -1,0 +1,26 @@
+"""A staged Program made ready for lowering."""
+
+from __future__ import annotations
+
+from collections import Counter
+from time import perf_counter
+
+from wengert.graph.program import Program
+from wengert.lowering.straight import STRAIGHT
+from wengert.passes.control.speculation import speculation
+from wengert.passes.pipeline import PassReport, optimise
+from wengert.transforms.control.rows import together
+
+
+def prepared(program: Program) -> tuple[Program, list[PassReport]]:
+    """`program` after everything that is done to it before it is lowered; and what was done."""
+    optimised, reports = optimise(program)
+    batched = together(optimised, STRAIGHT["scan"].supports)
+    if batched is not optimised:
+        optimised, reports = optimise(batched)
+    began, before, notes = perf_counter(), len(optimised.eqns), Counter[str]()
+    optimised = speculation(optimised, notes)
+    if notes:
+        told = [f"{n} × {what}" for what, n in notes.items()]
+        reports.append(PassReport("speculation", perf_counter() - began, before, len(optimised.eqns), told))
+    return optimised, reports
