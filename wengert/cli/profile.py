@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from wengert.cli import profile_run
 from wengert.core.errors import WengertError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def add(commands: Any) -> None:
     """The parser of `wengert profile`, with those of its own commands."""
-    parser = commands.add_parser("profile", help="the memory of a script or function: measured, predicted, compared")
+    parser = commands.add_parser("profile", help="memory and time of a script or function")
     of = parser.add_subparsers(dest="profile", required=True)
     for name, (said, arguments, _) in COMMANDS.items():
         arguments(of.add_parser(name, help=said, description=said))
@@ -170,5 +171,6 @@ def _read(path: str) -> MemoryReport:
 COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]] = {
     "memory": ("run a script or function, and see every byte by line, op and phase", _memory_arguments, _memory),
     "predict": ("the same of a function, without running it", _predict_arguments, _predict),
+    "run": ("run a script, and see where its time goes", profile_run.arguments, profile_run.run),
     "diff": ("compare two saved reports; exits with 1 if the peak grew past the threshold", _diff_arguments, _diff),
 }

@@ -127,7 +127,7 @@ class TimeReport:
         return terminal.text(self)
 
     def __rich_console__(self, console: Any, options: Any) -> Any:
-        yield from terminal.parts(self)
+        yield from terminal.parts(self, options.max_width)
 
     def html(self, path: str | Path) -> None:
         """Write it as one self-contained page, with the roofline as a picture."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -18,19 +18,23 @@ if TYPE_CHECKING:
     from wengert.profile.clock.report import TimeReport
 
 MOST = 15  # rows of a table
+NUMBERS = ("calls", "total", "share", "mean", "cpu", "GFLOP/s", "GB/s", "of roofline")
+FEW = (0, 1, 2, 7)  # of them, where there is little room
+WIDE = 125  # columns of a terminal with room for all
 
 
 def text(report: TimeReport, width: int = 150) -> str:
     """As plain text."""
     out = io.StringIO()
     console = Console(file=out, width=width, color_system=None)
-    for part in parts(report):
+    for part in parts(report, width):
         console.print(part)
     return out.getvalue().rstrip("\n")
 
 
-def parts(report: TimeReport) -> Iterator[Any]:
+def parts(report: TimeReport, width: int = WIDE) -> Iterator[Any]:
     """What rich shows of it, from the whole to the parts."""
+    wide = width >= WIDE
     calls = f", {report.calls} calls of {duration(report.wall / report.calls)}" if report.calls > 1 else ""
     yield Text(
         f"{report.name or 'time'}: {duration(report.wall)} on the clock, {duration(report.cpu)} of processor time{calls}",
@@ -42,9 +46,9 @@ def parts(report: TimeReport) -> Iterator[Any]:
     elif report.stages:
         yield Text(f"compiling{_stages(report)}")
     if report.rows:
-        yield _ops(report)
+        yield _ops(report, wide)
     for program in report.programs:
-        yield _kernels(program, report.machine)
+        yield _kernels(program, report.machine, wide)
     if report.machine is not None:
         yield Text(peaks(report.machine), style="dim")
     for note in report.notes:
@@ -99,50 +103,62 @@ def _stages(report: TimeReport) -> str:
     return ": " + ", ".join(f"{name} {duration(seconds)}" for name, seconds in sums.items()) if sums else ""
 
 
-def _table(title: str, *first: str) -> Table:
-    table = Table(*first, title=title, title_justify="left", box=None, pad_edge=False, title_style="bold")
-    for name in ("calls", "total", "share", "mean", "cpu", "GFLOP/s", "GB/s", "of roofline"):
+def _table(title: str, wide: bool, *first: str) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, title_style="bold")
+    for name in first:
+        table.add_column(
+            name, no_wrap=not wide, overflow="fold" if wide else "ellipsis", max_width=None if wide else 22
+        )
+    for name in _chosen(NUMBERS, wide):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("line", overflow="fold")
+    table.add_column("line", no_wrap=not wide, overflow="fold" if wide else "ellipsis")
     return table
 
 
-def _numbers(row: Row, whole: float, machine: Machine | None) -> list[str]:
+def _chosen(numbers: Sequence[str], wide: bool) -> list[str]:
+    return list(numbers) if wide else [numbers[i] for i in FEW]
+
+
+def _numbers(row: Row, whole: float, machine: Machine | None, wide: bool) -> list[str]:
     fraction, bound = row.fraction(machine), row.bound(machine)
-    of = "" if fraction is None else f"{100 * fraction:.0f} % {bound}"
-    return [
+    of = "" if fraction is None else f"{100 * fraction:.0f} %{f' {bound}' if wide else ''}"
+    found = [
         str(row.calls), duration(row.seconds), share(row.seconds, whole), duration(row.mean), duration(row.cpu),
         number(row.gflops), number(row.gbytes), of,
     ]  # fmt: skip
+    return _chosen(found, wide)
 
 
-def _ops(report: TimeReport) -> Table:
-    table = _table("ops", "op", "phase")
+def _ops(report: TimeReport, wide: bool) -> Table:
+    table = _table("ops", wide, "op", "phase")
     for row in report.rows[:MOST]:
-        table.add_row(row.name, row.phase, *_numbers(row, report.wall, report.machine), escape(str(row.line)))
-    _rest(table, report.rows[MOST:], report.wall)
+        table.add_row(row.name, row.phase, *_numbers(row, report.wall, report.machine, wide), escape(str(row.line)))
+    _rest(table, 2, report.rows[MOST:], report.wall)
     return table
 
 
-def _rest(table: Table, rows: list[Row], whole: float) -> None:
+def _rest(table: Table, first: int, rows: list[Row], whole: float) -> None:
     if rows:
         seconds, calls = sum(row.seconds for row in rows), sum(row.calls for row in rows)
-        table.add_row(f"{len(rows)} more", "", str(calls), duration(seconds), share(seconds, whole))
+        names = [f"{len(rows)} more", *[""] * (first - 1)]
+        table.add_row(*names, str(calls), duration(seconds), share(seconds, whole))
 
 
-def _kernels(program: ProgramTime, machine: Machine | None) -> Table:
+def _kernels(program: ProgramTime, machine: Machine | None, wide: bool) -> Table:
     steady = f", then {duration(program.steady)}" if program.steady is not None else ""
     times = f"{program.calls} call{'s' * (program.calls > 1)}"
     title = (
         f"{program.name}: {times}, {duration(program.seconds)} in machine code; first {duration(program.first)}{steady}"
     )
-    table = _table(escape(title), "kernel", "what", "phase")
+    first = ("kernel", "what", "phase") if wide else ("kernel", "what")
+    table = _table(escape(title), wide, *first)
     rows = sorted(program.kernels, key=lambda row: -row.seconds)
     for row in rows[:MOST]:
         ops = ", ".join(row.ops[:5]) + (f" … {len(row.ops)} ops" if len(row.ops) > 5 else "")
         name = f"  {row.name}" if row.within else row.name
-        what = f"{row.kind}: {ops}"
+        what = f"{row.kind}: {ops}" if wide else ops
         where = escape(str(row.line)) + (f" and {len(row.lines) - 1} more" if len(row.lines) > 1 else "")
-        table.add_row(name, escape(what), row.phase, *_numbers(row, program.seconds, machine), where)
-    _rest(table, [row for row in rows[MOST:] if not row.within], program.seconds)
+        named = [name, escape(what), row.phase][: len(first)]
+        table.add_row(*named, *_numbers(row, program.seconds, machine, wide), where)
+    _rest(table, len(first), [row for row in rows[MOST:] if not row.within], program.seconds)
     return table
