@@ -165,6 +165,19 @@ def test_a_variable_that_lives_too_long():
     held_to(advice.saves, before, after)
 
 
+def reread(x):
+    table = np.outer(x, x) + 1.0
+    total = np.sum(table, axis=0)
+    a = x[:, None] + total[None, :]
+    b = np.sum(a * 2.0 + a.T)
+    return b + 0.0 * np.linalg.norm(wg.stop_gradient(table))
+
+
+def test_a_variable_that_the_source_reads_again_is_left_alone():
+    report = wg.profile.memory(wg.value_and_grad(reread))(np.linspace(0, 1, 600))
+    assert not [a for a in report.advice() if a.kind == "variable" and "`table`" in a.what]
+
+
 def test_a_tape_that_lives_on():
     kept = []
     x = np.linspace(0, 1, 100_000)

@@ -64,6 +64,13 @@ def test_the_chart_is_the_curve(made):
     assert lines[at + 1].strip().startswith("forward──") and "backward──" in lines[at + 1]
 
 
+def test_many_phases_are_counted(made):
+    report = made(40)
+    for i, p in enumerate(report.timeline):
+        p.phase = "forward" if i % 2 == 0 else "backward"
+    assert "forward and backward, in 82 turns" in str(report)
+
+
 def test_colours_in_a_terminal(made):
     out = io.StringIO()
     Console(file=out, force_terminal=True, width=100, color_system="standard").print(made(8))

@@ -25,6 +25,7 @@ LISTED = 8
 ADVICE = 3  # pieces of it
 CHART = (66, 6)  # columns and rows of the timeline
 BAR = 32
+TURNS = 12  # of phases that are told apart below the chart
 EIGHTHS = " ▁▂▃▄▅▆▇█"
 STYLES = {
     "residual": "blue", "cotangent": "magenta", "value": "green", "temporary": "yellow", "workspace": "cyan",
@@ -70,8 +71,11 @@ def _head(report: MemoryReport) -> Iterator[RenderableType]:
 
 def figures(report: MemoryReport) -> str:
     """The rest of the numbers, in a sentence or two."""
-    said = [f"arguments {shown(report.arguments)} besides", f"held before {shown(report.begin)}"]
-    said += [f"after {shown(report.end)}", f"allocated {shown(report.allocated)} in {report.tensors:,} arrays"]
+    said = [f"arguments {shown(report.arguments)} besides"] if report.arguments else []
+    said += [
+        f"held before {shown(report.begin)}, after {shown(report.end)}",
+        f"allocated {shown(report.allocated)} in {report.tensors:,} arrays",
+    ]
     if report.reused:
         said.append(f"{share(report.reused, report.allocated)} of it in memory used before")
     said.append(f"of bytes × time held, {report.efficiency:.0%} between making and last use")
@@ -100,18 +104,23 @@ def _chart(report: MemoryReport) -> Iterator[RenderableType]:
     heights = breakdown.columns(report, width)
     width = len(heights)
     scale = max(int(heights.max()), 1)
-    phases = _phase_of_columns(report, width)
+    phases, turns = _phase_of_columns(report, width), len(breakdown.phases(report))
+    styles = [STYLES.get(phase, "cyan") if turns <= TURNS else "cyan" for phase in phases]
     eighths = np.ceil(heights * rows * 8 / scale).astype(int)
     for row in reversed(range(rows)):
         line = Text("  ")
-        for column, full in enumerate(eighths):
-            line.append(EIGHTHS[int(np.clip(full - 8 * row, 0, 8))], STYLES.get(phases[column], "cyan"))
+        for full, style in zip(eighths, styles):
+            line.append(EIGHTHS[int(np.clip(full - 8 * row, 0, 8))], style)
         if row == rows - 1:
             line.append(f" {shown(scale)}", "dim")
         yield line
     at = min(report.peak_at * width // max(len(report.timeline), 1), width - 1)
     yield Text("  " + " " * at).append("▲", "red")
-    yield _legend(phases)
+    yield (
+        _legend(phases)
+        if turns <= TURNS
+        else Text(f"  {' and '.join(dict.fromkeys(phases))}, in {turns:,} turns", "dim")
+    )
 
 
 def _phase_of_columns(report: MemoryReport, width: int) -> list[str]:

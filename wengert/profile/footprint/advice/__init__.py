@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["TOLERANCE", "Advice", "advise"]
 
 TOLERANCE = 0.2  # of what is promised
-LEAST = 0.02  # of the peak: what saves less is not said, but for memory that is there at the end
+LEAST, FLOOR = 0.05, 16 * 1024  # of the peak, and in bytes: what saves less is not said
 KINDS = (
     checkpoints.checkpoints, compiled.stacks, compiled.budget, arrays.precision, arrays.variables, arrays.tapes,
 )  # fmt: skip
@@ -32,5 +32,5 @@ def advise(report: MemoryReport, fun: Callable[..., Any] | None = None, args: tu
     if not report.timeline or report.peak <= 0:
         return []
     found = [advice for kind in KINDS for advice in kind(report)] + list(compiled.jit(report, fun, args))
-    kept = [a for a in found if a.saves >= LEAST * report.peak or a.kind == "tape"]
+    kept = [a for a in found if a.saves >= max(LEAST * report.peak, FLOOR) or a.kind == "tape"]
     return sorted(kept, key=lambda a: (-a.saves, a.what))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from wengert.core.sizes import shown
 from wengert.profile.footprint import breakdown
+from wengert.profile.footprint.advice import sources
 from wengert.profile.footprint.advice.recommendation import Advice, severity
 from wengert.profile.footprint.terminal import array, place
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 WIDER = {"float16": "float32", "float32": "float64", "complex64": "complex128"}
 MOSTLY = 0.9  # of the bytes of the arguments
-LEAST = 0.02  # of the peak, for an array to be worth a line
+LEAST, FLOOR = 0.02, 16 * 1024  # of the peak, and in bytes, for arrays to be worth a line
 NAMED = re.compile(r"^(\w+)\s*(?::[^=]+)?=(?!=)")
 
 
@@ -61,14 +62,16 @@ def variables(report: MemoryReport) -> Iterator[Advice]:
         saves = report.peak - breakdown.without(report, [(h.used + 1, _end(h, report), h.nbytes)])
         if saves <= 0:
             continue
-        name = found[1] if (found := NAMED.match(h.line.text)) else ""
         last = report.timeline[h.used].line
+        name = found[1] if (found := NAMED.match(h.line.text)) else ""
+        # Reads that nobody reports, by NumPy alone say, are in the source: the name must not come again.
+        if not name or not sources.last_read(h.line.file, h.line.function, name, max(h.line.number, last.number)):
+            continue
         yield Advice(
             "variable",
-            f"let go of {f'`{name}`' if name else 'the array'} made at {place(h.line)}",
-            f"{array(h.shape, h.dtype)}, {shown(h.nbytes)}, was last read at {place(last)}, and is held until later: "
-            "by a variable, an attribute or a list",
-            f"del {name}  # after {last.text or place(last)}" if name else "",
+            f"let go of `{name}`, made at {place(h.line)}",
+            f"{array(h.shape, h.dtype)}, {shown(h.nbytes)}, was last read at {place(last)}, and is held until the function ends",
+            f"del {name}  # after {last.text or place(last)}",
             saves, severity(saves, report), None, h.line,
         )  # fmt: skip
 
@@ -78,7 +81,7 @@ def tapes(report: MemoryReport) -> Iterator[Advice]:
     swept = any(p.phase == "backward" for p in report.timeline)
     kept = [h for h in report.holdings if h.role == "residual" and not h.within and h.died is None]
     total = sum(h.nbytes for h in kept)
-    if not kept or not swept or total < LEAST * report.peak:
+    if not kept or not swept or total < max(LEAST * report.peak, FLOOR):
         return
     after = ((h.used + 1, len(report.timeline), h.nbytes) for h in kept if h.used is not None)
     saves = max(report.peak - breakdown.without(report, after), 0)

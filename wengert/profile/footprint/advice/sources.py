@@ -39,6 +39,15 @@ def loop(file: str, function: str, number: int) -> int:
     return min(found, default=0)
 
 
+def last_read(file: str, function: str, name: str, number: int) -> bool:
+    """Whether a variable is known not to be read after a line of its function; within a loop nobody knows."""
+    around = definition(file, function, number)
+    if around is None or loop(file, function, number):
+        return False
+    reads = (n for n in ast.walk(around) if isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Load))
+    return all(n.lineno <= number for n in reads)
+
+
 def handed_to(file: str, function: str) -> str:
     """ "scan", "fori_loop" or "while_loop", if the file hands the function to one; else empty."""
     pattern = re.compile(rf"\b(scan|fori_loop|while_loop)\s*\((?:[^()]|\([^()]*\))*?\b{re.escape(function)}\b")
