@@ -22,10 +22,11 @@ _waiting: list[weakref.ref[np.ndarray]] = []  # views let go by their guards who
 class Guard:
     """The arrays that one tape protects; dropping the guard gives them back."""
 
-    __slots__ = ("_arrays",)
+    __slots__ = ("_arrays", "_weak")
 
     def __init__(self) -> None:
         self._arrays: dict[int, np.ndarray] = {}
+        self._weak: WeakGuard | None = None
 
     def add(self, array: np.ndarray) -> None:
         """Protect `array` and what it is a view of."""
@@ -40,8 +41,16 @@ class Guard:
                     self._arrays[id(array)] = array
             array = array.base  # pyright: ignore[reportAssignmentType]
 
+    def while_alive(self, array: np.ndarray) -> None:
+        """Protect `array` as long as somebody else holds it, without holding it."""
+        if self._weak is None:
+            self._weak = WeakGuard()
+        self._weak.add(array)
+
     def release(self) -> None:
         """Give every array back as it was."""
+        if self._weak is not None:
+            self._weak.release()
         if not self._arrays:
             return
         arrays, self._arrays = self._arrays, {}
@@ -65,7 +74,7 @@ class Guard:
             _waiting.extend(map(weakref.ref, free))
 
     def __contains__(self, array: np.ndarray) -> bool:
-        return id(array) in self._arrays
+        return id(array) in self._arrays or (self._weak is not None and array in self._weak)
 
     __del__ = release
 
@@ -78,7 +87,7 @@ class WeakGuard(Guard):
 
     __slots__ = ("_refs", "beneath")
 
-    def __init__(self, beneath: Guard) -> None:
+    def __init__(self, beneath: Guard | None = None) -> None:
         super().__init__()
         self.beneath = beneath
         self._refs: dict[int, weakref.ref[np.ndarray]] = {}
@@ -99,10 +108,11 @@ class WeakGuard(Guard):
                 self._arrays[id(array)] = array
         self._refs.clear()
         super().release()
-        self.beneath.release()
+        if self.beneath is not None:
+            self.beneath.release()
 
     def __contains__(self, array: np.ndarray) -> bool:
-        return id(array) in self._refs or array in self.beneath
+        return id(array) in self._refs or (self.beneath is not None and array in self.beneath)
 
     __del__ = release
 

@@ -86,7 +86,7 @@ class Scratch(Trace):
                     self.others.note(a)
                 xs.append(x := self.lower(a))
                 if type(x) is np.ndarray and not self.owns(a):
-                    self.tape.guard.add(x)  # the second run must find what the first one found
+                    self.tape.guard.while_alive(x)  # the second run must find what the first one found
         out = self.playback.next(op, xs, params, here(3)) if self.playback is not None else None
         if out is None:
             out = (op.eval if op.transparent else op)(*xs, **params)
@@ -137,7 +137,7 @@ def record(tape: Tape, fun: Flat, args: Sequence[Any], rule: Rule) -> list[Any]:
     ins = [a._node for a, m in zip(args, mine, strict=True) if m] + [c.var for c in captured]
     for value in values:
         if type(value) is np.ndarray:
-            tape.guard.add(value)
+            tape.guard.while_alive(value)  # the equation holds it until it has been swept
     calls, kept, origins = scratch.keeper.finish() if scratch.keeper is not None else (None, None, [])
     out_vars = tuple(Var(outs[i].shape, outs[i].dtype) for i in connected)
     params = {
@@ -198,6 +198,7 @@ def _recompute(
             ):
                 raise differs("gave another result")
             seeds = [(tape.var(outs[i]), c) for i, c in zip(connected, ct, strict=True) if c is not None]
+            del outs, args, watched, given, ct, after  # what the sweep need not keep
         return tuple(sweep(tape.program, [(v, c) for v, c in seeds if v is not None], vars_, consume=True))
     finally:
         tape.guard.release()  # at once: the function may have left the tape in a circle of references
