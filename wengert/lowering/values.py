@@ -505,7 +505,7 @@ class Values:
             index, of = compose(d.index, index, n), d.operand
         if of is var or of not in self.stored:
             return
-        whole = of.aval.size == var.aval.size or isinstance(self.definitions[of], Place)
+        whole = of.aval.size == var.aval.size or isinstance(self.definitions[self.base(of)], Place)
         first, *steps = weighted(index, row_major(of.shape), n)
         wanted = zip(steps, row_major(var.shape), var.shape, strict=True)
         if whole and first == 0 and all(a == b for a, b, extent in wanted if extent != 1):

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.tensor import Array, Tensor, active, held
+from wengert.core.tensor import Array, Tensor, active, constant, held
 from wengert.core.tree import flatten, unflatten
 from wengert.ops.basis import reshape
 from wengert.ops.index import index
@@ -118,7 +118,7 @@ class Reversible:
 
 def fresh(leaves: Leaves) -> Leaves:
     """Cells and arrays into which a body may write."""
-    return [x.copy() if type(x) is np.ndarray else held(x) for x in leaves]
+    return [constant(x.copy()) if type(x) is np.ndarray else held(x) for x in leaves]
 
 
 def _part(x: Array, rows: slice) -> Array:
