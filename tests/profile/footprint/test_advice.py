@@ -1,11 +1,13 @@
 """Advice is applied, and measured again: what was promised is what is saved, within the tolerance that is stated."""
 
+import re
 import tracemalloc
 
 import numpy as np
 import pytest
 
 import wengert as wg
+from wengert.core.sizes import bytes_of
 from wengert.profile.footprint.advice import TOLERANCE, checkpoints, sources
 from wengert.profile.footprint.report import Holding, Line, MemoryReport, Point
 
@@ -118,6 +120,34 @@ def test_carries_of_a_scan(compiled):
     advice = only(before, "scan")
     assert 'checkpoint="sqrt"' in advice.how and ("400" in advice.why or "401" in advice.why)
     assert before.peak - after.peak == pytest.approx(advice.saves, rel=TOLERANCE)
+
+
+def test_a_budget_for_a_compiled_program():
+    args = parameters()
+    f = wg.jit(wg.value_and_grad(network))
+    f(*args)
+    before = wg.profile.memory(f)(*args)
+    advice = only(before, "budget")
+    budget = re.search(r'memory_budget="([^"]+)"', advice.how)[1]
+    g = wg.jit(wg.value_and_grad(network), memory_budget=budget)
+    g(*args)
+    after = wg.profile.memory(g)(*args)
+    assert after.peak <= bytes_of(budget) and before.peak - after.peak >= advice.saves * (1 - TOLERANCE)
+
+
+def elementwise(x):
+    return np.sum(np.exp(-(x**2)) * np.sin(3.0 * x) / (1.0 + x * x))
+
+
+def test_compiling_saves_what_was_predicted():
+    x = np.linspace(0, 1, 200_000)
+    f = wg.jit(wg.grad(elementwise))
+    before = wg.profile.memory(wg.grad(elementwise))(x)
+    assert not [a for a in before.advice() if a.kind == "jit"]  # nobody said what compiling would need
+    (advice,) = (a for a in before.advice(wg.profile.predict_memory(f, x)) if a.kind == "jit")
+    assert advice.severity == "major" and "predicted" in advice.why
+    f(x)
+    assert before.peak - wg.profile.memory(f)(x).peak == pytest.approx(advice.saves, rel=TOLERANCE)
 
 
 # ── arrays ────────────────────────────────────────────────────────────────────

@@ -12,6 +12,7 @@ from wengert import api
 from wengert.core import tree
 from wengert.core.errors import WengertError
 from wengert.profile import script
+from wengert.profile.footprint.prediction.predict import predict_memory
 from wengert.profile.footprint.profiler import MemoryProfiler, memory
 from wengert.profile.footprint.report import MemoryReport
 
@@ -97,8 +98,6 @@ def prediction_of(
     function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], of: Of, jit: bool
 ) -> MemoryReport:
     """The same without running it."""
-    from wengert.profile.footprint.prediction import predict_memory
-
     report = predict_memory(subject(function, args, of, jit), *args, **kwargs)
     report.name = _name(function, of, jit)
     return report

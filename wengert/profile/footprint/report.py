@@ -183,12 +183,13 @@ class MemoryReport:
     def result(self) -> None:
         self.__dict__.pop("_result", None)
 
-    def advice(self, fun: Callable[..., Any] | None = None, *args: Any) -> list[Advice]:
+    def advice(self, compiled: MemoryReport | None = None) -> list[Advice]:
         """What would make the peak lower, with the bytes that it would save, what saves most first.
 
-        fun, args : the function, if compiling it is to be considered too
+        compiled : a report of the same function under `jit`, measured or predicted, to consider that too:
+            `report.advice(wg.profile.predict_memory(wg.jit(f), *args))`
         """
-        return advise(self, fun, args)
+        return advise(self, compiled)
 
     # ── as data ───────────────────────────────────────────────────────────────
 

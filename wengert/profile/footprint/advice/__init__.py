@@ -9,8 +9,7 @@ measure again, and hold the saving against the promise: within `TOLERANCE` of it
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wengert.profile.footprint.advice import arrays, checkpoints, compiled
 from wengert.profile.footprint.advice.recommendation import Advice
@@ -27,10 +26,10 @@ KINDS = (
 )  # fmt: skip
 
 
-def advise(report: MemoryReport, fun: Callable[..., Any] | None = None, args: tuple[Any, ...] = ()) -> list[Advice]:
-    """All advice, what saves most first. With the function and its arguments, also what compiling it would save."""
+def advise(report: MemoryReport, compiled_report: MemoryReport | None = None) -> list[Advice]:
+    """All advice, what saves most first. With the report of the compiled function, also what compiling saves."""
     if not report.timeline or report.peak <= 0:
         return []
-    found = [advice for kind in KINDS for advice in kind(report)] + list(compiled.jit(report, fun, args))
+    found = [advice for kind in KINDS for advice in kind(report)] + list(compiled.jit(report, compiled_report))
     kept = [a for a in found if a.saves >= max(LEAST * report.peak, FLOOR) or a.kind == "tape"]
     return sorted(kept, key=lambda a: (-a.saves, a.what))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from wengert.core.sizes import shown
@@ -57,20 +57,17 @@ def budget(report: MemoryReport) -> Iterator[Advice]:
     )  # fmt: skip
 
 
-def jit(report: MemoryReport, fun: Callable[..., Any] | None, args: tuple[Any, ...]) -> Iterator[Advice]:
-    """What compiling would save: predicted, if the function is known."""
-    if fun is None or report.mode != "eager":
+def jit(report: MemoryReport, then: MemoryReport | None) -> Iterator[Advice]:
+    """What compiling saves: `then` is the report of the same function, compiled, measured or predicted."""
+    if then is None or report.mode == "jit":
         return
-    from wengert.api import jit as compiled
-    from wengert.profile.footprint.prediction import predict_memory
-
-    then = predict_memory(compiled(fun), *args)
     saves = report.peak - then.peak
     if saves < LEAST * report.peak or saves <= 0:
         return
     yield Advice(
         "jit",
         "compile it",
-        f"as one program it needs {shown(then.peak)}: loops are fused, temporaries are never written, memory is used again",
-        f"wg.jit({getattr(fun, '__name__', 'f')})", saves, severity(saves, report),
+        f"as one program it needs {shown(then.peak)} ({then.kind}): loops are fused, temporaries are never written, memory is used "
+        "again",
+        "wg.jit(…)", saves, severity(saves, report),
     )  # fmt: skip

@@ -85,7 +85,7 @@ def _names(shades: list[tuple[str, float, float]]) -> str:
     return "".join(
         f'<span style="left:{a / WIDTH:.2%};width:{(b - a) / WIDTH:.2%}">{escape(name)}</span>'
         for name, a, b in shades
-        if b - a > 0.012 * WIDTH
+        if b - a > 0.03 * WIDTH
     )
 
 

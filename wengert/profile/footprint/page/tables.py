@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -30,10 +31,15 @@ def advice(found: Sequence[Advice], peak: int) -> str:
     for a in found:
         how = f"<pre>{escape(a.how)}</pre>" if a.how else ""
         items.append(
-            f'<li class="{a.severity}"><h3>{escape(a.what)} <span class="badge">{a.severity}</span></h3>'
-            f'<p>{escape(a.why)}</p><p class="saves">{escape(promise(a, peak))}</p>{how}</li>'
+            f'<li class="{a.severity}"><h3>{_code(a.what)} <span class="badge">{a.severity}</span></h3>'
+            f'<p>{_code(a.why)}</p><p class="saves">{escape(promise(a, peak))}</p>{how}</li>'
         )
     return f'<ol class="advice">{"".join(items)}</ol>' if items else ""
+
+
+def _code(said: str) -> str:
+    """HTML of a text in which `names` stand between backquotes."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(said))
 
 
 def residuals(report: MemoryReport) -> str:
