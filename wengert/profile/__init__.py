@@ -18,6 +18,8 @@ _NAMES: dict[str, str] = {
     "MemoryProfiler": "footprint.profiler",
     "FlowReport": "flow.report",
     "GradientFlow": "flow.observer",
+    "Advice": "footprint.advice",
+    "MemoryDiff": "footprint.difference",
     "MemoryReport": "footprint.report",
     "predict_memory": "footprint.prediction.predict",
     "TimeProfiler": "clock.profiler",
