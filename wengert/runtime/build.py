@@ -13,7 +13,8 @@ from wengert.core.errors import BudgetError
 from wengert.core.events import built, tell
 from wengert.graph.program import Program
 from wengert.runtime.interpreted import Interpreted
-from wengert.transforms.call import EXECUTE
+from wengert.transforms.call import EXECUTE, SPLIT
+from wengert.transforms.derived import Split, split
 
 _lock = threading.RLock()
 log = logging.getLogger("wengert")
@@ -61,16 +62,16 @@ def _compiled(program: Program, donated: frozenset[int], name: str, budget: int 
     return executable
 
 
-def execute(program: Program) -> Callable[..., Any]:
-    """What runs `program` for the op `call`: built on its first use, and kept with it. It gives a tuple, with scalars
-    for results without axes."""
-    key = "executable", config.compile, config.watches_values
+def execute(program: Program, memory: int | None = None) -> Callable[..., Any]:
+    """What runs `program` for the op `call`, in at most `memory` bytes: built on its first use, and kept with it. It gives a
+    tuple, with scalars for results without axes."""
+    key = "executable", config.compile, config.watches_values, memory
     found = program.derived.get(key)
     if found is None:
         with _lock:
             found = program.derived.get(key)
             if found is None:
-                built = build(program, name="call")
+                built = build(program, name="call", budget=memory)
 
                 def slow(*args: Any) -> tuple[Any, ...]:
                     return tuple([out if out.ndim else out[()] for out in built(*args)])
@@ -81,4 +82,14 @@ def execute(program: Program) -> Callable[..., Any]:
     return found
 
 
+def halves(program: Program, mask: tuple[bool, ...], memory: int) -> Split:
+    """The pullback of `program` in two halves that each obey `memory`, residuals included."""
+    if not config.compile or config.watches_values:
+        return split(program, mask)
+    from wengert.runtime.budget import split_within
+
+    return split_within(program, mask, memory)
+
+
 EXECUTE.append(execute)
+SPLIT.append(halves)

@@ -205,7 +205,7 @@ class JitFunction:
         known = self.staged(signature)
         if known.captured or known.written or known.program.written_out:
             return self.directly(site, leaves)
-        outs = run_program(known.program, *[value for value, _ in found])
+        outs = run_program(known.program, *[value for value, _ in found], memory=self.memory_budget)
         weak = [atom.aval.weak for atom in known.program.outs]
         return unflatten(
             known.out_tree, [o.item() if w and type(o) is not Tensor else o for o, w in zip(outs, weak, strict=True)]

@@ -3,7 +3,8 @@
 A jitted function that meets another transform becomes such an op, so that `grad(jit(f))` runs two compiled programs: one forward,
 whose residuals are its last results, and one backward. With `shared`, compiled code keeps it a call: equal Programs are
 one function. With `recompute`, its pullback runs it again, and keeps its operands and what is marked in the program; with a `budget`
-too, that many bytes besides its operands, of what is dearest to compute again.
+too, that many bytes besides its operands, of what is dearest to compute again. With `memory`, it and its derivatives take at most
+that many bytes beyond their operands, what the one keeps for the other included.
 """
 
 from __future__ import annotations
@@ -19,22 +20,23 @@ from wengert.transforms.control.bodies import Mask, Structured, followed, zero
 from wengert.transforms.derived import Split, batched, pullback, pushforward, recomputing, split
 
 KEPT = 16  # residuals of a shared call: calls within calls would hand up those of the whole tree
-EXECUTE: list[Callable[[Program], Callable[..., Any]]] = [
-    lambda program: program.run
-]  # the last one makes what runs a Program
+EXECUTE: list[Callable[[Program, int | None], Callable[..., Any]]] = [
+    lambda program, memory: program.run
+]  # the last one makes what runs a Program, in so many bytes
+SPLIT: list[Callable[[Program, Mask, int], Split]] = []  # the last one splits a pullback so that both halves obey `memory`
 
 
-def run(program: Program, *xs: Array) -> list[Array]:
+def run(program: Program, *xs: Array, memory: int | None = None) -> list[Array]:
     """The program's outputs, under whatever traces its operands belong to."""
-    return list(call(*xs, program=program))
+    return list(call(*xs, program=program) if memory is None else call(*xs, program=program, memory=memory))
 
 
 def _shape(*avals: Aval, program: Program, **_: Any) -> tuple[Aval, ...]:
     return tuple(atom.aval for atom in program.outs)
 
 
-def _eval(*xs: Array, program: Program, **_: Any) -> tuple[Array, ...]:
-    return tuple(EXECUTE[-1](program)(*xs))
+def _eval(*xs: Array, program: Program, memory: int | None = None, **_: Any) -> tuple[Array, ...]:
+    return tuple(EXECUTE[-1](program, memory)(*xs))
 
 
 def _both(
@@ -58,7 +60,7 @@ def _record(mask: Mask, operands: Sequence[Array], *, program: Program, **how: A
     if how.get("recompute"):
         both = recomputing(program, mask, how.get("budget"))
         return dict(program=both.forward, pulled=both, **how), both.count
-    both = split(program, mask)
+    both = split(program, mask) if "memory" not in how else SPLIT[-1](program, mask, how["memory"])
     if how.get("shared") and len(both.forward.outs) - both.count > KEPT:
         return dict(program=program, **how), len(program.outs)
     return dict(program=both.forward, pulled=both, **how), both.count
@@ -73,6 +75,8 @@ def _vjp(
         back = pulled.backward
         given: dict[str, Sequence[Array]] = {"in": xs, "out": out}
         residuals = [given[kind][i] for kind, i in back.sources]
+        if "memory" in how:
+            how["memory"] -= pulled.kept
         found = call(*residuals, *_seeds(ct, back.seeded, program), program=back.of(wanted), **how)
     else:
         whole, seeded = pullback(program, tuple(i in wanted for i in range(len(ins))))

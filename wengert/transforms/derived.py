@@ -174,6 +174,12 @@ class Split:
     count: int
     backward: Backward
 
+    @property
+    def kept(self) -> int:
+        """Bytes of the residuals."""
+        avals = [atom.aval for atom in self.forward.outs[self.count :]]
+        return sum(aval.size * aval.dtype.itemsize for aval in avals)
+
 
 def split(program: Program, mask: Mask, free: Mask | None = None) -> Split:
     """The pullback to the inputs in `mask`, as two programs.

@@ -20,6 +20,7 @@ STEP = 0.87  # each coarse budget is so many times the one before
 FINER = 3  # budgets between two coarse ones
 COARSE = 48  # of them, at most
 TAIL = 4  # plans of the smallest memory of which the smallest possible budget is found
+ROOM, SHARE = 1024, 256  # bytes that a call leaves for small things of its caller's, and the share of a small budget
 SLACK = 1.03  # how far what the model expects may lie above a budget that is to be tried
 
 
@@ -158,6 +159,7 @@ class Search:
         """The cheapest choice that fits."""
         if self.first.fits(budget):
             return self.first
+        budget -= min(budget // SHARE, ROOM)
         return next((c for c in self._from(budget) if c.fits(budget)), None)
 
     def smallest(self) -> int:
@@ -166,7 +168,8 @@ class Search:
         for choice in tail:
             choice.fits(0)
         peaks = sorted(c.measured for c in tail if c.measured is not None)
-        return next((peak for peak in peaks if self.within(peak) is not None), self.first.measured or 0)
+        budgets = [peak + min(peak // (SHARE - 1) + 1, ROOM) for peak in peaks]
+        return next((budget for budget in budgets if self.within(budget) is not None), self.variant.memory.peak)
 
 
 def _front(found: Sequence[Choice], peak: float, extra: float) -> list[Choice]:
