@@ -7,7 +7,9 @@ program does not have yet cannot be read by accident.
 from __future__ import annotations
 
 import functools
+import mmap
 import re
+import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -111,10 +113,13 @@ class Abstract:
     def prototype(self) -> np.ndarray:
         """An ndarray of this shape, dtype and layout: zeros, whose pages are not touched unless read."""
         if 0 in self.shape or self.strides == c_strides(self.shape, self.dtype.itemsize):
+            if self.nbytes > HUGE:
+                return np.ndarray(self.shape, self.dtype, reserved(self.nbytes))
             return np.zeros(self.shape, self.dtype)
         spans = [(d - 1) * s for d, s in zip(self.shape, self.strides, strict=True)]
         offset = -sum(s for s in spans if s < 0)
-        room = np.zeros(sum(map(abs, spans)) + self.dtype.itemsize, np.uint8)
+        size = sum(map(abs, spans)) + self.dtype.itemsize
+        room = np.zeros(size, np.uint8) if size <= HUGE else reserved(size)
         return np.ndarray(self.shape, self.dtype, room, offset, self.strides)
 
     def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
@@ -127,6 +132,17 @@ class Abstract:
 
     def __repr__(self) -> str:
         return f"{self.dtype}{list(self.shape)}"
+
+
+HUGE = 1 << 30  # bytes from which on systems may refuse memory, though it is not touched
+
+
+def reserved(nbytes: int) -> Any:
+    """Zeros that take no memory before they are read."""
+    flags = getattr(mmap, "MAP_PRIVATE", 0) | getattr(mmap, "MAP_ANONYMOUS", 0)
+    if not flags:
+        return np.zeros(nbytes, np.uint8)
+    return mmap.mmap(-1, nbytes, flags=flags | getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0))
 
 
 @functools.lru_cache(maxsize=4096)

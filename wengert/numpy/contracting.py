@@ -310,8 +310,9 @@ def _numpys_order(subscripts: str, xs: Sequence[Array], result: Array) -> list[i
         return None
     every = (*out, *sorted({name for term in terms for name in term}.difference(out)))
     nditer: Any = np.nditer
+    corners = [seen[(slice(2),) * seen.ndim] for seen in map(example, xs)]  # strides alone matter, and a result is made
     iterator = nditer(
-        [*map(example, xs), None],
+        [*corners, None],
         flags=["external_loop", "buffered", "delay_bufalloc", "grow_inner", "reduce_ok", "refs_ok", "zerosize_ok"],
         op_flags=[["readonly"]] * len(xs) + [["readwrite", "allocate"]],
         op_dtypes=[*(x.dtype for x in xs), result.dtype],

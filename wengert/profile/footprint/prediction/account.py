@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from wengert.core.source import Source, lineno
-from wengert.profile.footprint.prediction.shadow import Block, Pull, Record, alone
+from wengert.profile.footprint.prediction.record import Block, Pull, Record
+from wengert.profile.footprint.prediction.shadow import alone
 from wengert.profile.footprint.report import Holding, Line, MemoryReport, Point, Role
 
 
@@ -57,6 +58,9 @@ def _settle(record: Record, replaced: dict[int, int]) -> int:
     NumPy's own, by steps."""
     reused = 0
     for number, step in enumerate(record.steps):
+        for block in step.made if step.numpys else ():
+            if block.died == number + 1:
+                block.nbytes = 0
         for block in step.over:
             if block.kind in ("made", "literal") and block.died == number + 1:
                 if block.kind == "literal":
@@ -96,6 +100,7 @@ def _accumulated(record: Record, pull: Pull) -> int:
         step.temps = 0
         for block in step.made:
             block.nbytes = 0
+    record.steps[pull.start].temps = pull.gathered
     return 0
 
 

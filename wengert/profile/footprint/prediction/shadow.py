@@ -12,7 +12,6 @@ import sys
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from types import CodeType
 from typing import Any
@@ -25,101 +24,19 @@ from wengert.core.events import listening
 from wengert.core.form import Control
 from wengert.core.op import Op
 from wengert.core.source import LIBRARY, Source
-from wengert.core.tensor import CONSTANTS, Array, Tensor, held, raw, running
+from wengert.core.tensor import CONSTANTS, Array, Tensor, active, held, raw, running
 from wengert.graph.program import Literal, Var, WeakVar
 from wengert.ops import basis
 from wengert.ops.elementwise import exp
 from wengert.profile.footprint.meter import meter, root_of
+from wengert.profile.footprint.prediction.overwriting import OTHERWISE, alias, dying_operands
 from wengert.profile.footprint.prediction.plans import passing
+from wengert.profile.footprint.prediction.record import Block, Pull, Record, Step
 from wengert.profile.footprint.prediction.shapes import shapes_of
 from wengert.profile.footprint.prediction.temporaries import REBASED, temporaries
 from wengert.trace.stage import PYTHONIC, Stage, check_integers, laid_out
 from wengert.trace.tape import Tape
 from wengert.transforms import reverse
-
-
-@dataclass(eq=False, slots=True)
-class Block:
-    """The memory of one array, however many views there are of it.
-
-    own : whether NumPy's array would own its memory; only such are written over
-    born, died : numbers of steps; it is there from the step `born` on, and no more in the step `died`
-    pulled : of whose pullback it is a part, if it was made in one
-    reader : the op and line whose pullback has read it last
-    kind : "made" by an op; an "argument"; "given": an array of NumPy's own, which was there before, unless its `address` is among
-        those that the run has taken
-    """
-
-    nbytes: int
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    born: int
-    op: str = ""
-    source: Source | None = None
-    backward: bool = False
-    pulled: Any = None
-    again: bool = False  # computed again by a checkpoint, in its pullback
-    kind: str = "made"
-    died: int | None = None
-    used: int = 0
-    reader: tuple[str, Source | None] | None = None
-    address: int = 0
-    own: bool = True
-    result: bool = False
-    ref: Any = None
-
-
-@dataclass(slots=True)
-class Step:
-    """One op of the run.
-
-    temps : bytes that its `eval` takes besides the result
-    over : blocks of which one is written over if it dies in this step
-    within : the name of the compiled program that it is a call of
-    given : bytes of arrays of NumPy's own, made on the way, that are there
-    """
-
-    op: str
-    source: Source | None
-    backward: bool
-    made: tuple[Block, ...]
-    temps: int
-    over: tuple[Block, ...] = ()
-    within: str = ""
-    given: int = 0
-
-
-@dataclass(slots=True)
-class Pull:
-    """The pullback of a row: the steps from `start` up to `end` are its rule's.
-
-    ct : the block of the cotangent that it is given, if the op has a rule which writes over that
-    held : references to that cotangent, and to its memory
-    copied : bytes of a part of it, which is copied out before it is written over
-    added : the step of the sum into what the operand has already, where the op has a rule that adds in place
-    """
-
-    op: Op
-    source: Source | None
-    start: int
-    ct: Block | None
-    held: tuple[int, int] = (0, 0)
-    copied: int = 0
-    end: int = -1
-    after: int = -1  # where the next one starts
-    made: tuple[Block, ...] = ()
-    added: int = -1
-
-
-@dataclass
-class Record:
-    """Everything that happened, in order. `taken` has the addresses of what NumPy has made meanwhile."""
-
-    steps: list[Step] = field(default_factory=list)
-    blocks: list[Block] = field(default_factory=list)
-    pulls: list[Pull] = field(default_factory=list)
-    taken: set[int] = field(default_factory=set)
-
 
 _WALK, _SUM, _OVER = reverse.walk.__code__, reverse._sum.__code__, basis.times_over.__code__
 _TAPED = Tape.apply.__code__
@@ -203,10 +120,9 @@ class Shadow(Stage):
         for out in outs if op.multi else (outs,):
             shape = tuple(out.shape)
             var = (WeakVar if weak and shape == () else Var)(shape, out.dtype)
-            if op.multi:
-                value = Abstract(shape, out.dtype, scalar=shape == ())
-            else:
-                value = alias(op, layouts) or laid_out(op, layouts, shape, out.dtype, params)
+            value = Abstract(shape, out.dtype, scalar=shape == ()) if op.multi else alias(op, layouts, shape)
+            if value is None:
+                value = laid_out(op, layouts, shape, out.dtype, params)
             found.append(Tensor(value, var, self))
         self._note(op, args, avals, params, found)
         return tuple(found) if op.multi else found[0]
@@ -248,8 +164,11 @@ class Shadow(Stage):
         over = self._over(op, reads, made, codes, source) if made else ()
         within = "call" if op.name == "call" else ""
         temps = passing(params["program"]) if within else temporaries(op, avals, [t._node.aval for t in found], params)
+        numpys = op.name in OTHERWISE and len(active()) == 1  # no transform runs, so NumPy's own function does the work
+        if numpys:
+            temps = 0
         given = self._meter.live() if self._meter.exact else 0
-        self.record.steps.append(Step(op.name, where, backward, tuple(made), temps, over, within, given))
+        self.record.steps.append(Step(op.name, where, backward, tuple(made), temps, over, within, given, numpys))
 
     def _place(self) -> tuple[Source | None, set[CodeType], bool, bool]:
         """The user's line, the library's functions of interest on the way to it, whether a sweep is among them, and whether it is
@@ -300,6 +219,13 @@ class Shadow(Stage):
         for value in (*row[4], *(row[5] if type(row[5]) is tuple else (row[5],))):
             if (kept := None if value is None else self.block(value)) is not None:
                 kept.reader = op.name, pull.source
+        if (
+            op.accumulate is not None
+            and len(row[1]) > 1
+            and row[3].get("unique")
+            and type(bottom := raw(ct)) is Abstract
+        ):
+            pull.gathered = bottom.nbytes
         self._pulling.append(pull)
         self.record.pulls.append(pull)
 
@@ -352,36 +278,6 @@ class Shadow(Stage):
         made = self._add(copy, "copy", source, True)
         self.record.steps.append(Step("copy", source, True, (made,), 0))
         return Tensor(copy, x._node, self)
-
-
-def alias(op: Op, layouts: Sequence[Any]) -> Abstract | None:
-    """The result of an op that gives its operand, or a number in every place; None for others."""
-    x = layouts[0] if layouts else None
-    if op.name in ("barrier", "name") and type(x) is Abstract:
-        return Abstract(x.shape, x.dtype, x.strides, x.scalar, x.root)
-    return None
-
-
-def dying_operands(
-    op: Op, reads: Sequence[Block | None], out: Block, source: Source, taped: bool
-) -> Sequence[Block | None]:
-    """The operands that an operator of the user's may write its result over: under a tape by `trace/temporaries.py`, without
-    one by NumPy itself."""
-    from wengert.trace import temporaries as dying
-
-    if op.name not in OPERATORS:
-        return ()
-    if taped:
-        fits = out.nbytes >= dying.LARGE and out.dtype.kind in "fc" and dying._computed(*source)
-        return reads[:1] if fits else ()
-    code, lasti = source
-    if out.nbytes < ELIDED or code.co_code[lasti] not in dying.INSTRUCTIONS:
-        return ()
-    return reads if op.name in ("add", "mul") else reads[:1]
-
-
-OPERATORS = frozenset({"add", "sub", "mul", "div", "neg"})
-ELIDED = 1 << 18  # bytes from which on NumPy writes over temporaries
 
 
 @contextmanager

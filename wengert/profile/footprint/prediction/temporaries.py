@@ -12,6 +12,7 @@ from typing import Any
 
 from wengert.core.aval import Aval
 from wengert.core.op import Op
+from wengert.ops import conv
 
 #: per op: (of the bytes of the largest operand, of the bytes of the results)
 FACTORS: dict[str, tuple[float, float]] = {
@@ -37,9 +38,9 @@ FACTORS: dict[str, tuple[float, float]] = {
     "clip": (0, 1),
     "direction": (0, 1),
     "logistic_share": (0, 1),
-    "high_share": (0, 1.125),
-    "low_share": (0, 2.125),
-    "inside_share": (0, 2.125),
+    "high_share": (0, 1.25),
+    "low_share": (0, 2.25),
+    "inside_share": (0, 2.25),
     "larger_share": (0, 0.125),
     "smaller_share": (0, 0.125),
     "larger_number_share": (0, 0.375),
@@ -90,7 +91,7 @@ FACTORS: dict[str, tuple[float, float]] = {
     "pow_log": (0, 2.125),
     "bin_index": (1.125, 0),
     "recurrence": (0, 4),
-    "cross_entropy": (0, 2),
+    "cross_entropy": (3, 0),
 }
 
 #: ops whose result is an array of its own, but a view of it to NumPy (of another shape, or by `[()]`)
@@ -113,7 +114,69 @@ def _arg(ins: Sequence[Aval], outs: Sequence[Aval], params: dict[str, Any]) -> i
     return nbytes_of(x) if len(x.shape) > 1 and params.get("axis") not in (None, len(x.shape) - 1) else 0
 
 
-RULES: dict[str, Rule] = {"fft": _as_complex, "irfft": _as_complex, "argmax": _arg, "argmin": _arg}
+def _padded(shape: Sequence[int], padding: Sequence[tuple[int, int]], itemsize: int) -> int:
+    """Bytes of a padded copy; none where there is nothing to pad, or only to crop."""
+    if all(lo <= 0 and hi <= 0 for lo, hi in padding):
+        return 0
+    lead = len(shape) - len(padding)
+    inner = [n + lo + hi for n, (lo, hi) in zip(shape[lead:], padding, strict=True)]
+    return math.prod(shape[:lead]) * math.prod(inner) * itemsize
+
+
+def _columns(
+    x: Sequence[int], kernel: Sequence[int], places: Sequence[int], strides: Sequence[int], itemsize: int
+) -> int:
+    """Bytes of the buffer of columns of a convolution, and how many examples it has."""
+    n, g, c = x[:3]
+    if math.prod(kernel) == 1 and set(strides) <= {1}:
+        return 0
+    each = g * c * math.prod(kernel) * math.prod(places) * itemsize
+    return max(1, min(n, conv.BUFFER // max(1, each))) * each
+
+
+def _conv(ins: Sequence[Aval], outs: Sequence[Aval], params: dict[str, Any]) -> int:
+    x, w, size = ins[0].shape, ins[1].shape, outs[0].dtype.itemsize
+    room = _columns(x, w[3:], outs[0].shape[3:], params["strides"], size)
+    return _padded(x, params["padding"], size) + room
+
+
+def _conv_input(ins: Sequence[Aval], outs: Sequence[Aval], params: dict[str, Any]) -> int:
+    y, w, size = ins[0].shape, ins[1].shape, outs[0].dtype.itemsize
+    kernel, places, extent, strides, padding = w[3:], y[3:], params["extent"], params["strides"], params["padding"]
+    if set(strides) <= {1}:
+        reach = [d * (k - 1) for d, k in zip(params["dilation"], kernel, strict=True)]
+        around = [(r - lo, n - p + lo) for r, (lo, _), n, p in zip(reach, padding, extent, places, strict=True)]
+        return _padded(y, around, size) + nbytes_of(ins[1]) + _columns(y, kernel, extent, strides, size)
+    n, g, c = y[0], y[1], w[2]
+    each = g * c * math.prod(kernel) * math.prod(places) * size
+    block = max(1, min(n, conv.BUFFER // max(1, each)))
+    return _padded((n, g, c, *extent), padding, size) + nbytes_of(ins[1]) + block * each
+
+
+def _conv_kernel(ins: Sequence[Aval], outs: Sequence[Aval], params: dict[str, Any]) -> int:
+    x, y, size = ins[0].shape, ins[1].shape, outs[0].dtype.itemsize
+    room = _columns(x, params["kernel"], y[3:], params["strides"], size)
+    each = x[1] * x[2] * math.prod(params["kernel"]) * math.prod(y[3:]) * size
+    block = max(1, min(x[0], conv.BUFFER // max(1, each)))
+    return _padded(x, params["padding"], size) + room + (block + (block > 1)) * nbytes_of(outs[0])
+
+
+def _window(ins: Sequence[Aval], outs: Sequence[Aval], params: dict[str, Any]) -> int:
+    passing = _padded(ins[0].shape, params["padding"], ins[0].dtype.itemsize)
+    return passing + (math.ceil(0.42 * sum(map(nbytes_of, outs))) if len(outs) > 1 else 0)
+
+
+RULES: dict[str, Rule] = {
+    "fft": _as_complex,
+    "irfft": _as_complex,
+    "argmax": _arg,
+    "argmin": _arg,
+    "conv": _conv,
+    "conv_input": _conv_input,
+    "conv_kernel": _conv_kernel,
+    "window_max": _window,
+    "window_sum": _window,
+}
 
 
 def temporaries(op: Op, ins: Sequence[Aval], outs: Sequence[Aval], params: dict[str, Any]) -> int:
