@@ -29,8 +29,7 @@ def dropout(
     ----------
     rng : int or numpy.random.Generator
         An integer gives the same mask for ever: the pullback, and a replay under a checkpoint, draw it again, so it
-        is never stored. A Generator gives one integer per call; a function that is to be run again for its
-        derivative (checkpointing) must be given integers.
+        is never stored. A Generator gives one integer per call; checkpoints set it back when they run a function again.
     shared : axes along which one decision holds, such as (-2, -1) to drop whole channels of an image
 
     Under vmap all examples share one mask.

@@ -216,6 +216,15 @@ def test_a_file_that_somebody_deleted(tmp_path):
         tape.gradient(y, x)
 
 
+def test_compiled_programs_refuse_and_name_the_way_that_works(tmp_path):
+    with pytest.raises(wg.errors.WengertError, match="save_on_disk"):
+        wg.jit(wg.grad(wg.checkpoint(f, policy=P.offload(tmp_path))))(X)
+    with wg.save_on_disk(tmp_path, least=1):
+        got = wg.grad(wg.jit(f))(X)
+    np.testing.assert_allclose(got, wg.grad(f)(X), rtol=1e-10)
+    assert os.listdir(tmp_path) == []
+
+
 def test_refusals(tmp_path):
     with pytest.raises(wg.errors.WengertError, match="existing folder"):
         P.offload(tmp_path / "none")

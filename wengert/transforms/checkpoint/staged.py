@@ -99,6 +99,6 @@ def _in_memory(value: Value) -> WengertError:
         "policies.offload",
         got=f"a value of a program that is being compiled ({value!r}), which stays in memory",
         want="an eager gradient: grad(f), GradientTape",
-        fix="give another policy within jit; or checkpoint the jitted function from outside: wg.checkpoint(wg.jit(f), policy=...)",
+        fix="another policy within jit; or `with wengert.save_on_disk():` around an eager gradient of the jitted function",
         at=value.line or describe(here(3)),
     )
