@@ -142,10 +142,10 @@ def _legend(phases: list[str]) -> Text:
 
 
 def _lines(report: MemoryReport, listed: int) -> RenderableType:
-    table = Table(box=None, padding=(0, 1, 0, 0), show_header=False, pad_edge=False)
-    table.add_column(justify="right", no_wrap=True, min_width=9)
-    table.add_column(justify="right", no_wrap=True, min_width=4)
-    table.add_column(no_wrap=True, overflow="ellipsis")
+    table = Table(box=None, padding=(0, 1, 0, 0), show_header=False, pad_edge=False, expand=True)
+    table.add_column(justify="right", no_wrap=True, width=9)
+    table.add_column(justify="right", no_wrap=True, width=4)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     found: dict[Line, list[Holding]] = {}
     for h in report.at_peak():
         found.setdefault(h.line, []).append(h)
@@ -182,7 +182,10 @@ def counted(holdings: list[Holding]) -> str:
 
 
 def plural(role: str) -> str:
-    return f"{role[:-1]}ies" if role.endswith("y") else role if role == "workspace" else f"{role}s"
+    """Of a role: "residuals", "temporaries"."""
+    if role in ("workspace", "unexplained"):
+        return role
+    return f"{role[:-1]}ies" if role.endswith("y") else f"{role}s"
 
 
 def _rest(table: Table, sizes: list[int], whole: int, what: str) -> None:

@@ -104,10 +104,10 @@ def _changes(title: str, changes: list[Change], listed: int) -> Iterator[Rendera
 
 def _lines(changes: list[Change], listed: int) -> Iterator[RenderableType]:
     yield Text("At the peak, by line", style="bold")
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False, expand=True)
     for _ in range(3):
-        table.add_column(justify="right", no_wrap=True, min_width=10)
-    table.add_column(overflow="ellipsis", no_wrap=True)
+        table.add_column(justify="right", no_wrap=True, width=10)
+    table.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
     changed = [c for c in changes if c.by]
     for c in changed[:listed]:
         table.add_row(Text(signed(c.by), tint(c)), shown(c.before), shown(c.after), Text(c.name))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from wengert.core.sizes import shown
 from wengert.profile.footprint import breakdown
 from wengert.profile.footprint.page import chart, flame, tables
-from wengert.profile.footprint.terminal import figures, place
+from wengert.profile.footprint.terminal import figures, place, plural
 
 if TYPE_CHECKING:
     from wengert.profile.footprint.advice import Advice
@@ -71,7 +71,7 @@ def opening(report: MemoryReport) -> str:
         if at.line.file:
             where += f", {escape(place(at.line))}<code class='text'>{escape(at.line.text)}</code>"
     top = next(iter(breakdown.parts(report)["role"].items()), None) if report.peak else None
-    most = f"<span><b>{top[1] / report.peak:.0%}</b> {escape(top[0])}s</span>" if top else ""
+    most = f"<span><b>{top[1] / report.peak:.0%}</b> {escape(plural(top[0]))}</span>" if top else ""
     big = f"<span><b>{shown(report.peak)}</b> at the peak</span>{most}"
     big += f"<span><b>{report.efficiency:.0%}</b> of what was held was still to be used</span>"
     notes = "".join(f"<li>{escape(note)}</li>" for note in report.notes)
