@@ -247,9 +247,9 @@ def peak(run):
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize(("way", "carries"), [(3, 16), ("binomial", 16), ("sqrt", 36), (None, 150)])
+@pytest.mark.parametrize(("way", "carries"), [(3, 18), ("binomial", 20), ("sqrt", 40), (None, 150)])
 def test_memory_of_loops_in_python(way, carries):
-    x = np.linspace(0, 1, 1 << 15)
+    x = np.linspace(0, 1, 1 << 13)
     body = lambda c, _: (np.sin(c) * np.exp(-c), None)
     run = wg.grad(lambda x: np.sum(wg.scan(body, x, None, length=64, checkpoint=way)[0]))
     found = peak(lambda: run(x)) / x.nbytes
@@ -286,7 +286,7 @@ def test_arrays_are_read_where_they_lie():
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 @pytest.mark.parametrize("at", [3, 60, 90])
 def test_errors_leave_nothing_behind(at, error):
-    x, count = np.ones(1 << 15), 0
+    x, count = np.ones(1 << 13), 0
 
     def body(c, _):
         nonlocal count
