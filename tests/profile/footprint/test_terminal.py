@@ -105,7 +105,9 @@ def test_markup_of_the_users_is_text():
 
 
 def test_words():
-    assert [seconds(t) for t in (2.5, 0.0125, 3e-6)] == ["2.5 s", "12.5 ms", "3 µs"]
+    assert [seconds(t) for t in (2.5, 0.0125, 3e-6, 0.9999, 0.0009999, 1234.5)] == [
+        "2.5 s", "12.5 ms", "3 µs", "1 s", "1 ms", "1,234 s",
+    ]  # fmt: skip
     of = [Holding(8, "residual", "mul"), Holding(8, "residual", "add"), Holding(99, "value", "")]
     assert counted(of) == "value; 2 residuals of mul, add"
     report = MemoryReport("f", "measured", "eager", 10, begin=1, end=3, allocated=0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -194,16 +194,26 @@ class MemoryReport:
     # ── as data ───────────────────────────────────────────────────────────────
 
     def to_dict(self) -> dict[str, Any]:
-        return {"schema": SCHEMA, **asdict(self)}
+        """For JSON: the fields by name; the `line` of a point or holding is an index into `lines`."""
+        lines: dict[Line, int] = {}
+
+        def row(of: Point | Holding) -> dict[str, Any]:
+            return {**vars(of), "line": lines.setdefault(of.line, len(lines))}
+
+        data = {f.name: getattr(self, f.name) for f in fields(self)}
+        data |= {"timeline": [row(p) for p in self.timeline], "holdings": [row(h) for h in self.holdings]}
+        return {"schema": SCHEMA, **data, "lines": [dict(vars(line)) for line in lines]}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> MemoryReport:
+        """The report that `to_dict` gave. Raises ValueError for other schemas."""
         data = dict(data)
         if (schema := data.pop("schema", None)) != SCHEMA:
             raise ValueError(f"a memory report: got schema {schema!r}, want {SCHEMA}: save it again with this version")
-        data["timeline"] = [Point(**{**p, "line": Line(**p["line"])}) for p in data["timeline"]]
+        lines = [Line(**line) for line in data.pop("lines")]
+        data["timeline"] = [Point(**{**p, "line": lines[p["line"]]}) for p in data["timeline"]]
         data["holdings"] = [
-            Holding(**{**h, "line": Line(**h["line"]), "shape": tuple(h["shape"])}) for h in data["holdings"]
+            Holding(**{**h, "line": lines[h["line"]], "shape": tuple(h["shape"])}) for h in data["holdings"]
         ]
         return cls(**data)
 

@@ -86,8 +86,10 @@ def figures(report: MemoryReport) -> str:
 
 def seconds(time: float) -> str:
     """`time` for people: "1.2 s", "34 ms", "5 µs"."""
+    if time >= 99.95:
+        return f"{time:,.0f} s"
     for unit, size in (("s", 1.0), ("ms", 1e-3)):
-        if time >= size:
+        if time >= 0.9995 * size:
             return f"{time / size:.3g} {unit}"
     return f"{time / 1e-6:.3g} µs"
 
