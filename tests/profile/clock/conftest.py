@@ -12,7 +12,6 @@ from wengert.core import events
 from wengert.runtime import engine, timing
 
 
-
 @pytest.fixture
 def operands():
     rng = np.random.default_rng(0)

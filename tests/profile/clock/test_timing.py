@@ -209,7 +209,7 @@ def test_many_threads_at_once():
 
 
 def test_code_of_another_tier_is_timed_anew():
-    with wg.config.override(tiered="always"):
+    with wg.config.override(tiered="always", disk_cache=False):
         compiled = wg.jit(lambda x: np.exp(x) - 4.5)
         x = np.ones(33)
         compiled(x)
