@@ -8,7 +8,9 @@ import pytest
 
 import wengert as wg
 from wengert.core.sizes import bytes_of
+from wengert.profile.footprint import breakdown
 from wengert.profile.footprint.advice import TOLERANCE, checkpoints, sources
+from wengert.profile.footprint.recommendation import remedy
 from wengert.profile.footprint.report import Holding, Line, MemoryReport, Point
 
 LAYERS, N, D = 12, 512, 64
@@ -71,6 +73,22 @@ def test_a_checkpoint_saves_what_was_promised():
     after = measured(wg.value_and_grad(lambda p, x: network(p, x, wg.checkpoint(block))), *args)
     held_to(advice.saves, before, after)
     assert "checkpoint `block`" in str(before[0]) and "saves about" in str(before[0])
+
+
+def test_each_residual_is_told_what_would_free_it():
+    report = wg.profile.memory(wg.value_and_grad(network))(*parameters())
+    advice = report.advice()
+    told = {
+        g.like.line.text: remedy(g.like, advice)
+        for g in breakdown.groups(report.at_peak())
+        if g.like.role == "residual"
+    }
+    assert told["g = np.tanh(a)"].startswith("checkpoint `block`") and told["a = h @ w + b"] == told["g = np.tanh(a)"]
+    kept = next(
+        g.like for g in breakdown.groups(report.at_peak()) if g.like.op == "add" and "return" in g.like.line.text
+    )
+    assert remedy(kept, advice) == ""  # the result of a block is what a checkpoint of the next one keeps
+    assert str(report).count("→ checkpoint `block`") == 3
 
 
 def unrolled(params, x):

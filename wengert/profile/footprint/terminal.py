@@ -15,6 +15,7 @@ from rich.text import Text
 
 from wengert.core.sizes import shown
 from wengert.profile.footprint import breakdown
+from wengert.profile.footprint.recommendation import remedy
 
 if TYPE_CHECKING:
     from wengert.profile.footprint.advice import Advice
@@ -48,7 +49,7 @@ def terminal(report: MemoryReport, listed: int = LISTED, advice: Sequence[Advice
         parts += [Text(), *_chart(report)]
     if report.peak:
         parts += [Text(), _lines(report, listed), Text(), _sums(report, listed)]
-    parts += [*_residuals(report, listed), *_advice(report, advice)]
+    parts += [*_residuals(report, listed, advice), *_advice(report, advice)]
     parts += [Text(f"note: {note}", style="dim") for note in report.notes]
     return Group(*parts)
 
@@ -216,7 +217,7 @@ def _sums(report: MemoryReport, listed: int) -> RenderableType:
 # ── residuals ─────────────────────────────────────────────────────────────────
 
 
-def _residuals(report: MemoryReport, listed: int) -> Iterator[RenderableType]:
+def _residuals(report: MemoryReport, listed: int, advice: Sequence[Advice]) -> Iterator[RenderableType]:
     found = breakdown.groups(h for h in report.at_peak() if h.role == "residual")
     if not found:
         return
@@ -231,7 +232,7 @@ def _residuals(report: MemoryReport, listed: int) -> Iterator[RenderableType]:
         head.append(f"{group.count} × " if group.count > 1 else "").append(array(like.shape, like.dtype))
         head.append(f"  {like.op}" if like.op else "").append(f", {place(like.line)}", "dim")
         yield head
-        for mark, said, style in (("", like.why, "dim"), ("→ ", like.frees, "green")):
+        for mark, said, style in (("", like.why, "dim"), ("→ ", remedy(like, advice), "green")):
             if said:
                 yield Padding(Text(mark + said, style=style), (0, 0, 0, 13))
     if len(found) > listed:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wengert.profile.footprint.advice import arrays, checkpoints, compiled
-from wengert.profile.footprint.advice.recommendation import Advice
+from wengert.profile.footprint.recommendation import Advice
 
 if TYPE_CHECKING:
     from wengert.profile.footprint.report import MemoryReport

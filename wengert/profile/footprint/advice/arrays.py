@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from wengert.core.sizes import shown
 from wengert.profile.footprint import breakdown
 from wengert.profile.footprint.advice import sources
-from wengert.profile.footprint.advice.recommendation import Advice, severity
+from wengert.profile.footprint.recommendation import Advice, severity
 from wengert.profile.footprint.terminal import array, place
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from wengert.core.sizes import shown
 from wengert.profile.footprint import breakdown
 from wengert.profile.footprint.advice import sources
-from wengert.profile.footprint.advice.recommendation import Advice, severity
+from wengert.profile.footprint.recommendation import Advice, severity
 
 if TYPE_CHECKING:
-    from wengert.profile.footprint.report import Holding, MemoryReport
+    from wengert.profile.footprint.report import Holding, Line, MemoryReport
 
 FEWEST = 2  # calls: of a single one the residuals are all back when the peak is
 MANY = 16  # calls from which cutting them in segments pays
@@ -116,7 +116,7 @@ def _function(report: MemoryReport, file: str, function: str, of: list[list[Hold
         f"{len(of)} calls of it keep {_size(of)} of residuals until their pullbacks; a checkpoint keeps what each call "
         "is given, and runs it again in the backward pass",
         f"@wg.checkpoint\ndef {function}(…): …" if function != "<lambda>" else "wg.checkpoint(lambda …: …)",
-        saves, severity(saves, report), share_of_time(report, {(file, function)}), line,
+        saves, severity(saves, report), share_of_time(report, {(file, function)}), line, _inner(of),
     )  # fmt: skip
 
 
@@ -134,6 +134,7 @@ def _loop(report: MemoryReport, file: str, function: str, loop: int, of: list[li
         f"{len(of)} trips of `{head}` keep {_size(of)} of residuals until their pullbacks",
         f"@wg.checkpoint\ndef body(…): …  # lines {loop + 1} to {last}\n{head}\n    … = body(…)",
         saves, severity(saves, report), share_of_time(report, {(file, function)}, range(loop, last + 1)), of[0][0].line,
+        _inner(of),
     )  # fmt: skip
 
 
@@ -153,7 +154,14 @@ def _scanned(report: MemoryReport, file: str, function: str, loop: str, of: list
         f"each of {len(of):,} trips keeps {shown(trip)} of residuals until its pullback",
         f'wg.{loop}({function}, …, checkpoint="sqrt")  # or the number of carries to keep; "binomial" keeps fewest',
         saves, severity(saves, report), share_of_time(report, {(file, function)}), line,
+        frozenset((h.line, h.op) for call in of for h in call),
     )  # fmt: skip
+
+
+def _inner(of: list[list[Holding]]) -> frozenset[tuple[Line, str]]:
+    """Lines and ops of what a checkpoint frees; the result of each call is read by the next, and stays."""
+    results = {(call[-1].line, call[-1].op) for call in of if len(call) > 1}
+    return frozenset((h.line, h.op) for call in of for h in call) - results
 
 
 def _size(of: list[list[Holding]]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from wengert.core.sizes import shown
-from wengert.profile.footprint.advice.recommendation import Advice, severity
+from wengert.profile.footprint.recommendation import Advice, severity
 from wengert.profile.footprint.terminal import array, place
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def stacks(report: MemoryReport) -> Iterator[Advice]:
             f"keep few carries of the `{op}` at {place(line)}",
             f"it keeps {shown(total)}: {array(largest.shape, largest.dtype)}, a row for each of {n:,} trips",
             f'wg.{op}(…, checkpoint="sqrt")  # or the number of carries to keep; "binomial" keeps fewest',
-            saves, severity(saves, report), None, line,
+            saves, severity(saves, report), None, line, frozenset((h.line, h.op) for h in holdings),
         )  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def budget(report: MemoryReport) -> Iterator[Advice]:
         f"give `{name}` a memory budget",
         f"{shown(total)} of its {shown(report.peak)} are values kept for the backward pass; most can be computed again there",
         f'wg.jit({name}, memory_budget="{shown(report.peak - saves)}")  # an impossible one raises, and names the smallest',
-        saves, severity(saves, report), None, kept[0].line,
+        saves, severity(saves, report), None, kept[0].line, frozenset((h.line, h.op) for h in kept),
     )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ def page(report: MemoryReport, advice: Sequence[Advice] = ()) -> str:
         section("timeline", "Timeline", chart.INTRO, chart.timeline(report)),
         section("flame", "Flame graph", flame.INTRO, flame.flame(report)),
         section("advice", "What would help", tables.ADVICE, tables.advice(advice, report.peak)),
-        section("residuals", "Residuals", tables.RESIDUALS, tables.residuals(report)),
+        section("residuals", "Residuals", tables.RESIDUALS, tables.residuals(report, advice)),
         section("lines", "Lines", tables.LINES, tables.lines(report)),
         section("parts", "Roles, phases, ops", "", tables.parts(report)),
         section("holdings", "Arrays", tables.HOLDINGS, tables.holdings(report)),

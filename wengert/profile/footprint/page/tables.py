@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from wengert.core.sizes import shown
 from wengert.profile.footprint import breakdown
+from wengert.profile.footprint.recommendation import remedy
 from wengert.profile.footprint.terminal import array, counted, place, promise, share
 
 if TYPE_CHECKING:
@@ -42,11 +43,12 @@ def _code(said: str) -> str:
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(said))
 
 
-def residuals(report: MemoryReport) -> str:
+def residuals(report: MemoryReport, advice: Sequence[Advice] = ()) -> str:
     rows = []
     for group in breakdown.groups(h for h in report.at_peak() if h.role == "residual"):
         like = group.like
-        free = f"<p class='free'>→ {escape(like.frees)}</p>" if like.frees else ""
+        freed = remedy(like, advice)
+        free = f"<p class='free'>→ {_code(freed)}</p>" if freed else ""
         cells = [
             _number(shown(group.nbytes)), _bar(group.nbytes, report.peak, "residual"),
             f"{str(group.count) + ' × ' if group.count > 1 else ''}<code>{escape(array(like.shape, like.dtype))}</code>",
