@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from time import perf_counter
+from time import perf_counter, sleep
 
 import numpy as np
 import pytest
@@ -183,10 +183,10 @@ def test_many_threads_at_once():
     compiled = wg.jit(lambda x: np.sin(x) * np.cos(x) + x)
     xs = [RNG.normal(size=200) for _ in range(6)]
     wanted = [compiled(x) for x in xs]
-    wrong = []
+    wrong, enough = [], threading.Event()
 
     def work(x, want):
-        for _ in range(300):
+        while not enough.is_set():
             if compiled(x).tobytes() != want.tobytes():
                 wrong.append(x)
 
@@ -197,14 +197,17 @@ def test_many_threads_at_once():
     try:
         for thread in threads[3:]:
             thread.start()
+        sleep(0.3)
+        enough.set()
         for thread in threads:
             thread.join()
         ((_, variant),) = timing.variants()
         calls = variant.calls()
     finally:
+        enough.set()
         timing.stop()
     assert not wrong
-    assert len({int(c) for c in calls[:, 0]}) >= 3
+    assert len({int(c) for c in calls[:, 0]}) == 6
     assert (np.diff(calls[:, 1:], axis=1) >= 0).all()
 
 
