@@ -181,7 +181,7 @@ def test_clocks_begin_at_zero_again():
 
 def test_many_threads_at_once():
     compiled = wg.jit(lambda x: np.sin(x) * np.cos(x) + x)
-    xs = [RNG.normal(size=200) for _ in range(6)]
+    xs = [RNG.normal(size=20_000) for _ in range(6)]
     wanted = [compiled(x) for x in xs]
     wrong, enough = [], threading.Event()
 
