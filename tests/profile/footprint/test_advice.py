@@ -111,6 +111,21 @@ def test_the_body_of_a_loop():
     held_to(advice.saves, before, after)
 
 
+def test_a_loop_over_a_compiled_function():
+    layer = wg.jit(lambda h, w, b: h + np.tanh(h @ w + b) * np.sin(h @ w + b))
+
+    def mixed(params, x, layer):
+        for w, b in params:
+            x = layer(x, w, b)
+        return np.mean(x**2)
+
+    args = parameters()
+    f, g = (wg.value_and_grad(lambda p, x, h=h: mixed(p, x, h)) for h in (layer, wg.checkpoint(layer)))
+    before, after = (wg.profile.memory(h)(*args) for h in (f, g) if h(*args))
+    assert before.mode == "mixed" and not [a for a in before.advice() if a.kind == "budget"]
+    assert before.peak - after.peak == pytest.approx(only(before, "loop").saves, rel=TOLERANCE)
+
+
 def test_a_function_that_is_called_once_is_no_checkpoint():
     def once(x):
         return np.sum(np.tanh(np.sin(x) * np.cos(x)))
@@ -283,6 +298,11 @@ def test_loops_are_found_in_the_source(tmp_path):
         and sources.loop("/none.py", "f", 3) == 0
     )
     assert sources.handed_to(path, "f") == "scan" and sources.handed_to(path, "g") == ""
+
+
+def test_what_one_op_made_belongs_together():
+    made = [Holding(8, "residual", "call", Line("/m.py", 1, "f", ""), born=i // 3) for i in range(12)]
+    assert [len(call) for call in checkpoints.calls(made)] == [3, 3, 3, 3]
 
 
 def test_no_advice_without_anything_held():

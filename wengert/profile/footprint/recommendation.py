@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from wengert.profile.footprint.breakdown import Like
-    from wengert.profile.footprint.report import Line, MemoryReport
+    from wengert.profile.footprint.report import Holding, Line, MemoryReport
 
 MAJOR, MINOR = 0.25, 0.05  # of the peak
 Severity = Literal["major", "minor", "hint"]
@@ -52,3 +52,8 @@ def remedy(like: Like, advice: Sequence[Advice]) -> str:
 def severity(saves: int, report: MemoryReport) -> Severity:
     part = saves / report.peak if report.peak else 0.0
     return "major" if part >= MAJOR else "minor" if part >= MINOR else "hint"
+
+
+def internal(h: Holding) -> bool:
+    """Whether it was held within one call of a compiled program, and not beyond it."""
+    return bool(h.within) and h.died is not None and h.died <= h.born + 1

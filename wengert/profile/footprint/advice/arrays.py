@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from wengert.core.sizes import shown
 from wengert.profile.footprint import breakdown
 from wengert.profile.footprint.advice import sources
-from wengert.profile.footprint.recommendation import Advice, severity
+from wengert.profile.footprint.recommendation import Advice, internal, severity
 from wengert.profile.footprint.terminal import array, place
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def variables(report: MemoryReport) -> Iterator[Advice]:
 def tapes(report: MemoryReport) -> Iterator[Advice]:
     """Residuals whose pullbacks have run, and which are there at the end all the same."""
     swept = any(p.phase == "backward" for p in report.timeline)
-    kept = [h for h in report.holdings if h.role == "residual" and not h.within and h.died is None]
+    kept = [h for h in report.holdings if h.role == "residual" and not internal(h) and h.died is None]
     total = sum(h.nbytes for h in kept)
     if not kept or not swept or total < max(LEAST * report.peak, FLOOR):
         return

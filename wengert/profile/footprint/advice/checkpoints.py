@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from wengert.core.sizes import shown
 from wengert.profile.footprint import breakdown
 from wengert.profile.footprint.advice import sources
-from wengert.profile.footprint.recommendation import Advice, severity
+from wengert.profile.footprint.recommendation import Advice, internal, severity
 
 if TYPE_CHECKING:
     from wengert.profile.footprint.report import Holding, Line, MemoryReport
@@ -29,7 +29,7 @@ def checkpoints(report: MemoryReport) -> Iterator[Advice]:
     """One piece of advice for each function, or loop in a function, whose residuals would be worth it."""
     found: dict[tuple[str, str, int], list[Holding]] = {}
     for h in report.holdings:
-        if h.role == "residual" and h.phase != "backward" and not h.within and h.line.file and h.op != CHECKPOINTED:
+        if h.role == "residual" and h.phase != "backward" and not internal(h) and h.line.file and h.op != CHECKPOINTED:
             loop = sources.loop(h.line.file, h.line.function, h.line.number)
             found.setdefault((h.line.file, h.line.function, loop), []).append(h)
     for (file, function, loop), holdings in found.items():
@@ -44,17 +44,20 @@ def checkpoints(report: MemoryReport) -> Iterator[Advice]:
 
 def calls(holdings: list[Holding], first: Holding | None = None) -> list[list[Holding]]:
     """The holdings of each call, or trip: a new one begins where the ops begin to come again, or `first`'s does."""
-    ordered = sorted(holdings, key=lambda h: h.born)
-    keys = [(h.line.number, h.op) for h in ordered]
+    together: dict[tuple[int, int, str], list[Holding]] = {}  # what one op made at once
+    for h in sorted(holdings, key=lambda h: h.born):
+        together.setdefault((h.born, h.line.number, h.op), []).append(h)
+    keys = [key[1:] for key in together]
     head = keys[0] if first is None else (first.line.number, first.op)
     start = keys.index(head)
     length = period(keys[start:])
     found: list[list[Holding]] = []
-    for i, (h, key) in enumerate(zip(ordered[start:], keys[start:])):
+    for i, made in enumerate(list(together.values())[start:]):
         # Calls that differ, by a branch say, have no period: then the op that came first tells.
-        if i % length == 0 if length else key == head and (i == 0 or keys[start + i - 1] != head):
+        again = keys[start + i] == head and (i == 0 or keys[start + i - 1] != head)
+        if i % length == 0 if length else again:
             found.append([])
-        found[-1].append(h)
+        found[-1] += made
     return found
 
 

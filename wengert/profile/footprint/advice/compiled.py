@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from wengert.core.sizes import shown
-from wengert.profile.footprint.recommendation import Advice, severity
+from wengert.profile.footprint.recommendation import Advice, internal, severity
 from wengert.profile.footprint.terminal import array, place
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def stacks(report: MemoryReport) -> Iterator[Advice]:
     """Residuals of all trips of a compiled loop, where some 2 √n of them would do."""
     found: dict[Any, list[Holding]] = {}
     for h in report.at_peak():
-        if h.within and h.role == "residual" and h.op in LOOPS and h.shape and h.shape[0] >= MANY:
+        if internal(h) and h.role == "residual" and h.op in LOOPS and h.shape and h.shape[0] >= MANY:
             found.setdefault((h.line, h.op, h.shape[0]), []).append(h)
     for (line, op, n), holdings in found.items():
         total = sum(h.nbytes for h in holdings)
@@ -42,7 +42,7 @@ def stacks(report: MemoryReport) -> Iterator[Advice]:
 
 def budget(report: MemoryReport) -> Iterator[Advice]:
     """A budget for a compiled program half of whose peak is residuals of straight code."""
-    kept = [h for h in report.at_peak() if h.within and h.role == "residual" and h.op not in LOOPS]
+    kept = [h for h in report.at_peak() if internal(h) and h.role == "residual" and h.op not in LOOPS]
     total = sum(h.nbytes for h in kept)
     if total < HALF * report.peak:
         return
