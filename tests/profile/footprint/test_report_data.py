@@ -8,7 +8,7 @@ from wengert.profile.footprint.report import MemoryReport
 
 KEYS = [
     "schema", "name", "kind", "mode", "peak", "peak_at", "begin", "end", "allocated", "reused", "tensors", "seconds", "arguments",
-    "timeline", "holdings", "notes", "lines",
+    "timeline", "holdings", "notes", "lines", "advice",
 ]  # fmt: skip
 
 

@@ -194,7 +194,7 @@ class MemoryReport:
     # ── as data ───────────────────────────────────────────────────────────────
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: the fields by name; the `line` of a point or holding is an index into `lines`."""
+        """For JSON: the fields by name, and the advice; the `line` of a point or holding is an index into `lines`."""
         lines: dict[Line, int] = {}
 
         def row(of: Point | Holding) -> dict[str, Any]:
@@ -202,7 +202,8 @@ class MemoryReport:
 
         data = {f.name: getattr(self, f.name) for f in fields(self)}
         data |= {"timeline": [row(p) for p in self.timeline], "holdings": [row(h) for h in self.holdings]}
-        return {"schema": SCHEMA, **data, "lines": [dict(vars(line)) for line in lines]}
+        advice = [a.to_dict() for a in self.advice()]
+        return {"schema": SCHEMA, **data, "lines": [dict(vars(line)) for line in lines], "advice": advice}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> MemoryReport:
@@ -210,6 +211,7 @@ class MemoryReport:
         data = dict(data)
         if (schema := data.pop("schema", None)) != SCHEMA:
             raise ValueError(f"a memory report: got schema {schema!r}, want {SCHEMA}: save it again with this version")
+        data.pop("advice")  # which follows from the rest
         lines = [Line(**line) for line in data.pop("lines")]
         data["timeline"] = [Point(**{**p, "line": lines[p["line"]]}) for p in data["timeline"]]
         data["holdings"] = [

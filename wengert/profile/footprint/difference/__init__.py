@@ -224,5 +224,5 @@ def _notes(before: MemoryReport, after: MemoryReport) -> Iterator[str]:
             f"the arguments are not the same size ({shown(before.arguments)}, then {shown(after.arguments)}): "
             "the two may not have done the same work"
         )
-    for which, report in (("before", before), ("after", after)):
-        yield from (f"{which}: {note}" for note in report.notes)
+    for which, report, other in (("before", before, after), ("after", after, before)):
+        yield from (f"{which}: {note}" for note in report.notes if note not in other.notes)
