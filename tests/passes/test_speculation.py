@@ -82,3 +82,31 @@ def test_large_bodies_are_left_alone():
 
     _, new = tried(f, np.ones(1000), X)
     assert "switch" not in [e.op.name for e in new.equations()]
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_loops_within_loops_are_tried_one_by_one(masked):
+    """Segments of a scan, each long enough to be worth a look at what it gives."""
+    n = 100 * 80
+    x = np.linspace(0.1, 1.0, n)
+    if masked:
+        x[::777] = 0.0
+
+    def rolled(a, x, checkpoint=None):
+        def step(c, x):
+            root = np.sqrt(np.maximum(x, 0.0))
+            return 0.9 * c * np.where(x > 0, root, a) + a, None
+
+        return wg.scan(step, a * 2, x, checkpoint=checkpoint)[0]
+
+    def switches(program):
+        inner = [p for e in program.equations() for p in e.params.values() if hasattr(p, "eqns")]
+        return sum(e.op.name == "switch" for e in program.equations()) + sum(map(switches, inner))
+
+    both = wg.grad(lambda a, x: rolled(a, x, "sqrt"), (0, 1))
+    _, new = tried(lambda a, x: rolled(a, x, "sqrt"), 0.7, x)
+    assert switches(new) == 1
+    want = wg.grad(rolled, (0, 1))(0.7, x)
+    assert np.isfinite(want[0]) and np.isfinite(want[1]).all()
+    for got, w in zip(wg.jit(both)(0.7, x), want, strict=True):
+        np.testing.assert_allclose(got, w, rtol=1e-9, atol=1e-14)

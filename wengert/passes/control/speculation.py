@@ -12,6 +12,7 @@ conversion to integers.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,6 +38,7 @@ SPREADING = frozenset({
 })  # fmt: skip
 VALUES = {where: (1, 2), index: (0,), scatter_add: (0,), index_put: (0, 1)}  # the operands of which a NaN spreads
 LARGEST = 1000  # elements that a trip computes: larger bodies wait for memory
+LONG = 64  # trips of a loop within a loop, beside which a look at its results is nothing
 STACKED = 8  # elements that a trip may leave in results, for they are looked at, and perhaps copied
 
 
@@ -45,6 +47,11 @@ def speculation(program: Program, notes: Notes | None = None) -> Program:
     rows: list[Any] = []
     count = 0
     for row in program.eqns:
+        inner = _within(row)
+        if inner is not row:
+            rows.append(inner)
+            count += 1
+            continue
         plain = _plain(row)
         if plain is None:
             rows.append(row)
@@ -56,6 +63,24 @@ def speculation(program: Program, notes: Notes | None = None) -> Program:
     if notes is not None:
         notes["loops tried with plain products first"] += count
     return Program(program.ins, rows, program.outs)
+
+
+def _within(row: Any) -> Any:
+    """A loop whose body holds long loops, each of which is tried by itself."""
+    op, params = row[0], row[3]
+    if op.name not in ("scan", "while_loop"):
+        return row
+    body = params["body"]
+    rows: list[Any] = []
+    for inner in body.eqns:
+        new = _within(inner)
+        long = inner[0].name == "scan" and inner[3]["length"] >= LONG
+        plain = _plain(inner) if new is inner and long else None
+        rows += [new] if plain is None else _tried(inner, *plain)
+    if len(rows) == len(body.eqns) and all(map(operator.is_, rows, body.eqns)):
+        return row
+    body = Program(body.ins, rows, body.outs, body.written_out)
+    return (op, row[1], row[2], {**params, "body": body}, *row[4:])
 
 
 def _plain(row: Any) -> tuple[dict[str, Any], list[bool]] | None:
