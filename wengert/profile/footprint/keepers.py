@@ -72,6 +72,26 @@ def locals_of(frame: types.FrameType) -> dict[str, Any]:
     return values
 
 
+def within_reach(frames: Iterable[dict[str, Any]]) -> Iterator[Any]:
+    """All that any object known to the garbage collector, or a local variable, refers to, through containers that it does not see.
+
+    Those containers come once, other objects as often as something refers to them."""
+    things = gc.get_objects()
+    met: set[int] = set()
+    for start in range(0, len(things) + 1000, 1000):
+        stack = gc.get_referents(*things[start : start + 1000])
+        if start >= len(things):
+            stack = [value for values in frames for value in values.values()]
+        while stack:
+            x = stack.pop()
+            if type(x) is tuple or type(x) is dict:
+                if id(x) in met or gc.is_tracked(x):
+                    continue
+                met.add(id(x))
+                stack += gc.get_referents(x)
+            yield x
+
+
 class Search:
     """Finds keepers; `frames` are those whose local variables count, `ignored` files those that do not."""
 
@@ -98,6 +118,9 @@ class Search:
             above: list[Any] = []
             hide.add(id(above))
             referrers = gc.get_referrers(*level)
+            if not any(id(x) not in hide and id(x) not in self.own and not self._mine(x) for x in referrers):
+                reach = within_reach([values for _, values in frames])
+                referrers = [x for x in reach if type(x) in (tuple, dict) and _holds(x, ids)]
             hide.add(id(referrers))
             for other in referrers:
                 if id(other) in below or id(other) in hide or id(other) in self.own or self._mine(other):
@@ -167,6 +190,10 @@ class Search:
             within = within or isinstance(child, Tape)
             parent = child
         return text
+
+
+def _holds(container: Any, ids: dict[int, Any]) -> bool:
+    return any(id(x) in ids for x in gc.get_referents(container))
 
 
 def _label(parent: Any, child: Any) -> str:

@@ -25,7 +25,7 @@ from wengert.core.sizes import shown
 from wengert.core.source import LIBRARY
 from wengert.core.tensor import CONSTANTS, Tensor
 from wengert.profile.footprint.calls import NUMERIC, user_of
-from wengert.profile.footprint.keepers import PLAIN, Keeper, Search, locals_of
+from wengert.profile.footprint.keepers import PLAIN, Keeper, Search, locals_of, running, within_reach
 from wengert.profile.footprint.meter import Entry, Meter, meter
 from wengert.profile.footprint.report import Line
 from wengert.trace.tape import Tape
@@ -120,6 +120,7 @@ class _Found:
     step: int
     thing: Any
     line: Line
+    address: int = 0
 
 
 class _Watch:
@@ -175,9 +176,9 @@ class _Watch:
             array = arrays.get(address)
             if array is None:
                 source = user_of(entry)[0]
-                found.append(_Found("buffer", entry.size, at, None, Line.of(source)))
+                found.append(_Found("buffer", entry.size, at, None, Line.of(source), address))
             else:
-                found.append(_Found("array", entry.size, at, array, _line_of(array, entry)))
+                found.append(_Found("array", entry.size, at, array, _line_of(array, entry), address))
         for x in _traced():
             if id(x) in self.steps:
                 kind = "tensor" if isinstance(x, Tensor) else "tape"
@@ -200,29 +201,20 @@ def _ids() -> set[int]:
 
 
 def _arrays_in(addresses: Any) -> dict[int, Any]:
-    """Arrays over memory at these addresses, of those that any object known to the garbage collector holds."""
+    """Arrays over memory at these addresses, of those that anything the garbage collector knows, or a local variable, holds."""
     found: dict[int, Any] = {}
-    things = gc.get_objects()
-    for start in range(0, len(things), 1000):
-        _look(gc.get_referents(*things[start : start + 1000]), addresses, found)
-    del things
-    frame = sys._getframe(1)
-    while frame is not None:
-        if not frame.f_code.co_filename.startswith(LIBRARY):
-            _look(locals_of(frame).values(), addresses, found)
-        frame = frame.f_back
+    frames = [locals_of(frame) for frame in running([__file__])]
+    for x in within_reach(frames):
+        if isinstance(x, np.ndarray) and (at := _root(x)) in addresses and at not in found:
+            found[at] = x
     return found
 
 
-def _look(things: Any, addresses: Any, found: dict[int, Any]) -> None:
-    for x in things:
-        if isinstance(x, np.ndarray):
-            whole = x
-            while isinstance(whole.base, np.ndarray):
-                whole = whole.base
-            at = whole.__array_interface__["data"][0]
-            if at in addresses and at not in found:
-                found[at] = x
+def _root(x: np.ndarray) -> int:
+    """The address of the memory that an array shows."""
+    while isinstance(x.base, np.ndarray):
+        x = x.base
+    return x.__array_interface__["data"][0]
 
 
 def _line_of(x: Any, entry: Entry | None = None) -> Line:
@@ -357,7 +349,7 @@ class _Assertion:
         self.leave(None if kind is not None else _bound(sys._getframe(1)))
 
     def leave(self, spared: set[int] | None) -> None:
-        """End, and raise what there is to raise; `spared` are ids of arrays that may stay, None if nothing is to be looked for."""
+        """End, and raise what there is to raise. Memory at `spared` may stay; None: nothing is to be looked for."""
         watch, self.watch = self.watch, None
         assert watch is not None
         if spared is not None:
@@ -365,7 +357,7 @@ class _Assertion:
         watch.stop()
         try:
             found = watch.found() if spared is not None else []
-            found = [x for x in found if not (x.kind == "array" and id(x.thing) in (spared or ()))]
+            found = [x for x in found if not x.address or x.address not in (spared or ())]
             if found:
                 report = LeakReport("assert_no_leaks", cyclic=watch.cyclic)
                 _judged(found, None, report)
@@ -377,11 +369,11 @@ class _Assertion:
 
 
 def _bound(frame: FrameType) -> set[int]:
-    """The ids of arrays that local variables of a frame are bound to, alone or in tuples."""
+    """Where arrays lie that local variables of a frame are bound to, alone or in tuples."""
     return {one for value in locals_of(frame).values() for one in _arrays(value)}
 
 
 def _arrays(value: Any) -> set[int]:
     if isinstance(value, tuple):
         return {one for part in value for one in _arrays(part)}
-    return {id(value)} if isinstance(value, np.ndarray) else set()
+    return {_root(value)} if isinstance(value, np.ndarray) else set()
