@@ -11,7 +11,20 @@ import pytest
 import scipy.special as sp
 
 from wengert.core.aval import Aval, aval_of, kind, promote
-from wengert.core.form import Assemble, HostCall, Library, Map, Move, Reduce, Region, Reshape, Scan, Unsupported, Via
+from wengert.core.form import (
+    Assemble,
+    Barrier,
+    HostCall,
+    Library,
+    Map,
+    Move,
+    Reduce,
+    Region,
+    Reshape,
+    Scan,
+    Unsupported,
+    Via,
+)
 from wengert.core.op import Op, Sample
 from wengert.verify.catalog import load_ops
 
@@ -341,6 +354,8 @@ def check_other(op: Op, args: list[Any], params: dict[str, Any], ulps: float) ->
             got = [moved(f, args[0], params, a) for f, a in zip(forms, avals, strict=True)]
         case Assemble():
             got = [assembled(forms[0], args, params, avals[0])]
+        case Barrier():
+            got = [np.asarray(args[0])]
         case Reshape():
             got = [np.asarray(args[0]).reshape(avals[0].shape)]
         case Reduce():
