@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.sizes import shown
 from wengert.core.source import Source
 from wengert.graph.atoms import Var
 from wengert.graph.residuals import Residual
@@ -299,15 +298,28 @@ class Attribution:
         report.allocated, report.tensors = sum(p.entry.size for p in self.pieces), len(self.pieces)
         listed = self.pieces
         if len(listed) > MOST:
-            least = sorted((p.entry.size for p in listed), reverse=True)[MOST]
-            listed = [p for p in self.pieces if p.entry.size > least]
+            listed = self._foremost(report.peak_at)
             rest = len(self.pieces) - len(listed)
-            report.notes.append(f"{rest} pieces of at most {shown(least)} are not listed, though they are counted")
+            report.notes.append(
+                f"{rest:,} pieces, none of them there at the peak, are not listed, though they are counted"
+            )
         report.holdings = self._outside() + self._holdings(listed)
         report.arguments = sum(h.nbytes for h in report.holdings if h.role == "argument")
         if len(self.points) > POINTS:
             thin(report)
         return report
+
+    def _foremost(self, peak_at: int) -> list[Piece]:
+        """All that were there at the peak, and the largest others, in the order in which they were made."""
+
+        def rank(i: int) -> tuple[bool, int, int]:
+            piece = self.pieces[i]
+            there = piece.born <= peak_at and (piece.died is None or peak_at < piece.died)
+            return not there, -piece.entry.size, i
+
+        ranked = sorted(range(len(self.pieces)), key=rank)
+        there = sum(not rank(i)[0] for i in ranked)
+        return [self.pieces[i] for i in sorted(ranked[: max(MOST, there)])]
 
     def _mode(self) -> str:
         eager = any(n.kind in ("recorded", "evaluated") for n in self.notes)

@@ -27,6 +27,7 @@ def memory_of_script(path: str, arguments: Sequence[str] = (), function: str = "
     if function:
         return _memory_of_calls(path, arguments, function)
     profiler = MemoryProfiler(name=Path(path).name)
+    profiler._caller = None  # a script is called by no line of the user's
     with profiler:
         status = script.run(path, arguments)
     return _ended(profiler.report, status), status
