@@ -57,6 +57,7 @@ class _Run:
             for v in sources:
                 self.dependents.setdefault(v, []).append(decision)
         self.there, self.made = bytearray(count), bytearray(count)
+        self.over = bytearray(count)  # what will never be read or made again, nor anything made from it
         self.locked = [0] * count
         self.virtual: set[int] = set()  # decisions that are there without memory
         self.kept: set[int] = set()
@@ -129,7 +130,10 @@ class _Run:
         for v in new:
             self.there[v] = self.made[v] = 1
             self.live.add(v)
-            self._changed(v)
+            if v in problem.results:
+                self._finish(v)
+            elif not first:
+                self._changed(v)
         if not first:
             self.extra += node.cost
         self.runs.append(number)
@@ -178,7 +182,7 @@ class _Run:
                     best, least = v, score
             if best < 0:
                 return
-            self._drop(best)
+            self._drop(best, wanted=True)
 
     def _freed(self, v: int) -> int:
         """Bytes that are free when `v` is gone."""
@@ -188,7 +192,7 @@ class _Run:
                 freed -= self.problem.size[decision]
         return freed
 
-    def _drop(self, v: int) -> None:
+    def _drop(self, v: int, wanted: bool = False) -> None:
         for decision in self.dependents.get(v, ()):
             if decision in self.virtual:
                 self.virtual.discard(decision)
@@ -205,7 +209,21 @@ class _Run:
         self.there[v] = 0
         self.live.discard(v)
         self.gone.add(v)
-        self._changed(v)
+        if not wanted:
+            self._finish(v)
+        self._changed(v, wanted)
+
+    def _finish(self, v: int) -> None:
+        """Note that `v` is over, if it is; and then perhaps what it was made from."""
+        stack = [v]
+        while stack:
+            v = stack.pop()
+            there = self.there[v] and v not in self.problem.results
+            if self.over[v] or there or not self.made[v] or self._until(v) != NEVER:
+                continue
+            if all(self.over[c] for c in self.children[v]):
+                self.over[v] = 1
+                stack += self.problem.nodes[self.problem.maker[v]].reads
 
     def _wanted(self, v: int) -> bool:
         """Whether something is gone that is made from `v` and will be read."""
@@ -235,7 +253,7 @@ class _Run:
         stack = list(self.children[v])
         while stack:  # what is gone, and would be computed from it
             child = stack.pop()
-            if child in seen or there[child] or not made[child]:
+            if child in seen or there[child] or not made[child] or self.over[child]:
                 continue
             seen.add(child)
             stack += self.children[child]
@@ -258,17 +276,19 @@ class _Run:
             stack += [a for a in node.reads if not there[a]]
         return cost, until
 
-    def _changed(self, v: int) -> None:
-        """Forget the scores of what lies around `v`, up to values that are there."""
-        scores, nodes, maker = self.scores, self.problem.nodes, self.problem.maker
+    def _changed(self, v: int, wanted: bool = True) -> None:
+        """Forget the scores of what lies around `v`, up to values that are there; of what is made from it alone, where nobody
+        wants it."""
+        scores, nodes, maker, there, over = self.scores, self.problem.nodes, self.problem.maker, self.there, self.over
         scores.pop(v, None)
         seen, stack = {v}, [v]
         while stack:
             at = stack.pop()
-            for u in (*self.children[at], *nodes[maker[at]].reads):
-                if u not in seen:
+            around = (*self.children[at], *nodes[maker[at]].reads) if wanted else self.children[at]
+            for u in around:
+                if u not in seen and not over[u]:
                     seen.add(u)
-                    if self.there[u]:
+                    if there[u]:
                         scores.pop(u, None)
                     elif self.made[u]:
                         stack.append(u)
