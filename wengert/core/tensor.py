@@ -89,6 +89,10 @@ class Trace:
         """`x`, of this trace, as it leaves the library; `seen` has the ids of arrays that have left."""
         return held(x)
 
+    def copied(self, x: Tensor) -> Tensor:
+        """`x`, of this trace, in a cell of its own."""
+        return held(x)
+
     def lower(self, arg: Array) -> Array:
         """`arg` as the next trace below sees it."""
         if type(arg) is Tensor:

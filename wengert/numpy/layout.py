@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.abstract import Abstract
+from wengert.core.abstract import Abstract, share_memory
 from wengert.core.tensor import CONSTANTS, Array, Tensor, held, is_scalar, raw, view
 from wengert.ops.basis import reshape
 from wengert.ops.index import ARRAY, index
@@ -83,7 +83,8 @@ def copied(x: Array, order: str | None = "K") -> Array:
     x._sync()
     if x._trace is CONSTANTS:
         return Tensor(np.array(x._value, order=order, copy=True), None, CONSTANTS)  # type: ignore[call-overload]
-    copy = own(arranged(x, order))
+    made = arranged(x, order)
+    copy = made._trace.copied(made) if share_memory(raw(made), raw(x)) else own(made)
     return copy if x.ndim or is_scalar(x) else as_array(copy)
 
 

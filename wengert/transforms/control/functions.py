@@ -47,7 +47,11 @@ def adopted(fun: Callable[..., Any]) -> Callable[..., Any]:
 def own(tree: Any) -> Any:
     """A pytree in cells and arrays of a body's own, for it may write into them."""
     leaves, structure = flatten(tree)
-    return unflatten(structure, [x.copy() if type(x) is np.ndarray else held(x) for x in leaves])
+    return unflatten(structure, [x.copy() if type(x) is np.ndarray else _held(x) for x in leaves])
+
+
+def _held(x: Any) -> Any:
+    return x._trace.copied(held(x)) if type(x) is Tensor else x
 
 
 def leaf(x: Any, what: str) -> tuple[Array, Aval]:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from wengert.core.abstract import Abstract
 from wengert.core.source import Source, lineno
 from wengert.profile.footprint.prediction.record import Block, Pull, Record
 from wengert.profile.footprint.prediction.shadow import alone
 from wengert.profile.footprint.report import Holding, Line, MemoryReport, Point, Role
 
+PROTOTYPE = Abstract.prototype.__code__
+
 
 def report(record: Record, name: str, arguments: int) -> MemoryReport:
     """The report of a record."""
+    taken = {entry.address for entry in record.log if entry.size > 0}
     for block in record.blocks:
-        if block.kind == "given" and block.address in record.taken:
+        if block.kind == "given" and block.address in taken:
             block.kind = "literal"
+    given = _given(record)
     replaced: dict[int, int] = {}
     reused = _settle(record, replaced)
     steps, mine = record.steps, [b for b in record.blocks if b.kind == "made" and b.nbytes]
@@ -30,26 +35,47 @@ def report(record: Record, name: str, arguments: int) -> MemoryReport:
     live = 0
     for i, step in enumerate(steps):
         live += changes[i]
-        now = live + step.given - replaced.get(i, 0)
-        found.timeline.append(
-            Point(0.0, now, now + step.temps, step.op, _phase(step.backward), _line(lines, step.source))
-        )
+        held, most = given[i]
+        now = live + held - replaced.get(i, 0)
+        top = max(now + step.temps, live + most - sum(block.nbytes for block in step.made))
+        found.timeline.append(Point(0.0, now, top, step.op, _phase(step.backward), _line(lines, step.source)))
         if step.temps:
             role: Role = "workspace" if step.within else "temporary"
             taken = Holding(step.temps, role, step.op, _line(lines, step.source), _phase(step.backward))
             taken.born, taken.died, taken.used, taken.within = i, i + 1, i, step.within
             found.holdings.append(taken)
-    if changes[len(steps)] or not steps:
-        live += changes[len(steps)]
-        found.timeline.append(Point(0.0, live, live, "end"))
+    live += changes[len(steps)]
+    held, most = given[len(steps)]
+    if changes[len(steps)] or most or not steps:
+        found.timeline.append(Point(0.0, live + held, live + max(held, most), "end"))
     tops = [p.top for p in found.timeline]
     found.peak = max(tops)
     found.peak_at = tops.index(found.peak)
-    found.end = live
+    found.end = live + held
     found.holdings += [_holding(b, lines) for b in (*mine, *literals)]
     found.holdings += [_argument(b) for b in record.blocks if b.kind == "argument"]
     found.allocated = sum(b.nbytes for b in mine) + sum(s.temps for s in steps)
     found.reused, found.tensors = reused, len(mine)
+    return found
+
+
+def _given(record: Record) -> list[tuple[int, int]]:
+    """At each step, and at the end, the bytes of arrays that NumPy has made itself, and the most of them since the step before.
+    What finding out shapes has taken is left out."""
+    sizes: dict[int, int] = {}
+    found, live, at = [], 0, 0
+    for began, ended in (*(step.marks for step in record.steps), (len(record.log), len(record.log))):
+        most = live
+        for number in range(at, ended):
+            entry = record.log[number]
+            if entry.size < 0:
+                live -= sizes.pop(entry.address, 0)
+            elif number < began and not (entry.frames and entry.frames[0][0] is PROTOTYPE):
+                sizes[entry.address] = entry.size
+                live += entry.size
+                most = max(most, live)
+        at = max(at, ended)
+        found.append((live, most))
     return found
 
 

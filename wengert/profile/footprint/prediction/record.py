@@ -49,7 +49,7 @@ class Step:
     temps : bytes that its `eval` takes besides the result
     over : blocks of which one is written over if it dies in this step
     within : the name of the compiled program that it is a call of
-    given : bytes of arrays of NumPy's own, made on the way, that are there
+    marks : how many entries the log had before and after: of arrays that NumPy has made itself
     numpys : NumPy does the same without arrays that nobody takes
     """
 
@@ -60,7 +60,7 @@ class Step:
     temps: int
     over: tuple[Block, ...] = ()
     within: str = ""
-    given: int = 0
+    marks: tuple[int, int] = (0, 0)
     numpys: bool = False
 
 
@@ -90,9 +90,9 @@ class Pull:
 
 @dataclass
 class Record:
-    """Everything that happened, in order. `taken` has the addresses of what NumPy has made meanwhile."""
+    """Everything that happened, in order. `log` tells what NumPy has made itself meanwhile."""
 
     steps: list[Step] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
     pulls: list[Pull] = field(default_factory=list)
-    taken: set[int] = field(default_factory=set)
+    log: list[Any] = field(default_factory=list)

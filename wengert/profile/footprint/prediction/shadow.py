@@ -39,7 +39,7 @@ from wengert.trace.tape import Tape
 from wengert.transforms import reverse
 
 _WALK, _SUM, _OVER = reverse.walk.__code__, reverse._sum.__code__, basis.times_over.__code__
-_TAPED = Tape.apply.__code__
+_TAPED, _IN_PLACE = Tape.apply.__code__, Tensor.__iadd__.__code__
 _ours: dict[CodeType, bool] = {}
 
 
@@ -105,6 +105,7 @@ class Shadow(Stage):
             return self.mode(self, op, args, params)
         if op.transparent:
             return op.eval(*map(held, args), **params)
+        began = self._mark()
         atoms = [self._atom(a) for a in args]
         avals = [atom.aval if isinstance(atom, Var) else aval_of(atom.value) for atom in atoms]
         strong = any(not a.weak for a in avals)
@@ -120,12 +121,17 @@ class Shadow(Stage):
         for out in outs if op.multi else (outs,):
             shape = tuple(out.shape)
             var = (WeakVar if weak and shape == () else Var)(shape, out.dtype)
-            value = Abstract(shape, out.dtype, scalar=shape == ()) if op.multi else alias(op, layouts, shape)
-            if value is None:
+            value = alias(op, layouts, shape)
+            if value is None and op.multi:
+                value = Abstract(shape, out.dtype, scalar=shape == ())
+            elif value is None:
                 value = laid_out(op, layouts, shape, out.dtype, params)
             found.append(Tensor(value, var, self))
-        self._note(op, args, avals, params, found)
+        self._note(op, args, avals, params, found, began)
         return tuple(found) if op.multi else found[0]
+
+    def _mark(self) -> int:
+        return self._meter.mark() if self._meter.exact else 0
 
     def _atom(self, a: Array) -> Any:
         if type(a) is Tensor:
@@ -139,7 +145,13 @@ class Shadow(Stage):
         return Literal(a)
 
     def _note(
-        self, op: Op, args: Sequence[Array], avals: Sequence[Aval], params: dict[str, Any], found: Sequence[Tensor]
+        self,
+        op: Op,
+        args: Sequence[Array],
+        avals: Sequence[Aval],
+        params: dict[str, Any],
+        found: Sequence[Tensor],
+        began: int,
     ) -> None:
         number = len(self.record.steps)
         source, codes, backward, library = self._place()
@@ -161,14 +173,14 @@ class Shadow(Stage):
                 block = self._add(root, op.name, where, backward)
                 block.pulled, block.again = pull, pull is not None and not library
                 made.append(block)
-        over = self._over(op, reads, made, codes, source) if made else ()
+        over = self._over(op, args, avals, reads, made, codes, source) if made else ()
         within = "call" if op.name == "call" else ""
         temps = passing(params["program"]) if within else temporaries(op, avals, [t._node.aval for t in found], params)
         numpys = op.name in OTHERWISE and len(active()) == 1  # no transform runs, so NumPy's own function does the work
         if numpys:
             temps = 0
-        given = self._meter.live() if self._meter.exact else 0
-        self.record.steps.append(Step(op.name, where, backward, tuple(made), temps, over, within, given, numpys))
+        marks = began, self._mark()
+        self.record.steps.append(Step(op.name, where, backward, tuple(made), temps, over, within, marks, numpys))
 
     def _place(self) -> tuple[Source | None, set[CodeType], bool, bool]:
         """The user's line, the library's functions of interest on the way to it, whether a sweep is among them, and whether it is
@@ -187,20 +199,34 @@ class Shadow(Stage):
         return None, codes, _WALK in codes, _WALK in codes
 
     def _over(
-        self, op: Op, reads: Sequence[Block | None], made: Sequence[Block], codes: set[CodeType], source: Source | None
+        self,
+        op: Op,
+        args: Sequence[Array],
+        avals: Sequence[Aval],
+        reads: Sequence[Block | None],
+        made: Sequence[Block],
+        codes: set[CodeType],
+        source: Source | None,
     ) -> tuple[Block, ...]:
         """What the result is written over, should it die with this step."""
         out = made[0]
         if op.name == "index_put" and _WALK not in codes:
             chosen = reads[:1] if len(reads) == 2 else []
         elif op.name == "add" and _SUM in codes:
-            chosen = reads[:1] if out.nbytes >= reverse.LARGE else []
+            held = (
+                reads[0] is not None and reads[0] in self.record.pulls[-1].made
+            )  # by what the rule gave for both operands
+            chosen = reads[:1] if out.nbytes >= reverse.LARGE and not held else []
         elif op.name == "scale" and _OVER in codes:
             chosen = reads[1:2] if out.nbytes >= basis.LARGE else []
         elif _WALK in codes or source is None:
             chosen = []
+        elif _IN_PLACE in codes and len(active()) == 1:  # NumPy's own `x += y`
+            if raw(args[0]).base is not None:
+                out.nbytes = 0
+            chosen = reads[:1]
         else:
-            chosen = dying_operands(op, reads, out, source, _TAPED in codes)
+            chosen = dying_operands(op, args, avals, reads, source, _TAPED in codes)
         return tuple(b for b in chosen if b is not None and b.own and b.shape == out.shape and b.dtype == out.dtype)
 
     # ── sweeps ────────────────────────────────────────────────────────────────
@@ -230,10 +256,9 @@ class Shadow(Stage):
         self.record.pulls.append(pull)
 
     def recorded(self, tape: Any, row: Any, _: Any) -> None:
-        """A tape protects the constants that it needs, and what checkpoints begin with, and so holds them to its end."""
-        every = row[0].name == "checkpoint_call"
+        """A tape protects the constants that it needs, and so holds them to its end."""
         for var, x in zip(row[1], row[4], strict=True):
-            if (every or var is None) and type(x) is Tensor and x._trace is self:
+            if var is None and type(x) is Tensor and x._trace is self:
                 self._guarded.setdefault(tape, []).append(x._value)
 
     def pulled(self, row: Any, ct: Any, cts: Any, *_: Any) -> None:
@@ -273,10 +298,18 @@ class Shadow(Stage):
         if value.scalar or not (id(root) in seen or fixed or spread):
             seen.add(id(root))
             return held(x)
+        return self.copied(x)
+
+    def copied(self, x: Tensor) -> Tensor:
+        """A copy, which takes memory: to an eager run `x` is an ndarray."""
+        value: Any = held(x)._value
+        if value.scalar:
+            return held(x)
         copy = Abstract(value.shape, value.dtype)
-        source, *_ = self._place()
-        made = self._add(copy, "copy", source, True)
-        self.record.steps.append(Step("copy", source, True, (made,), 0))
+        source, _, backward, _ = self._place()
+        made = self._add(copy, "copy", source, backward)
+        mark = self._mark()
+        self.record.steps.append(Step("copy", source, backward, (made,), 0, marks=(mark, mark)))
         return Tensor(copy, x._node, self)
 
 
@@ -296,7 +329,7 @@ def shadowing() -> Iterator[Shadow]:
     finally:
         if counted:
             trace._meter.stop()
-            trace.record.taken = {entry.address for entry in trace._meter.log if entry.size > 0}
+            trace.record.log = trace._meter.log
         trace.close("a prediction of memory")
 
 

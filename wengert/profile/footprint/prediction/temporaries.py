@@ -90,7 +90,6 @@ FACTORS: dict[str, tuple[float, float]] = {
     "inverse_or_zero": (0, 0.125),
     "pow_log": (0, 2.125),
     "bin_index": (1.125, 0),
-    "recurrence": (0, 4),
     "cross_entropy": (3, 0),
 }
 
@@ -112,6 +111,11 @@ def _arg(ins: Sequence[Aval], outs: Sequence[Aval], params: dict[str, Any]) -> i
     """NumPy looks for extrema along the last axis, and copies an array to have it there."""
     x = ins[0]
     return nbytes_of(x) if len(x.shape) > 1 and params.get("axis") not in (None, len(x.shape) - 1) else 0
+
+
+def _recurrence(ins: Sequence[Aval], outs: Sequence[Aval], params: dict[str, Any]) -> int:
+    """Along one axis alone it is solved by doubling, among many others step by step."""
+    return math.ceil((4 if len(outs[0].shape) == 1 else 0.15) * nbytes_of(outs[0]))
 
 
 def _padded(shape: Sequence[int], padding: Sequence[tuple[int, int]], itemsize: int) -> int:
@@ -171,6 +175,7 @@ RULES: dict[str, Rule] = {
     "irfft": _as_complex,
     "argmax": _arg,
     "argmin": _arg,
+    "recurrence": _recurrence,
     "conv": _conv,
     "conv_input": _conv_input,
     "conv_kernel": _conv_kernel,
