@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,17 @@ class Sample:
         return f"({shown}{params})"
 
 
+def named(function: Any, name: str) -> Any:
+    """`function`, called `name` where profilers and tracebacks look, if it had no name that tells anything."""
+    code = getattr(function, "__code__", None)
+    if isinstance(code, CodeType) and code.co_name in ANONYMOUS:
+        function.__code__ = code.replace(co_name=name, co_qualname=name)
+    return function
+
+
+ANONYMOUS = frozenset({"<lambda>", "method", "rule", "vjp", "jvp", "eval", "evaluate", "pullback", "pushforward"})
+
+
 def _draw(rng: np.random.Generator, shape: tuple[int, ...], domain: Any) -> np.ndarray:
     if callable(domain):
         return np.asarray(domain(rng, shape))
@@ -190,6 +202,8 @@ class Op:
     def __post_init__(self) -> None:
         if self.name in OPS:
             raise ValueError(f"two ops are named {self.name!r}")
+        for rule in ("eval", "vjp", "jvp"):
+            named(getattr(self, rule), f"{self.name}.{rule}")
         self.constant = isinstance(self.vjp, Constant)
         self.pullback = self._checked("vjp")
         self.pushforward = self._checked("jvp")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.events import recorded, tell
-from wengert.core.op import Op
+from wengert.core.op import Op, named
 from wengert.core.source import here
 from wengert.core.tensor import Tensor, constant
 from wengert.graph.program import Var
@@ -51,7 +51,7 @@ def recording_unary(op: Op, *, as_operator: bool = False) -> Callable[[Tensor], 
             tell(recorded, tape, tape.program.eqns[-1], out)
         return Tensor(out, var, tape)
 
-    return method
+    return named(method, op.name)
 
 
 def recording_binary(
@@ -148,4 +148,4 @@ def recording_binary(
         tensor._value, tensor._node, tensor._trace, tensor._view = out, var, tape, None
         return tensor
 
-    return method
+    return named(method, op.name)

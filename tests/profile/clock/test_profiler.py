@@ -262,3 +262,19 @@ def test_the_clock_of_the_report_is_that_of_the_wall():
     with TimeProfiler(machine=False) as prof:
         sleep(0.05)
     assert 0.05 <= prof.report().wall <= perf_counter() - began
+
+
+def test_other_profilers_see_ops_by_name():
+    import cProfile
+    import pstats
+
+    x, program = np.ones(20), wg.jit(loss)
+    program(W, B, X, Y)
+    profile = cProfile.Profile()
+    profile.enable()
+    wg.grad(lambda x: (np.sinh(x) * x).sum())(x)
+    program(W, B, X, Y)
+    profile.disable()
+    names = {name for _, _, name in pstats.Stats(profile).stats}  # type: ignore[attr-defined]
+    assert {"sinh", "mul", "<built-in method loss>"} <= names
+    assert any(name.startswith("sinh.") for name in names)
