@@ -73,22 +73,29 @@ def locals_of(frame: types.FrameType) -> dict[str, Any]:
 
 
 def within_reach(frames: Iterable[dict[str, Any]]) -> Iterator[Any]:
-    """All that any object known to the garbage collector, or a local variable, refers to, through containers that it does not see.
+    """The arrays, and the tuples and dicts that the garbage collector does not look at, that anything it knows or a local variable
+    refers to; arrays as often as something refers to them.
 
-    Those containers come once, other objects as often as something refers to them."""
+    The collector stops to look at tuples and dicts in which nothing can refer back.
+    """
     things = gc.get_objects()
     met: set[int] = set()
+    arrays = {np.ndarray}
+    while more := {kind for known in arrays for kind in known.__subclasses__()} - arrays:
+        arrays |= more
+    kinds = arrays | {tuple, dict}
     for start in range(0, len(things) + 1000, 1000):
-        stack = gc.get_referents(*things[start : start + 1000])
+        found = gc.get_referents(*things[start : start + 1000])
         if start >= len(things):
-            stack = [value for values in frames for value in values.values()]
+            found = [value for values in frames for value in values.values()]
+        stack = [x for x in found if type(x) in kinds]
         while stack:
             x = stack.pop()
             if type(x) is tuple or type(x) is dict:
                 if id(x) in met or gc.is_tracked(x):
                     continue
                 met.add(id(x))
-                stack += gc.get_referents(x)
+                stack += [y for y in gc.get_referents(x) if type(y) in kinds]
             yield x
 
 
@@ -97,7 +104,8 @@ class Search:
 
     def __init__(self, ignored: Sequence[str] = ()) -> None:
         self.ignored = {OWN, *ignored}
-        self.modules = {id(vars(m)): name for name, m in list(sys.modules.items()) if isinstance(m, types.ModuleType)}
+        modules = reversed(list(sys.modules.items()))  # of several names, the first
+        self.modules = {id(vars(m)): name for name, m in modules if isinstance(m, types.ModuleType)}
         self.own: set[int] = {id(self.modules), id(self.ignored), id(self.__dict__), id(self)}
 
     def keeper(self, target: Any) -> Keeper:
