@@ -125,6 +125,35 @@ def test_results_of_several_kinds(policy):
 
 
 @pytest.mark.parametrize("policy", POLICIES)
+def test_parts_that_are_views_of_what_was_not_kept(policy):
+    """`np.split` gives views: a write to the whole is seen in the parts, in the second run too."""
+
+    def f(x):
+        y = wg.name(np.exp(x), "v")
+        top, bottom = np.split(y, 2)
+        y[:, 1:] = y[:, :-1] * 2
+        return np.sum(top**2) + np.sum(np.sin(bottom) * top)
+
+    np.testing.assert_array_equal(wg.grad(wg.checkpoint(f, policy=policy))(X), wg.grad(f)(X))
+    split = wg.checkpoint(f, policy=lambda value: value.op != "exp")
+    np.testing.assert_array_equal(wg.grad(split)(X), wg.grad(f)(X))
+
+
+def test_what_no_derivative_reads_may_be_anything():
+    """The elements of `np.empty` before they are written, which are others each time."""
+    first = [1.0, 2.0]
+
+    def f(x):
+        out = np.full(3, first.pop())
+        for i in range(3):
+            out[i] = x[0, i] ** 2
+        return np.sum(np.exp(out))
+
+    want = wg.grad(lambda x: np.sum(np.exp(x[0, :3] ** 2)))(X)
+    np.testing.assert_allclose(wg.grad(wg.checkpoint(f, policy=P.everything))(X), want, rtol=1e-12)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
 def test_rules_of_the_users_and_jitted_functions_within(policy):
     @wg.custom_vjp
     def clipped(x):

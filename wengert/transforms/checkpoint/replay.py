@@ -1,8 +1,8 @@
 """What the first run of a checkpointed function keeps, and how the second one is handed it.
 
 The two runs do the same ops in the same order. So a value is known by its number: the how-many-th op of the run made it. The second
-run checks, at each op, that it is the one that the first run did there; and for each value that it is handed, that the operands
-are the same too, by a few of their elements.
+run checks, at each op, that it is the one that the first run did there; and for each value that it is handed, that what enters its
+derivative is the same too, by a few elements.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Call:
     root: int | None  #: the op that made the array which this one shows a view of
     value: Value | None = None
     slot: slice | None = None  #: where what is kept of it lies
-    samples: Sequence[np.ndarray] = ()
+    samples: Sequence[np.ndarray | None] = ()  #: of the operands that its pullback needs
     params: dict[str, Any] | None = None
 
 
@@ -93,8 +93,8 @@ class Keeper:
     ) -> int:
         """An op has been run: note it, and keep its value if that is the policy. Its number."""
         number = len(self.calls)
-        shows = _shows(op, xs, out)
-        root = self.calls[nodes[0]].root if shows and nodes[0] is not None else number if not shows else None
+        shown = _shown(op, xs, out)
+        root = number if shown is None else None if nodes[shown] is None else self.calls[nodes[shown]].root
         call = Call(op, root)
         self.calls.append(call)
         if op.name == "name" and root is not None:
@@ -102,7 +102,7 @@ class Keeper:
         elif root == number and keepable(op, out):
             results = [aval_of(o) for o in (out if op.multi else (out,))]
             call.value = Value(op, [aval_of(x) for x in xs], results, params, source)
-            call.samples, call.params = [sampled(x) for x in xs], params
+            call.samples, call.params = _known_by(op, xs), params
             self._made[number] = [_weakly(o) for o in (out if op.multi else (out,))]
             if asked(self.policy, call.value):
                 self._keep(number, out)
@@ -184,11 +184,22 @@ def keepable(op: Op, out: Any) -> bool:
     )
 
 
-def _shows(op: Op, xs: Sequence[Array], out: Any) -> bool:
-    """Whether `out` is a view of the first operand, through which that can be written to."""
-    if op.put is None or op.multi:
-        return False
-    return op.name == "name" or share_memory(raw(out), raw(xs[0]))
+def _shown(op: Op, xs: Sequence[Array], out: Any) -> int | None:
+    """The operand that a result is, or is a view of; through that it may be written to, and it is not kept by itself."""
+    if op.name == "name":
+        return 0
+    for o in map(raw, out if op.multi else (out,)):
+        for i, x in enumerate(xs):
+            x = raw(x)
+            if o is x or (getattr(o, "base", None) is not None and share_memory(o, x)):
+                return i
+    return None
+
+
+def _known_by(op: Op, xs: Sequence[Array]) -> list[np.ndarray | None]:
+    """A few elements of each operand that enters the derivative; what others hold is no matter (`np.empty`, written to)."""
+    unread = op.dropped((1 << len(xs)) - 1, len(xs))[0] if not op.constant else range(len(xs))
+    return [None if i in unread else sampled(x) for i, x in enumerate(xs)]
 
 
 def _weakly(value: Any) -> Callable[[], Any]:
@@ -216,7 +227,7 @@ class Playback:
         assert call.params is not None
         if len(xs) != len(call.samples) or not _alike(params, call.params):
             raise differs("did other things", source)
-        if not all(same(sampled(x), before) for x, before in zip(xs, call.samples, strict=True)):
+        if not all(s is None or same(sampled(x), s) for x, s in zip(xs, call.samples, strict=True)):
             raise differs("gave another result", source)
         found = tuple(map(_fetched, self.kept[call.slot]))
         return found if op.multi else found[0]
