@@ -92,10 +92,14 @@ def within_reach(frames: Iterable[dict[str, Any]]) -> Iterator[Any]:
         while stack:
             x = stack.pop()
             if type(x) is tuple or type(x) is dict:
-                if id(x) in met or gc.is_tracked(x):
+                if gc.is_tracked(x) or not x or id(x) in met:
                     continue
                 met.add(id(x))
-                stack += [y for y in gc.get_referents(x) if type(y) in kinds]
+                for y in (
+                    x.values() if type(x) is dict else x
+                ):  # no new lists: tracemalloc is on, and takes note of each
+                    if type(y) in kinds:
+                        stack.append(y)
             yield x
 
 

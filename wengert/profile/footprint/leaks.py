@@ -30,7 +30,7 @@ from wengert.profile.footprint.meter import Entry, Meter, meter
 from wengert.profile.footprint.report import Line
 from wengert.trace.tape import Tape
 
-FRAMES = 16  # of tracemalloc's
+FRAMES = 12  # of tracemalloc's
 GROUPS = 12  # leaks that are traced back to their keepers
 
 
