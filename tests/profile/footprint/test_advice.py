@@ -9,7 +9,7 @@ import pytest
 import wengert as wg
 from wengert.core.sizes import bytes_of
 from wengert.profile.footprint import breakdown
-from wengert.profile.footprint.advice import TOLERANCE, checkpoints, sources
+from wengert.profile.footprint.advice import TOLERANCE, sources, trips
 from wengert.profile.footprint.recommendation import remedy
 from wengert.profile.footprint.report import Holding, Line, MemoryReport, Point
 
@@ -89,6 +89,39 @@ def test_each_residual_is_told_what_would_free_it():
     )
     assert remedy(kept, advice) == ""  # the result of a block is what a checkpoint of the next one keeps
     assert str(report).count("→ checkpoint `block`") == 3
+
+
+def split(h, w):
+    return [np.tanh(h @ part) for part in np.split(w, 2, axis=1)]
+
+
+def attention(h, w):
+    a, b = split(h, w)
+    s = np.exp(a @ b.T / 8.0)
+    return s / np.sum(s, axis=1, keepdims=True)
+
+
+def layer(h, w, b):
+    h = attention(h, w) @ h + b
+    return h + np.sin(h)
+
+
+def test_what_a_function_calls_is_freed_with_it():
+    """Residuals of functions within, and of comprehensions, whose lines say nothing of who called them."""
+    args = parameters(layers=6)
+    before = measured(wg.value_and_grad(lambda p, x: network(p, x, layer)), *args)
+    advice = {re.search("`(.*)`", a.what)[1]: a for a in before[0].advice() if a.kind == "checkpoint"}
+    assert advice["layer"].saves > advice["attention"].saves
+    after = measured(wg.value_and_grad(lambda p, x: network(p, x, wg.checkpoint(layer))), *args)
+    held_to(advice["layer"].saves, before, after)
+    inner = wg.checkpoint(attention)
+
+    def outer(h, w, b):
+        h = inner(h, w) @ h + b
+        return h + np.sin(h)
+
+    after = measured(wg.value_and_grad(lambda p, x: network(p, x, outer)), *args)
+    held_to(advice["attention"].saves, before, after)
 
 
 def unrolled(params, x):
@@ -281,7 +314,7 @@ def residuals(*numbers):
     ],
 )
 def test_calls(lines, of):
-    assert [[h.line.number for h in call] for call in checkpoints.calls(residuals(*lines))] == of
+    assert [[h.line.number for h in call] for call in trips.calls(residuals(*lines))] == of
 
 
 def test_loops_are_found_in_the_source(tmp_path):
@@ -297,12 +330,18 @@ def test_loops_are_found_in_the_source(tmp_path):
         and sources.loop(path, "nothing", 5) == 0
         and sources.loop("/none.py", "f", 3) == 0
     )
+    f = sources.reach(path, "f", 2, False)
+    assert [Line(path, n, "f") in f for n in (0, 1, 8, 9, 10)] == [False, True, True, False, False]
+    assert Line("/other.py", 3, "g") not in f and Line("/other.py", 3, "sum") in f  # `g` is in this file
+    assert sources.reach(path, "f", 3, True).ranges == ((3, 5),)
+    unknown = sources.reach("/none.py", "f", 1, False)
+    assert Line("/none.py", 3, "f") in unknown and Line("/none.py", 3, "g") not in unknown
     assert sources.handed_to(path, "f") == "scan" and sources.handed_to(path, "g") == ""
 
 
 def test_what_one_op_made_belongs_together():
     made = [Holding(8, "residual", "call", Line("/m.py", 1, "f", ""), born=i // 3) for i in range(12)]
-    assert [len(call) for call in checkpoints.calls(made)] == [3, 3, 3, 3]
+    assert [len(call) for call in trips.calls(made)] == [3, 3, 3, 3]
 
 
 def test_no_advice_without_anything_held():

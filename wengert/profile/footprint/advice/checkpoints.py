@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from wengert.core.sizes import shown
 from wengert.profile.footprint import breakdown
 from wengert.profile.footprint.advice import sources
+from wengert.profile.footprint.advice.sources import Reach
+from wengert.profile.footprint.advice.trips import calls, cuts
 from wengert.profile.footprint.recommendation import Advice, internal, severity
 
 if TYPE_CHECKING:
@@ -21,127 +23,79 @@ if TYPE_CHECKING:
 
 FEWEST = 2  # calls: of a single one the residuals are all back when the peak is
 MANY = 16  # calls from which cutting them in segments pays
-NEARLY, LONGEST = 0.95, 200
 CHECKPOINTED = "checkpoint_call"
+Trips = list[list["Holding"]]
 
 
 def checkpoints(report: MemoryReport) -> Iterator[Advice]:
     """One piece of advice for each function, or loop in a function, whose residuals would be worth it."""
+    kept = [h for h in report.holdings if h.role == "residual" and h.phase != "backward" and not internal(h)]
+    kept = [h for h in kept if h.line.file and h.op != CHECKPOINTED]
     found: dict[tuple[str, str, int], list[Holding]] = {}
-    for h in report.holdings:
-        if h.role == "residual" and h.phase != "backward" and not internal(h) and h.line.file and h.op != CHECKPOINTED:
-            loop = sources.loop(h.line.file, h.line.function, h.line.number)
-            found.setdefault((h.line.file, h.line.function, loop), []).append(h)
-    for (file, function, loop), holdings in found.items():
-        if loop:
-            yield from _loop(report, file, function, loop, calls(holdings))
-        elif function.isidentifier():
-            whole = holdings + [
-                h for key, more in found.items() if key[:2] == (file, function) and key[2] for h in more
-            ]
-            yield from _function(report, file, function, calls(whole, holdings[0]))
-
-
-def calls(holdings: list[Holding], first: Holding | None = None) -> list[list[Holding]]:
-    """The holdings of each call, or trip: a new one begins where the ops begin to come again, or `first`'s does."""
-    together: dict[tuple[int, int, str], list[Holding]] = {}  # what one op made at once
-    for h in sorted(holdings, key=lambda h: h.born):
-        together.setdefault((h.born, h.line.number, h.op), []).append(h)
-    keys = [key[1:] for key in together]
-    head = keys[0] if first is None else (first.line.number, first.op)
-    start = keys.index(head)
-    length = period(keys[start:])
-    found: list[list[Holding]] = []
-    for i, made in enumerate(list(together.values())[start:]):
-        # Calls that differ, by a branch say, have no period: then the op that came first tells.
-        again = keys[start + i] == head and (i == 0 or keys[start + i - 1] != head)
-        if i % length == 0 if length else again:
-            found.append([])
-        found[-1] += made
-    return found
-
-
-def period(keys: list[tuple[int, str]]) -> int:
-    """The least number of keys after which nearly all come again; 0 if they do not. What is before or after a loop is let pass."""
-    for p in range(1, min(len(keys) // 2, LONGEST) + 1):
-        if keys[p] == keys[0]:
-            again = sum(a == b for a, b in zip(keys, keys[p:]))
-            if again >= NEARLY * (len(keys) - p):
-                return p
-    return 0
-
-
-def cuts(of: list[list[Holding]], length: int) -> Iterator[breakdown.Cut]:
-    """What would not be held, and what would be made again, if each of these calls were a checkpoint."""
-    for call in of:
-        result, inner = call[-1], call[:-1]
-        ended = result.born + 1
-        later = [_last_use(h, length) for h in inner if _last_use(h, length) > ended]
-        if not later:
+    for h in kept:
+        loop = sources.loop(h.line.file, h.line.function, h.line.number)
+        found.setdefault((h.line.file, h.line.function, loop), []).append(h)
+    for (file, function, loop), own in found.items():
+        reach = sources.reach(file, function, loop or own[0].line.number, bool(loop))
+        of = _trips(kept, own, reach)
+        if len(of) < FEWEST:
             continue
-        again = min(later)
-        yield from ((ended, again, h.nbytes) for h in inner if _last_use(h, length) > ended)
-        yield again, again + 1, -result.nbytes
+        if loop:
+            yield from _loop(report, file, function, loop, of, reach)
+        elif function.isidentifier():
+            yield from _function(report, file, function, of, reach)
 
 
-def _last_use(h: Holding, length: int) -> int:
-    return h.used if h.used is not None else (length if h.died is None else h.died) - 1
+def _trips(kept: list[Holding], own: list[Holding], reach: Reach) -> Trips:
+    """The calls, with what functions made that are called from there, if these are called from nowhere else."""
+    alone = calls(own)
+    together = calls([h for h in kept if h.line in reach or h in own])
+    return together if len(together) == len(alone) else alone
 
 
-def share_of_time(report: MemoryReport, functions: set[tuple[str, str]], lines: range | None = None) -> float | None:
-    """The part of the run's time that is forward work of these functions: what running them again costs."""
+def share_of_time(report: MemoryReport, reach: Reach) -> float | None:
+    """The part of the run's time that is forward work of these lines: what running them again costs."""
     spent, before = 0.0, 0.0
     for p in report.timeline:
-        if (
-            (p.line.file, p.line.function) in functions
-            and p.phase != "backward"
-            and (lines is None or p.line.number in lines)
-        ):
+        if p.phase != "backward" and p.line in reach:
             spent += p.seconds - before
         before = p.seconds
     return spent / before if before else None
 
 
-def _function(report: MemoryReport, file: str, function: str, of: list[list[Holding]]) -> Iterator[Advice]:
-    if len(of) < FEWEST:
-        return
+def _function(report: MemoryReport, file: str, function: str, of: Trips, reach: Reach) -> Iterator[Advice]:
     loop = sources.handed_to(file, function)
     if loop and len(of) >= MANY:
-        yield from _scanned(report, file, function, loop, of)
+        yield from _scanned(report, file, function, loop, of, reach)
         return
     saves = report.peak - breakdown.without(report, cuts(of, len(report.timeline)))
     if saves <= 0:
         return
-    line = of[0][0].line
+    line = next(h.line for call in of for h in call if h.line.function == function)
     yield Advice(
         "checkpoint",
         f"checkpoint `{function}` ({Path(file).name}:{line.number})",
         f"{len(of)} calls of it keep {_size(of)} of residuals until their pullbacks; a checkpoint keeps what each call "
         "is given, and runs it again in the backward pass",
-        f"@wg.checkpoint\ndef {function}(…): …" if function != "<lambda>" else "wg.checkpoint(lambda …: …)",
-        saves, severity(saves, report), share_of_time(report, {(file, function)}), line, _inner(of),
+        f"@wg.checkpoint\ndef {function}(…): …", saves, severity(saves, report), share_of_time(report, reach), line, _inner(of),
     )  # fmt: skip
 
 
-def _loop(report: MemoryReport, file: str, function: str, loop: int, of: list[list[Holding]]) -> Iterator[Advice]:
-    if len(of) < FEWEST:
-        return
+def _loop(report: MemoryReport, file: str, function: str, loop: int, of: Trips, reach: Reach) -> Iterator[Advice]:
     saves = report.peak - breakdown.without(report, cuts(of, len(report.timeline)))
     if saves <= 0:
         return
-    last = max(h.line.number for call in of for h in call)
     head = sources.text(file, loop)
     yield Advice(
         "loop",
         f"checkpoint the body of the loop at {Path(file).name}:{loop} in `{function}`",
         f"{len(of)} trips of `{head}` keep {_size(of)} of residuals until their pullbacks",
-        f"@wg.checkpoint\ndef body(…): …  # lines {loop + 1} to {last}\n{head}\n    … = body(…)",
-        saves, severity(saves, report), share_of_time(report, {(file, function)}, range(loop, last + 1)), of[0][0].line,
-        _inner(of),
+        f"@wg.checkpoint\ndef body(…): …  # lines {loop + 1} to {reach.last}\n{head}\n    … = body(…)",
+        saves, severity(saves, report), share_of_time(report, reach), of[0][0].line, _inner(of),
     )  # fmt: skip
 
 
-def _scanned(report: MemoryReport, file: str, function: str, loop: str, of: list[list[Holding]]) -> Iterator[Advice]:
+def _scanned(report: MemoryReport, file: str, function: str, loop: str, of: Trips, reach: Reach) -> Iterator[Advice]:
     """`of` are trips of a loop that Python runs; kept are some 2 √n carries, and the residuals of √n trips at once."""
     total = sum(h.nbytes for call in of for h in call if h.alive(report.peak_at))
     carry = sum(call[-1].nbytes for call in of) / len(of)
@@ -156,16 +110,16 @@ def _scanned(report: MemoryReport, file: str, function: str, loop: str, of: list
         f"keep few carries of the `{loop}` over `{function}` ({Path(file).name}:{line.number})",
         f"each of {len(of):,} trips keeps {shown(trip)} of residuals until its pullback",
         f'wg.{loop}({function}, …, checkpoint="sqrt")  # or the number of carries to keep; "binomial" keeps fewest',
-        saves, severity(saves, report), share_of_time(report, {(file, function)}), line,
+        saves, severity(saves, report), share_of_time(report, reach), line,
         frozenset((h.line, h.op) for call in of for h in call),
     )  # fmt: skip
 
 
-def _inner(of: list[list[Holding]]) -> frozenset[tuple[Line, str]]:
+def _inner(of: Trips) -> frozenset[tuple[Line, str]]:
     """Lines and ops of what a checkpoint frees; the result of each call is read by the next, and stays."""
     results = {(call[-1].line, call[-1].op) for call in of if len(call) > 1}
     return frozenset((h.line, h.op) for call in of for h in call) - results
 
 
-def _size(of: list[list[Holding]]) -> str:
+def _size(of: Trips) -> str:
     return shown(sum(h.nbytes for call in of for h in call))

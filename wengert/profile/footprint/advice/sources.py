@@ -6,6 +6,11 @@ import ast
 import functools
 import linecache
 import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wengert.profile.footprint.report import Line
 
 Functions = ast.FunctionDef | ast.AsyncFunctionDef
 Loops = ast.For | ast.While | ast.ListComp | ast.GeneratorExp | ast.DictComp | ast.SetComp
@@ -46,6 +51,54 @@ def last_read(file: str, function: str, name: str, number: int) -> bool:
         return False
     reads = (n for n in ast.walk(around) if isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Load))
     return all(n.lineno <= number for n in reads)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """The lines that run when a function, or a loop, does: its own, and those of functions that it calls by name.
+
+    ranges : of lines of its own file; `last` is the last line of the function or loop itself
+    names : of functions that are called, and that the file does not define: another may
+    """
+
+    file: str
+    function: str
+    ranges: tuple[tuple[int, int], ...] = ()
+    names: frozenset[str] = frozenset()
+    last: int = 0
+
+    def __contains__(self, line: Line) -> bool:
+        if line.file == self.file and not self.ranges:
+            return line.function == self.function
+        if line.file == self.file:
+            return any(a <= line.number <= b for a, b in self.ranges)
+        return line.function in self.names
+
+
+@functools.lru_cache(maxsize=1024)
+def reach(file: str, function: str, number: int, of_loop: bool) -> Reach:
+    """That of the function around a line, or of the loop that begins at it."""
+    tree, around = _tree(file), definition(file, function, number)
+    if tree is None or around is None:
+        return Reach(file, function)
+    start: ast.AST = next((n for n in _own(around) if n.lineno == number), around) if of_loop else around
+    known = {node.name: node for node in ast.walk(tree) if isinstance(node, Functions)}
+    reached, names, waiting = [start], set[str](), [start]
+    while waiting:
+        for name in _called(waiting.pop()) - names:
+            names.add(name)
+            if (node := known.get(name)) is not None and node is not around:
+                reached.append(node)
+                waiting.append(node)
+    ranges = [(n.lineno, n.end_lineno or n.lineno) for n in reached]  # type: ignore[attr-defined]
+    return Reach(file, function, tuple(ranges), frozenset(names - set(known)), ranges[0][1])
+
+
+def _called(node: ast.AST) -> set[str]:
+    """Names of what is called in it: `f(x)`, `model.f(x)`."""
+    found = (n.func for n in ast.walk(node) if isinstance(n, ast.Call))
+    names = {f.id if isinstance(f, ast.Name) else f.attr if isinstance(f, ast.Attribute) else "" for f in found}
+    return names - {""}
 
 
 def handed_to(file: str, function: str) -> str:
