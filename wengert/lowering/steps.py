@@ -326,6 +326,8 @@ class Steps:
                     traffic += item.key[0].aval.size * item.key[0].dtype.itemsize
             if m.statement.name:
                 ops[m.statement.name] = None
+            if m.reduced or m.statement.kind == "into" or m.statement.scatter is not None:
+                flops += m.statement.size
             target = m.statement.target
             if target in self.buffers.memory:
                 traffic += (m.statement.size if target in self.over else target.aval.size) * target.dtype.itemsize
