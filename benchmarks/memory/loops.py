@@ -125,6 +125,8 @@ def _measured(
             )
     runs["value"](*args)
     peaks = {way: wg.profile.memory(runs[way])(*args).peak for way in WAYS}
+    for way in WAYS:  # a small workspace is kept from call to call, so that the meter does not see it come
+        peaks[way] = max(peaks[way], runs[way].lower(*args).compile().memory_analysis()["workspace"])
     seconds = dict.fromkeys(runs, float("inf"))
     for _ in range(rounds):
         for key, run in runs.items():
