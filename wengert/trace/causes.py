@@ -24,7 +24,7 @@ Test = Callable[[Any], bool]
 
 
 def _some(test: Callable[[np.ndarray], Any], x: Any) -> bool:
-    if x is None or not hasattr(x, "dtype") and not isinstance(x, (int, float, complex)):
+    if x is None or (not hasattr(x, "dtype") and not isinstance(x, (int, float, complex))):
         return False
     array = np.asarray(x)
     return array.dtype.kind in "biufc" and bool(np.any(test(array)))
@@ -42,7 +42,7 @@ def forward_cause(name: str, xs: Sequence[Any], out: Any, params: dict[str, Any]
     """What to do about a value of op `name` that is not finite, where its operands were."""
     x = xs[0] if xs else None
     y = xs[1] if len(xs) > 1 else None
-    dtype = getattr(out, "dtype", np.dtype(float))
+    dtype: Any = getattr(out, "dtype", np.dtype(float))
     if name == "sqrt" and _negative(x):
         return "the square root of a negative number: np.maximum(x, 0) before it; often rounding below zero"
     if name in LOGARITHMS:

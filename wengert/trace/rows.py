@@ -46,6 +46,11 @@ class HookedTape(Tape):
     __slots__ = ()
 
 
+def in_block() -> bool:
+    """Whether a block of hooks runs."""
+    return _block.get() is not None
+
+
 def start() -> Tape:
     """A new tape, under the hooks of the block that runs."""
     tape = Tape()

@@ -34,16 +34,23 @@ class Hooks:
 class Cotangents(dict[Any, Array]):
     """Cotangents by Var. `pop` gives complete ones, as hooks leave them."""
 
-    __slots__ = ("hooks", "kept", "told")
+    __slots__ = ("check", "hooks", "kept", "told")
 
     def __init__(self, program: Program, rows: Any) -> None:
         super().__init__()
         self.hooks: dict[Var, Hooks] = program.hooks or {}
         self.told: set[Var] = set()  # variables whose hooks for totals have been called
+        self.check: Callable[[], None] | None = None  # whether the sweep can be done at all
         self.kept: Callable[[Array], None] | None = None  # told of every cotangent that is kept here
         if type(rows) is not list:
             rows.begin(self)
             self.kept = getattr(rows, "hold", None)
+            self.check = getattr(rows, "check", None)
+
+    def begin(self) -> None:
+        """All cotangents to start with are there."""
+        if self.check is not None:
+            self.check()
 
     def __setitem__(self, var: Var, ct: Array) -> None:
         if var in self.hooks and var not in self:

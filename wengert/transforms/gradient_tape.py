@@ -15,6 +15,7 @@ from wengert.core.tree import flatten, map_tree, unflatten
 from wengert.graph.program import Program, Var
 from wengert.ops.basis import reshape, transpose
 from wengert.trace.admission import inexact
+from wengert.trace.budget import budgeted
 from wengert.trace.rows import start
 from wengert.trace.tape import Lease, Tape
 from wengert.transforms.batch import batch_flat
@@ -37,14 +38,19 @@ class GradientTape:
     persistent : bool
         Keep the record, so that `gradient` can be called more than once. Otherwise the first
         call consumes it, and frees each residual as soon as it has been used.
+    memory_budget : int or str, optional
+        Bytes ("64 MiB") that the arrays made since the block began may take, the backward pass and its temporaries with them.
+        Values that nobody but the tape holds are let go when it is reached, and made again when they are needed: gradients are
+        the same, bit for bit. What variables hold counts too. `BudgetError` names the smallest budget where this one cannot be obeyed.
 
     The block itself is not adopted: in it, what cannot dispatch (`math.sin(x)`, `np.array([x, y])`)
     raises and says so; call a function wrapped in `wengert.adopt`, or use numpy's functions. Tapes nest: an outer tape records
     the gradients that an inner one computes within its block. A tape belongs to the thread that entered it.
     """
 
-    def __init__(self, persistent: bool = False) -> None:
+    def __init__(self, persistent: bool = False, memory_budget: int | str | None = None) -> None:
         self.persistent = persistent
+        self._begin = budgeted(memory_budget, "GradientTape(memory_budget=...)") or start
         self._tape: Tape | None = None
         self._lease: Lease | None = None
         self._watched: list[Tensor] = []
@@ -64,7 +70,7 @@ class GradientTape:
         return self
 
     def _start(self) -> None:
-        self._tape = start()
+        self._tape = self._begin()
         self._lease = Lease(self._tape)
         self._running = running(self._tape)
         self._running.__enter__()

@@ -23,6 +23,7 @@ from wengert.core.tensor import Array, held
 from wengert.core.tree import flatten
 from wengert.ops.basis import cast_ct
 from wengert.trace.admission import inexact
+from wengert.trace.budget import budgeted
 from wengert.transforms.entry import FlatFunction, entry, outward
 from wengert.transforms.forward import jvp_flat
 from wengert.transforms.reverse import own, vjp_flat
@@ -52,6 +53,7 @@ def value_and_grad(
     holomorphic: bool = False,
     unconnected: Literal["zero", "raise"] = "zero",
     adopt: bool = True,
+    memory_budget: int | str | None = None,
 ) -> Callable[..., Any]:
     """A function that returns `fun`'s value and its gradient.
 
@@ -70,6 +72,10 @@ def value_and_grad(
         right for a constant, and a sign of a lost computation elsewhere.
     adopt : bool
         Run `fun` with its own `np`, `math` and `scipy` bound to wengert's (see docs/concepts).
+    memory_budget : int or str, optional
+        Bytes ("64 MiB") that an eager call may take beyond its arguments: values, residuals, cotangents, temporaries. Residuals are
+        let go when it is reached, and computed again: the gradient is the same, bit for bit. Values that `fun` still holds in
+        variables cannot be let go. For compiled functions it is `jit(grad(f), memory_budget=...)`.
 
     Returns
     -------
@@ -82,7 +88,10 @@ def value_and_grad(
     ------
     ShapeError : the output is not a scalar.
     DTypeError : an integer argument, or a complex output without `holomorphic`.
+    BudgetError : `memory_budget` cannot be obeyed; it names the smallest one that can be.
     """
+
+    begin = budgeted(memory_budget, "grad(memory_budget=...)")
 
     @entry
     @functools.wraps(fun)
@@ -90,7 +99,7 @@ def value_and_grad(
         flat = FlatFunction(fun, args, kwargs, positions(argnums, args), has_aux, adopt)
         if holomorphic:
             _need_complex(flat.leaves)
-        values, pullback, out_vars = vjp_flat(flat, flat.leaves, "grad")
+        values, pullback, out_vars = vjp_flat(flat, flat.leaves, "grad", begin)
         out = _scalar(values[: flat.n_out], holomorphic)
         if unconnected == "raise" and out_vars[0] is None:
             raise Unconnected(
@@ -118,9 +127,12 @@ def grad(
     holomorphic: bool = False,
     unconnected: Literal["zero", "raise"] = "zero",
     adopt: bool = True,
+    memory_budget: int | str | None = None,
 ) -> Callable[..., Any]:
     """A function that returns the gradient of `fun` (with `has_aux`: gradient and aux). See `value_and_grad`."""
-    both = value_and_grad(fun, argnums, has_aux=has_aux, holomorphic=holomorphic, unconnected=unconnected, adopt=adopt)
+    both = value_and_grad(
+        fun, argnums, has_aux=has_aux, holomorphic=holomorphic, unconnected=unconnected, adopt=adopt, memory_budget=memory_budget
+    )  # fmt: skip
 
     @functools.wraps(fun)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -210,14 +222,20 @@ def like(ct: Any, value: Array) -> Array:
 
 
 @entry
-def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, adopt: bool = True) -> tuple[Any, ...]:
+def vjp(
+    fun: Callable[..., Any],
+    *primals: Any,
+    has_aux: bool = False,
+    adopt: bool = True,
+    memory_budget: int | str | None = None,
+) -> tuple[Any, ...]:
     """`fun(*primals)`, and the pullback: the map from a cotangent of the output to those of `primals`.
 
     Returns `(out, pullback)`, or `(out, pullback, aux)` with `has_aux`.
-    Cost: one recorded evaluation; each pullback at most about three more.
+    Cost: one recorded evaluation; each pullback at most about three more. `memory_budget`: see `value_and_grad`.
     """
     flat = FlatFunction(fun, primals, {}, range(len(primals)), has_aux, adopt)
-    values, pullback, _ = vjp_flat(flat, flat.leaves)
+    values, pullback, _ = vjp_flat(flat, flat.leaves, begin=budgeted(memory_budget, "vjp(memory_budget=...)"))
     # The tape may hold these very arrays for the backward pass, and the caller may write into the results.
     values = [v.copy("K") if type(v) is np.ndarray else held(v) for v in values]
     out = flat.pack_out(values)

@@ -95,6 +95,8 @@ def walk(
         cts[var] = add(cts[var], ct)
         if watched is not None and watched.counts(var):
             watched.contributed(var, ct, cts[var])
+    if watched is not None:
+        watched.begin()
     inner = set(wanted).difference(program.ins)  # variables that are both an equation's output and wanted
     take = cts.pop
     checks = Checks() if config.watches_values else None
