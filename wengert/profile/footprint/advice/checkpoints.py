@@ -15,7 +15,7 @@ from wengert.core.sizes import shown
 from wengert.profile.footprint import breakdown
 from wengert.profile.footprint.advice import sources
 from wengert.profile.footprint.advice.sources import Reach
-from wengert.profile.footprint.advice.trips import calls, cuts
+from wengert.profile.footprint.advice.trips import calls, cuts, parted
 from wengert.profile.footprint.recommendation import Advice, internal, severity
 
 if TYPE_CHECKING:
@@ -116,9 +116,8 @@ def _scanned(report: MemoryReport, file: str, function: str, loop: str, of: Trip
 
 
 def _inner(of: Trips) -> frozenset[tuple[Line, str]]:
-    """Lines and ops of what a checkpoint frees; the result of each call is read by the next, and stays."""
-    results = {(call[-1].line, call[-1].op) for call in of if len(call) > 1}
-    return frozenset((h.line, h.op) for call in of for h in call) - results
+    """Lines and ops of what a checkpoint frees."""
+    return frozenset((h.line, h.op) for inner, _ in parted(of) for h in inner)
 
 
 def _size(of: Trips) -> str:

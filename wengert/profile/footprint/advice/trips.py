@@ -51,17 +51,27 @@ def _key(h: Holding) -> Key:
     return h.line.file, h.line.number, h.op
 
 
+def parted(of: list[list[Holding]]) -> Iterator[tuple[list[Holding], Holding | None]]:
+    """Of each call what a checkpoint frees, and its result, which the next call reads; None if that was not kept."""
+    usual = Counter(_key(call[-1]) for call in of if len(call) > 1).most_common(1)
+    for call in of:
+        if len(call) > 1 and _key(call[-1]) == usual[0][0]:
+            yield call[:-1], call[-1]
+        else:
+            yield (call, None) if usual else ([], call[-1])
+
+
 def cuts(of: list[list[Holding]], length: int) -> Iterator[breakdown.Cut]:
     """What would not be held, and what would be made again, if each of these calls were a checkpoint."""
-    for call in of:
-        result, inner = call[-1], call[:-1]
-        ended = result.born + 1
+    for inner, result in parted(of):
+        ended = max((h.born for h in (*inner, result) if h is not None), default=0) + 1
         later = [_last_use(h, length) for h in inner if _last_use(h, length) > ended]
         if not later:
             continue
         again = min(later)
         yield from ((ended, again, h.nbytes) for h in inner if _last_use(h, length) > ended)
-        if result.died is not None and result.died <= again:  # else the second run's takes the place of the first one's
+        # Where the first run's result is still there, the second one's takes its place.
+        if result is not None and result.died is not None and result.died <= again:
             yield again, again + 1, -result.nbytes
 
 

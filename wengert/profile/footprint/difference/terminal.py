@@ -44,7 +44,10 @@ def change(before: float, after: float) -> str:
     """ "+12.5%", "−3.1%", "±0"."""
     if before == after:
         return "±0"
-    return f"{(after - before) / before:+.1%}".replace("-", "−") if before else "new"
+    if not before:
+        return "new"
+    said = f"{(after - before) / before:+.1%}".replace("-", "−")
+    return "±0.0%" if said in ("+0.0%", "−0.0%") else said
 
 
 def signed(nbytes: int) -> str:
