@@ -159,3 +159,30 @@ def test_random_programs_compiled(first):
         if abs(report.peak - actual) > 0.03 * actual + STACK:
             wrong.append((seed, report.peak, actual))
     assert not wrong
+
+
+@pytest.mark.parametrize("share", [1.0, 0.7, 0.4])
+def test_under_a_budget(share):
+    def deep(ws, x):
+        for w in ws:
+            x = np.tanh(x @ w)
+        return (x**2).mean()
+
+    args = [0.1 * np.ones((50, 50))] * 12, np.ones((400, 50))
+    budget = int(share * predict_memory(wg.jit(wg.grad(deep)), *args).peak)
+    f = wg.jit(wg.grad(deep), memory_budget=budget)
+    predicted = predict_memory(f, *args).peak
+    f(*args)
+    assert predicted <= budget
+    close(predicted, measured(f, *args), 0.03, few=8000)
+
+
+def test_calls_of_numpys_from_compiled_code():
+    def f(x):
+        return (np.sort(x, axis=0) ** 2 * x).sum()
+
+    x = np.random.default_rng(0).normal(size=(2000, 50))
+    compiled = wg.jit(wg.grad(f))
+    predicted = predict_memory(compiled, x).peak
+    compiled(x)
+    close(predicted, measured(compiled, x), 0.03)

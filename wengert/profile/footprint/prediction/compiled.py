@@ -5,10 +5,10 @@ from __future__ import annotations
 from wengert.core.sizes import shown
 from wengert.core.source import is_backward
 from wengert.lowering.composition import Composition, Piece, composition
+from wengert.lowering.host import host_bytes
 from wengert.lowering.lowered import Kernel, Lowered
+from wengert.ops.temporaries import nbytes_of
 from wengert.profile.footprint.prediction.account import kept_for
-from wengert.profile.footprint.prediction.plans import host_bytes
-from wengert.profile.footprint.prediction.temporaries import nbytes_of
 from wengert.profile.footprint.report import Holding, Line, MemoryReport, Point, phase_of
 
 

@@ -14,7 +14,9 @@ from wengert.profile.footprint.prediction.record import Block
 from wengert.trace import temporaries as dying
 
 OPERATORS = frozenset({"add", "sub", "mul", "div", "neg"})
-OTHERWISE = frozenset({"svd", "eigh", "eig", "cholesky", "lu", "qr", "clip"})  # ops that are not as NumPy's functions
+OTHERWISE = frozenset(
+    {"svd", "eigh", "eig", "cholesky", "lu", "qr", "clip", "argsort"}
+)  # ops that are not as NumPy's functions
 ELIDED = 1 << 18  # bytes from which on NumPy writes over temporaries
 
 

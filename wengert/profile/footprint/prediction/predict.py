@@ -67,7 +67,7 @@ def predict_memory(f: Callable[..., Any], *args: Any, **kwargs: Any) -> MemoryRe
 def _jitted(f: JitFunction, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> MemoryReport:
     signature = f.signature(args, kwargs)
     program = f.staged(signature).program
-    return compiled_report(lowered(program, f.donated(signature)), name)
+    return compiled_report(lowered(program, f.donated(signature), f.memory_budget), name)
 
 
 def _eager(f: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> MemoryReport:

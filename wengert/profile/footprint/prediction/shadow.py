@@ -28,12 +28,12 @@ from wengert.core.tensor import CONSTANTS, Array, Tensor, active, held, raw, run
 from wengert.graph.program import Literal, Var, WeakVar
 from wengert.ops import basis
 from wengert.ops.elementwise import exp
+from wengert.ops.temporaries import REBASED, temporaries
 from wengert.profile.footprint.meter import meter, root_of
 from wengert.profile.footprint.prediction.overwriting import OTHERWISE, alias, dying_operands
 from wengert.profile.footprint.prediction.plans import passing
 from wengert.profile.footprint.prediction.record import Block, Pull, Record, Step
 from wengert.profile.footprint.prediction.shapes import shapes_of
-from wengert.profile.footprint.prediction.temporaries import REBASED, temporaries
 from wengert.trace.stage import PYTHONIC, Stage, check_integers, laid_out
 from wengert.trace.tape import Tape
 from wengert.transforms import reverse
@@ -174,8 +174,10 @@ class Shadow(Stage):
                 block.pulled, block.again = pull, pull is not None and not library
                 made.append(block)
         over = self._over(op, args, avals, reads, made, codes, source) if made else ()
-        within = "call" if op.name == "call" else ""
-        temps = passing(params["program"]) if within else temporaries(op, avals, [t._node.aval for t in found], params)
+        if op.name == "call":
+            within, temps = "call", passing(params["program"], params.get("memory"))
+        else:
+            within, temps = "", temporaries(op, avals, [t._node.aval for t in found], params)
         numpys = op.name in OTHERWISE and len(active()) == 1  # no transform runs, so NumPy's own function does the work
         if numpys:
             temps = 0
