@@ -258,9 +258,9 @@ def _advice(report: MemoryReport, advice: Sequence[Advice]) -> Iterator[Renderab
 
 
 def promise(a: Advice, peak: int) -> str:
-    """ "saves about 8.0 MiB, 61 % of the peak, for up to 12 % more time"."""
+    """ "saves about 8.0 MiB, 61 % of the peak, for some 12 % more time"."""
     said = f"saves about {shown(a.saves)}, {share(a.saves, peak)} of the peak" if a.saves else "no less at the peak"
-    return said + (f", for up to {a.time:.0%} more time" if a.time is not None else "")
+    return said + (f", for some {a.time:.0%} more time" if a.time is not None else "")
 
 
 def array(shape: tuple[int, ...], dtype: str) -> str:
