@@ -38,11 +38,11 @@ def made(array: Any) -> Any:
 
 def _new(name: str) -> Any:
     """Serve a creation function without array operands: NumPy's own, whose result is a cell under a trace."""
-    original = theirs(name)
+    original, traced = theirs(name), theirs(name.replace("empty", "zeros"))  # what runs again must find the same
 
     @functools.wraps(original)
     def function(*args: Any, **kwargs: Any) -> Any:
-        return made(original(*values(args), **values(kwargs)))
+        return made((traced if active() else original)(*values(args), **values(kwargs)))
 
     constant(name, "a new array, which depends on nothing", function)
     return function
@@ -214,13 +214,13 @@ enter("full", "differentiable", full)
 
 def _like(name: str) -> None:
     """Serve `zeros_like` and its kin; the new array depends on nothing."""
-    original = theirs(name)
+    original, traced = theirs(name), theirs(name.replace("empty", "zeros"))
 
     @functools.wraps(original)
     def function(a: Any, *args: Any, **kwargs: Any) -> Any:
         if not has_tensor(a):
-            return made(original(a, *values(args), **values(kwargs)))
-        return cell(original(example(lift(a)), *values(args), **values(kwargs)))
+            return made((traced if active() else original)(a, *values(args), **values(kwargs)))
+        return cell(traced(example(lift(a)), *values(args), **values(kwargs)))
 
     constant(name, "a new array, which depends on nothing", function)
 

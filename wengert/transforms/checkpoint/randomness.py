@@ -177,7 +177,8 @@ def _of_class(cls: type) -> Iterable[Any]:
 
 def _of_instance(obj: Any) -> list[Any]:
     cls = type(obj)
-    held = list(getattr(obj, "__dict__", {}).values())
+    own = getattr(obj, "__dict__", None)
+    held = list(own.values()) if isinstance(own, dict) else []  # objects of extension modules say what they like
     if is_users_module(cls.__module__):
         held += _methods(cls)
         for base in cls.__mro__:

@@ -1,8 +1,8 @@
 """What the first run of a checkpointed function keeps, and how the second one is handed it.
 
 The two runs do the same ops in the same order. So a value is known by its number: the how-many-th op of the run made it. The second
-run checks, at each op, that it is the one that the first run did there; and for each value that it is handed, that what enters its
-derivative is the same too, by a few elements.
+run checks, at each op, that it is the one that the first run did there, with the same parameters; and for each value that it is
+handed, that the operands are the same too, by a few of their elements.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def sampled(out: Array) -> np.ndarray:
     bottom = raw(out)
     if type(bottom) is Abstract:  # nothing to know it by
         return np.empty(0)
-    flat = np.asarray(bottom).ravel()
-    return flat[:: max(1, flat.size // SAMPLE)].copy()
+    array = np.asarray(bottom)
+    return array.flat[:: max(1, array.size // SAMPLE)]  # a copy, of these elements alone
 
 
 def same(again: np.ndarray, before: np.ndarray) -> bool:
@@ -71,7 +71,7 @@ class Call:
     root: int | None  #: the op that made the array which this one shows a view of
     value: Value | None = None
     slot: slice | None = None  #: where what is kept of it lies
-    samples: Sequence[np.ndarray | None] = ()  #: of the operands that its pullback needs
+    samples: Sequence[np.ndarray | None] = ()  #: of the operands
     params: dict[str, Any] | None = None
 
 
@@ -95,14 +95,14 @@ class Keeper:
         number = len(self.calls)
         shown = _shown(op, xs, out)
         root = number if shown is None else None if nodes[shown] is None else self.calls[nodes[shown]].root
-        call = Call(op, root)
+        call = Call(op, root, params=params if keepable(op, out) else None)
         self.calls.append(call)
         if op.name == "name" and root is not None:
             self._named(root, params["label"])
         elif root == number and keepable(op, out):
             results = [aval_of(o) for o in (out if op.multi else (out,))]
             call.value = Value(op, [aval_of(x) for x in xs], results, params, source)
-            call.samples, call.params = _known_by(op, xs), params
+            call.samples = _known_by(op, xs)
             self._made[number] = [_weakly(o) for o in (out if op.multi else (out,))]
             if asked(self.policy, call.value):
                 self._keep(number, out)
@@ -168,7 +168,7 @@ class Keeper:
                 kept += parts
                 origins += [Origin(value.op, value._source, value.names[-1] if value.names else None)] * len(parts)
             else:
-                call.samples, call.params = (), None
+                call.samples = ()
             call.value = None
         self._made = {}
         return self.calls, tuple(kept) if kept else None, origins
@@ -197,9 +197,9 @@ def _shown(op: Op, xs: Sequence[Array], out: Any) -> int | None:
 
 
 def _known_by(op: Op, xs: Sequence[Array]) -> list[np.ndarray | None]:
-    """A few elements of each operand that enters the derivative; what others hold is no matter (`np.empty`, written to)."""
-    unread = op.dropped((1 << len(xs)) - 1, len(xs))[0] if not op.constant else range(len(xs))
-    return [None if i in unread else sampled(x) for i, x in enumerate(xs)]
+    """A few elements of each operand, by which the second run is known to be the first one again. What an array held before it is
+    written to is no matter, and may be anything (`np.empty` of a library)."""
+    return [None if i == 0 and op.name == "index_put" else sampled(x) for i, x in enumerate(xs)]
 
 
 def _weakly(value: Any) -> Callable[[], Any]:
@@ -222,10 +222,11 @@ class Playback:
             raise differs("did other things", source)
         call = self.calls[self.number]
         self.number += 1
+        if call.params is not None and not _alike(params, call.params):
+            raise differs("did other things", source)
         if call.slot is None:
             return None
-        assert call.params is not None
-        if len(xs) != len(call.samples) or not _alike(params, call.params):
+        if len(xs) != len(call.samples):
             raise differs("did other things", source)
         if not all(s is None or same(sampled(x), s) for x, s in zip(xs, call.samples, strict=True)):
             raise differs("gave another result", source)
