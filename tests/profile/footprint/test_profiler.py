@@ -273,3 +273,38 @@ def test_without_a_handler_reports_are_made_all_the_same(monkeypatch):
     report = wg.profile.memory(wg.grad(network))(w, x)
     assert report.peak >= 2 * SIZE and any("tracemalloc" in note for note in report.notes)
     assert found(report, role="residual", op="tanh")
+
+
+def test_a_first_call_is_compiled_on_the_way():
+    w, x = arrays()
+    report = wg.profile.memory(wg.jit(wg.grad(lambda w: (np.tanh(w @ x) ** 2).sum())))(w)
+    assert report.mode == "jit"
+    assert "compiling" in {p.phase for p in report.timeline}
+    assert {h.role for h in report.holdings if h.phase == "compiling" and h.nbytes == SIZE} <= {"constant", "temporary"}
+    assert report.timeline[-1].live == report.end
+
+
+def test_residuals_of_loops_belong_to_the_call():
+    def f(x):
+        return wg.while_loop(lambda c: c[0] < 2000, lambda c: (c[0] + 1, np.sin(c[1]) * 1.0001), (0, x))[1].sum()
+
+    step = wg.jit(wg.grad(f))
+    x = np.ones(64)
+    step(x)
+    report = wg.profile.memory(step)(x)
+    stack = max((h for h in report.holdings if h.op == "while_loop"), key=lambda h: h.nbytes)
+    assert stack.role == "residual" and stack.nbytes >= 2000 * 64 * 8 and stack.within and stack.why
+    assert report.peak >= stack.nbytes and report.end == 512
+
+
+def test_what_a_hook_keeps_in_memory_is_a_residual_still():
+    w, x = arrays()
+    with (
+        wg.profile.MemoryProfiler() as prof,
+        wg.saved_tensors_hooks(lambda a: a, lambda a: a),
+        wg.GradientTape() as tape,
+    ):
+        t = tape.watch(w)
+        value = network(t, x)
+    assert value.shape == ()
+    assert found(prof.report, role="residual", op="tanh")

@@ -80,7 +80,9 @@ class Attribution:
         self.why: dict[int, Residual] = {}  # of arrays from outside
         self.lines: dict[Source | None, Line] = {}
         self.calls = Calls(entries, origin, caller)
-        self.notes = self._phased(sorted(self.calls.notes() + notes, key=lambda n: n.mark))
+        self.notes = self._phased(
+            sorted(self.calls.notes([n for n in notes if n.kind == "compiled"]) + notes, key=lambda n: n.mark)
+        )
         self.number = done = 0
         for number, note in enumerate(self.notes):
             self.number = number
@@ -149,7 +151,7 @@ class Attribution:
                 if var is not None and self.phases.get(var, "forward") != "forward":
                     return f"{self.phases[var]}, backward"
             return "backward"
-        return note.phase or "forward"
+        return note.phase or ("compiling" if note.kind in ("traced", "compiled") else "forward")
 
     def _named(self, note: Note) -> None:
         now = len(self.points) - 1
@@ -216,7 +218,8 @@ class Attribution:
         elif not piece.role and inside:
             piece.op = piece.op or note.name or (note.op.name if note.op else "")
             piece.source = piece.source or note.source or source
-            piece.role = "temporary" if piece.left == piece.note and piece.op else "other"
+            kept = "constant" if note.kind in ("traced", "compiled") else "other"
+            piece.role = "temporary" if piece.left == piece.note and piece.op else kept
         elif not piece.role:
             piece.role, piece.source = "other", source
         elif piece.source is None:
@@ -228,7 +231,7 @@ class Attribution:
 
     def _of_program(self, piece: Piece, note: Note, spec: int, kind: int, source: Source | None) -> None:
         source = source or self.caller
-        inner = self.calls.name(spec) if spec else note.name
+        inner = note.name if note.kind == "ran" or not spec else self.calls.name(spec)
         piece.within = inner
         piece.op = piece.op or inner
         piece.source = piece.source or source or note.source

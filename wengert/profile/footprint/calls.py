@@ -13,7 +13,7 @@ from wengert.core.op import Op
 from wengert.core.source import LIBRARY, Source
 from wengert.graph.atoms import Var
 from wengert.lowering import composition
-from wengert.profile.footprint.meter import WORKSPACE, Entry
+from wengert.profile.footprint.meter import STACK, WORKSPACE, Entry
 from wengert.runtime import engine
 
 NUMERIC = str(Path(np.__file__ or "").parent) + "/"  # whose frames are nobody's own
@@ -77,21 +77,31 @@ class Calls:
         self.programs: dict[int, engine.Executable | None] = {}
         self.known: dict[int, Sequence[composition.Piece]] = {}
 
-    def notes(self) -> list[Note]:
-        """A note for each: at the entry that gave its workspace back, or after its results were made."""
+    def notes(self, made: Sequence[Note]) -> list[Note]:
+        """A note for each: at the entry that gave its workspace back, or after its results were made. `made` are the notes
+        of programs being compiled, of which the latest is what is called by way of Python."""
         found: list[Note] = []
         running: dict[int, Note] = {}  # by the address of the workspace
         current: Note | None = None
+        latest: Note | None = None  # the call that a loop's residuals belong to
+        names = iter(made)
+        following, name = next(names, None), "compiled"
         for i, entry in enumerate(self.entries):
             if entry.size < 0:
                 if (ended := running.pop(entry.address, None)) is not None:
-                    ended.mark, ended.seconds = i + 1, (entry.when - self.origin) * 1e-9
+                    ended.mark, ended.seconds = max(ended.mark, i + 1), (entry.when - self.origin) * 1e-9
                 continue
+            if entry.what & 15 == STACK and latest is not None:
+                running[entry.address] = latest
+                latest.mark = max(latest.mark, i + 1)
             if not (spec := self.spec(entry)):
                 continue
+            while following is not None and following.mark <= i:
+                following, name = next(names, None), following.name
             if current is None or current.spec != spec or current.mark != i:
                 source = user_of(entry)[0] or self.caller
-                current = Note("ran", i, 0.0, name=self.name(spec), source=source, spec=spec)
+                called = name if spec == SLOW else self.name(spec)
+                latest = current = Note("ran", i, 0.0, name=called, source=source, spec=spec)
                 found.append(current)
             current.mark, current.seconds = i + 1, (entry.when - self.origin) * 1e-9
             if self.is_workspace(entry):

@@ -18,11 +18,13 @@ from typing import Any
 import numpy as np
 
 from wengert.core import events
+from wengert.core.abstract import Abstract
 from wengert.core.op import Op
 from wengert.core.sizes import shown
 from wengert.core.source import Source, here
 from wengert.core.tensor import Tensor
 from wengert.core.tree import flatten
+from wengert.graph.atoms import Away
 from wengert.profile.footprint.attribution import Attribution
 from wengert.profile.footprint.calls import Note, Outside
 from wengert.profile.footprint.meter import meter, root_of, session, unavailable
@@ -104,6 +106,7 @@ class MemoryProfiler:
                 accumulated=self._accumulated,
                 swept=self._swept,
                 evaluated=self._evaluated,
+                compiled=self._compiled,
             )
         )
         _running.append(self)
@@ -157,7 +160,16 @@ class MemoryProfiler:
         fresh = op.eval in WRITTEN_OVER and getattr(out, "base", None) is None
         vars_ = outs if op.multi else (outs,)
         source = None if code is None else (code, lasti)
-        self._note("recorded", op=op, source=source, outs=made, kept=kept, ins=ins, vars=vars_, fresh=fresh)
+        self._note(
+            "traced" if _staged(out) else "recorded",
+            op=op,
+            source=source,
+            outs=made,
+            kept=kept,
+            ins=ins,
+            vars=vars_,
+            fresh=fresh,
+        )
 
     def _evaluated(self, op: Op, where: Source | None, args: Any, out: Any) -> None:
         made = self._roots(out)
@@ -172,7 +184,16 @@ class MemoryProfiler:
         source = None if code is None else (code, lasti)
         vars_ = outs if op.multi else (outs,)
         read = [*given, *self._roots(saved), *self._roots(xs)]
-        self._note("cotangent", op=op, source=source, outs=made, read=read, ins=ins, vars=vars_, fresh=fresh)
+        self._note(
+            "traced" if _staged(ct) else "cotangent",
+            op=op,
+            source=source,
+            outs=made,
+            read=read,
+            ins=ins,
+            vars=vars_,
+            fresh=fresh,
+        )
 
     def _accumulated(self, *what: Any) -> None:
         made = self._roots(what[-1])  # the total
@@ -182,12 +203,14 @@ class MemoryProfiler:
     def _swept(self, program: Any, began: float, ended: float) -> None:
         self._note("swept", name="backward pass", source=here(2))
 
+    def _compiled(self, executable: Any, program: Any) -> None:
+        self._note("compiled", name=executable.name)
+
     def _roots(self, x: Any, holes: bool = False) -> list[int]:
         """Addresses of the memory of arrays; `holes` keeps the place of what has none."""
         found = []
         for value in x if isinstance(x, tuple | list) else (x,):
-            while type(value) is Tensor:
-                value = value._value
+            value = _bottom(value)
             if (at := self._root(value)) or holes:
                 found.append(at)
                 if at and not self._meter.exact:
@@ -198,8 +221,7 @@ class MemoryProfiler:
         """`_roots`, and a look at those that nobody is known to have made."""
         found = []
         for value in xs:
-            while type(value) is Tensor:
-                value = value._value
+            value = _bottom(value)
             if at := self._root(value):
                 found.append(at)
                 if at not in self._made and at not in self._outside:
@@ -235,6 +257,18 @@ class MemoryProfiler:
         if (n := self._meter.threads()) > 1:
             report.notes.append(f"{n} threads; NumPy's memory in others counts from their first op of wengert's on")
         return report
+
+
+def _bottom(value: Any) -> Any:
+    """The array that a Tensor, or what a hook has put away but not out of memory, stands for."""
+    while type(value) is Tensor:
+        value = value._value
+    return value.present if isinstance(value, Away) else value
+
+
+def _staged(out: Any) -> bool:
+    """Whether it has no values: a function is being traced, to be compiled."""
+    return any(type(_bottom(x)) is Abstract for x in (out if isinstance(out, tuple | list) else (out,)))
 
 
 def _described(array: np.ndarray) -> Outside:
