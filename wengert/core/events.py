@@ -50,7 +50,8 @@ built: Listeners = []
 running: Listeners = []
 #: (executable, operands, results, began, ended): a compiled program was run. While anyone listens, calls take the way through Python
 ran: Listeners = []
-#: (nbytes, address, what): memory was taken, and given back
+#: (nbytes, address, what): memory was taken, and given back. Told while a memory profiler is on, when it reads its log: `what` is
+#: "numpy", "workspace", "block" (a large result of a compiled program) or "stack" (what a compiled loop keeps)
 allocated: Listeners = []
 freed: Listeners = []
 
