@@ -181,6 +181,14 @@ def test_predictions_are_near_what_is_measured(mine, capsys):
     assert "value_and_grad(loss), eager, predicted" in shown and "jit(value_and_grad(loss)), jit, predicted" in shown
 
 
+def test_folders_are_made_before_anything_runs(mine, capsys):
+    assert main(["profile", "memory", "train.py", "--save", "out/a/r.json", "--html", "out/b/r.html"]) == 0
+    assert (mine / "out/a/r.json").exists() and (mine / "out/b/r.html").exists()
+    assert main(["profile", "memory", "train.py", "--save", "train.py/r.json"]) == 2
+    said = capsys.readouterr()
+    assert "file train.py/r.json" in said.err and said.out.count("done") == 1
+
+
 def test_a_function_that_is_never_called(mine, capsys):
     (mine / "idle.py").write_text("def f():\n    pass\n")
     assert main(["profile", "memory", "idle.py", "--function", "f"]) == 2

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wengert.cli import profile_run
@@ -70,6 +71,7 @@ def _memory_arguments(parser: argparse.ArgumentParser) -> None:
 def _memory(options: argparse.Namespace) -> int:
     from wengert.profile.footprint import commands
 
+    _folders(options)
     if ":" not in options.target:
         if not options.target.endswith(".py"):
             want = "path/to/script.py, package.module:function, or path/to/file.py:function"
@@ -91,6 +93,15 @@ def _called(options: argparse.Namespace, action: Callable[..., MemoryReport]) ->
     )
     with target.usage(found):
         return action(found.function, found.args, found.kwargs, options.of, options.jit)
+
+
+def _folders(options: argparse.Namespace) -> None:
+    """Those of the files to write: a long run should not fail at its end."""
+    for path in filter(None, (options.save, options.html)):
+        try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WengertError(f"file {path}", got=str(error), want="a folder that can be written") from None
 
 
 def _shown(report: MemoryReport, options: argparse.Namespace) -> None:
@@ -118,6 +129,7 @@ def _predict_arguments(parser: argparse.ArgumentParser) -> None:
 def _predict(options: argparse.Namespace) -> int:
     from wengert.profile.footprint import commands
 
+    _folders(options)
     _shown(_called(options, commands.prediction_of), options)
     return 0
 
@@ -138,6 +150,7 @@ def _diff_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _diff(options: argparse.Namespace) -> int:
+    _folders(options)
     try:
         found = _read(options.before).diff(_read(options.after), options.threshold)
     except ValueError as error:
