@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import logging
+import os
 import threading
 import time
 import weakref
@@ -179,6 +180,16 @@ def arm(executable: Executable) -> int:
             _seen.append((executable, found))
         executable.go(found.address)
         return found.address
+
+
+def _forked() -> None:
+    """Programs are timed in the child of a fork too, whatever other threads of its parent held."""
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 @functools.cache
