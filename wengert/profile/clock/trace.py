@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from wengert.profile.clock.report import TimeReport
 
 CATEGORIES = {"forward": "op", "backward": "pullback", "sweep": "backward pass"}
-GAP = 1e-3  # seconds between two ops of one function, from which on they are two visits of it
 
 
 def trace(report: TimeReport, memory: Any = None) -> dict[str, Any]:
@@ -71,7 +70,7 @@ def nested(spans: Iterable[Span]) -> Iterator[Span]:
 
 
 def visits(spans: Iterable[Span]) -> Iterator[Span]:
-    """Spans of the user's functions: outermost ops one after the other that stand in the same one, and in no sweep."""
+    """Spans of the user's functions: outermost ops one after the other that stand in the same one, with nothing else between."""
     current: Span | None = None
     end = 0.0
     for span in sorted(spans, key=lambda s: (s.began, -s.ended)):
@@ -79,7 +78,7 @@ def visits(spans: Iterable[Span]) -> Iterator[Span]:
             continue
         end = span.ended
         name = span.line.function if span.kind == "forward" else ""
-        if current is not None and current.name == name and span.began - current.ended < GAP:
+        if current is not None and current.name == name:
             current.ended = span.ended
             continue
         if current is not None:
