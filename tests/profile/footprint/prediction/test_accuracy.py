@@ -186,3 +186,15 @@ def test_calls_of_numpys_from_compiled_code():
     predicted = predict_memory(compiled, x).peak
     compiled(x)
     close(predicted, measured(compiled, x), 0.03)
+
+
+@pytest.mark.parametrize("trips", [3, 10, 33])
+def test_loops_that_a_counter_ends(trips):
+    def f(x):
+        return wg.while_loop(lambda c: c[0] < 2 * trips, lambda c: (c[0] + 2, np.sin(c[1]) * c[1]), (0, x))[1].sum()
+
+    compiled = wg.jit(wg.grad(f))
+    found = predict_memory(compiled, X)
+    compiled(X)
+    close(found.peak, measured(compiled, X), 0.03)
+    assert sum(h.nbytes for h in found.at_peak()) == found.peak

@@ -9,6 +9,7 @@ from wengert.lowering.host import host_bytes
 from wengert.lowering.lowered import Kernel, Lowered
 from wengert.ops.temporaries import nbytes_of
 from wengert.profile.footprint.prediction.account import kept_for
+from wengert.profile.footprint.prediction.trips import stack_bytes, stacks
 from wengert.profile.footprint.report import Holding, Line, MemoryReport, Point, phase_of
 
 
@@ -19,6 +20,13 @@ def holdings(plan: Lowered, name: str = "") -> list[Holding]:
     for constant in plan.constants:
         shape, dtype = constant.shape, constant.dtype.name
         found.append(Holding(constant.nbytes, "constant", shape=shape, dtype=dtype, died=0, within=name))
+    for kernel, each, trips in stacks(plan):
+        if trips is not None:
+            line, _ = _place(kernel)
+            kept = Holding(stack_bytes(each, trips), "residual", kernel.ops[0], line, "backward", (trips,), within=name)
+            kept.born = kept.used = plan.kernels.index(kernel)
+            kept.died, kept.why = kept.born + 1, f"{each} bytes for each of {trips} trips"
+            found.append(kept)
     for step, nbytes in enumerate(host_bytes(plan)):
         if nbytes:
             kernel = plan.kernels[step]
@@ -36,6 +44,8 @@ def report(plan: Lowered, name: str) -> MemoryReport:
     found.holdings = [Holding(nbytes_of(a), "argument", shape=a.shape, dtype=a.dtype.name) for a in plan.ins]
     found.holdings += holdings(plan, name)
     fixed, host = parts.results, host_bytes(plan) or [0]
+    for kernel, each, trips in stacks(plan):
+        host[plan.kernels.index(kernel)] += 0 if trips is None else stack_bytes(each, trips)
     for step, extra in enumerate(host):
         line, phase = _place(parts.kernels[step]) if parts.kernels else (Line(), "forward")
         ops = "+".join(parts.kernels[step].ops) if parts.kernels else "call"
@@ -85,11 +95,10 @@ def _notes(plan: Lowered, parts: Composition) -> list[str]:
         notes.append(
             f"{parts.hosted} values lie in the memory of results that are made later, and take none of their own"
         )
-    for kernel in plan.kernels:
-        if "bytes of residuals a trip" in kernel.note:
-            each = kernel.note.partition("; ")[2].partition(" a trip")[0]
+    for kernel, each, trips in stacks(plan):
+        if trips is None:
             notes.append(
-                f"{Line.of(kernel.sources[0][1])}: the loop keeps {each} for each trip, in memory that doubles as it grows; their"
-                " number is not known before it runs, and they are not counted"
+                f"{Line.of(kernel.sources[0][1])}: the loop keeps {each} bytes of residuals for each trip, in memory that doubles"
+                " as it grows; their number is not known before it runs, and they are not counted"
             )
     return notes

@@ -40,7 +40,7 @@ def predict_memory(f: Callable[..., Any], *args: Any, **kwargs: Any) -> MemoryRe
     A jitted function is staged, optimised and planned; the peak is results and workspace, exactly as the call allocates them, and
     what ops without machine code make through NumPy. Constants are held by the function, before the call too: they are
     listed, and told in `notes`. Memory of a `while_loop`'s residuals depends on the number of
-    trips, is not counted, and is told in `notes`.
+    trips: where that does not follow from a counter, it is not counted, and told in `notes`.
 
     Any other function runs once, as Python, on arrays without elements; cost: some 30 µs an op, whatever the sizes. Arrays that it
     makes by NumPy from nothing (`np.ones(n)`, random numbers) are made. What eager evaluation writes over is known, and what
