@@ -21,6 +21,7 @@ _NAMES: dict[str, str] = {
     "Advice": "footprint.advice",
     "MemoryDiff": "footprint.difference",
     "MemoryReport": "footprint.report",
+    "largest": "footprint.prediction.fitting",
     "predict_memory": "footprint.prediction.predict",
     "TimeProfiler": "clock.profiler",
     "TimeReport": "clock.report",
