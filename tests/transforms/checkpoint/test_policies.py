@@ -155,6 +155,33 @@ def test_third_derivatives():
     assert wg.jit(third)(0.7) == pytest.approx(want, rel=1e-10)
 
 
+def test_cotangents_that_are_constants():
+    """The barriers of a derivative's derivative may stand before a seed, which is 1."""
+
+    def f(x):
+        return np.sum(wg.grad(wg.checkpoint(lambda a: np.mean(np.sin(a))))(x) ** 2)
+
+    np.testing.assert_allclose(wg.jit(wg.grad(f))(X), wg.grad(f)(X), rtol=1e-12)
+
+
+def test_scalars():
+    """What is computed again may start from an argument without axes."""
+    t = np.linspace(0, 1, 50_000)
+
+    def f(wrap):
+        def run(s):
+            for _ in range(4):
+                s = wrap(lambda s: np.mean(np.exp(-s * t) * np.sin(s * t)))(s)
+            return s
+
+        return wg.jit(wg.value_and_grad(run))
+
+    checkpointed, plain = f(wg.checkpoint), f(lambda g: g)
+    np.testing.assert_allclose(checkpointed(0.3), plain(0.3), rtol=1e-12)
+    least, most = (g.lower(0.3).memory_analysis()["workspace"] for g in (checkpointed, plain))
+    assert least < 0.5 * most
+
+
 def test_a_value_knows_what_a_policy_may_ask():
     seen = []
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from wengert.core.op import Op
 from wengert.graph.program import Literal, Var
+from wengert.ops.barrier import barrier
 from wengert.ops.basis import broadcast_to, reshape, transpose
 from wengert.ops.name import name
 from wengert.passes.rewriter import Atom, Rewriter, elementwise, shape, strong
@@ -43,6 +44,11 @@ def _idle(r: Rewriter, ins: Ins, out: Var, params: Params) -> Atom | None:
 @rule("names taken off", name)
 def _named(r: Rewriter, ins: Ins, out: Var, params: Params) -> Atom | None:
     return ins[0] if type(ins[0]) is not Literal and ins[0].weak == out.weak else None
+
+
+@rule("barriers before constants taken off", barrier)
+def _constant_barrier(r: Rewriter, ins: Ins, out: Var, params: Params) -> Atom | None:
+    return strong(ins[0], out.dtype) if type(ins[0]) is Literal and shape(ins[0]) == out.shape else None
 
 
 @rule("chains of movements merged", reshape)
