@@ -55,6 +55,16 @@ class Checks:
                 at=f"{describe(source)} (the op, forward)\n        {describe(self.started)} (where the backward pass was started)",
             )
 
+    @staticmethod
+    def within(error: NonFinite, row: Any) -> NonFinite:
+        """`error`, which an op in the pullback of `row` raised to another trace, with the line of the row."""
+        code, lasti = row[6:8]
+        error.args = (
+            f"{error.args[0]}\n  in:   the pullback of {row[0].name}: {describe((code, lasti))}",
+            *error.args[1:],
+        )
+        return error
+
     def sum(self, row: Any, known: Any, ct: Any) -> None:
         """Look at the sum of two contributions to one cotangent."""
         if not config.detect_anomaly or type(raw(known)) is Abstract or type(raw(ct)) is Abstract:

@@ -179,7 +179,7 @@ def gradient_hook(x: Array, fn: Callable[[Any], Any]) -> Any:
 
     Unlike `x.register_hook(fn)` it concerns what is computed from the result alone, and is an op: it works on plain arrays (which it
     returns), under `vmap` (`fn` sees one example), in `jit` and in loops. There `fn` is run while the backward pass is staged: it may
-    compute, but sees no values, once per compilation. Forward mode passes by.
+    compute, but sees no values, once per compilation. Forward mode passes by; reverse passes of higher order go through `fn` too.
 
     Shapes: any; the dtype is inexact (others have no gradient, and are returned). Cost: none forward.
     """

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.config import config
-from wengert.core.errors import NotDifferentiable
+from wengert.core.errors import NonFinite, NotDifferentiable
 from wengert.core.events import accumulated, cotangent, pulling, swept, tell
 from wengert.core.op import Op
 from wengert.core.source import backward, describe
@@ -133,6 +133,8 @@ def walk(
                 cts_in = rule(ct, ins, xs, out, **params) if params else rule(ct, ins, xs, out)
             except NotDifferentiable as error:
                 raise error.located(describe((code, lasti))) from None
+            except NonFinite as error:
+                raise (error if checks is None else checks.within(error, row)) from None
             if cotangent:
                 tell(cotangent, row, ct, cts_in, began, perf_counter())
             if checks:
