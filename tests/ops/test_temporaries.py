@@ -51,7 +51,7 @@ def calls(op):
 
 @pytest.mark.parametrize("name", LISTED)
 def test_listed_ops(name):
-    """Within a fifth of the largest array, for one of the samples at least: some take less for special operands."""
+    """Within a fifth of the largest array, or of what was taken, for one of the samples at least: some take less for special operands."""
     op, tried = OPS[name], []
     for args, outs, params, largest, took in calls(op):
         if largest < 4000:
@@ -60,7 +60,7 @@ def test_listed_ops(name):
         tried.append((told, took, largest))
     if not tried:
         pytest.skip("no sample can be enlarged")
-    assert any(abs(told - took) <= 0.2 * largest + 600 for told, took, largest in tried), tried
+    assert any(abs(told - took) <= 0.2 * max(largest, took) + 600 for told, took, largest in tried), tried
 
 
 @pytest.mark.parametrize(

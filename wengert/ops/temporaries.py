@@ -58,7 +58,7 @@ FACTORS: dict[str, tuple[float, float]] = {
     "norm2": (1, 0),
     "norm_p": (2, 0),
     "standardize": (0, 1),
-    "quantile_plan": (1, 0),
+    "quantile_plan": (1.125, 0),
     "weighted_rank": (3.75, 0),
     "partition_order": (0, 4.4),
     "largest_entries": (3, 0),
@@ -178,12 +178,23 @@ def _window(ins: Sequence[Aval], outs: Sequence[Aval], params: dict[str, Any]) -
     return passing + (math.ceil(0.42 * sum(map(nbytes_of, outs))) if len(outs) > 1 else 0)
 
 
+def _one_matrix(times: int) -> Rule:
+    """Functions of matrices go through a stack one by one."""
+    return lambda ins, outs, params: times * math.prod(ins[0].shape[-2:]) * ins[0].dtype.itemsize
+
+
 RULES: dict[str, Rule] = {
+    "expm": _one_matrix(6),
+    "expm_frechet": _one_matrix(32),
+    "logm": _one_matrix(15),
+    "logm_frechet": _one_matrix(71),
+    "sqrtm_frechet": _one_matrix(8),
     "fft": _as_complex,
     "irfft": _as_complex,
     "argmax": _arg,
     "argmin": _arg,
     "argsort": _argsort,
+    "convolve": lambda ins, outs, params: min(map(nbytes_of, ins)),  # the shorter one, reversed
     "recurrence": _recurrence,
     "conv": _conv,
     "conv_input": _conv_input,

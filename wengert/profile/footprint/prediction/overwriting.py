@@ -45,7 +45,8 @@ def dying_operands(
     if taped:
         return reads[:1] if fit[0] and dying._computed(*source) else ()
     code, lasti = source
-    if len(active()) > 1 or code.co_code[lasti] not in dying.INSTRUCTIONS:
+    added_up = op.name == "add" and "sum" in code.co_names  # by Python's `sum`, which uses the operator
+    if len(active()) > 1 or not (added_up or code.co_code[lasti] in dying.INSTRUCTIONS):
         return ()
     sides = len(args) if op.name in ("add", "mul") else 1
     return [block for block, fits in zip(reads[:sides], fit, strict=False) if fits]
