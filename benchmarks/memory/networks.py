@@ -23,12 +23,14 @@ class Network:
     """`make(np, scan, wrap, parts)` gives the loss: a function of `args`, whose first is differentiated.
 
     wrap : what is done to `parts` blocks at a time (or trips), None: nothing
+    block : `block(np)` gives the function of (parameters, x) that the loss is a chain of, for peers that loop over blocks
     """
 
     name: str
     make: Callable[..., Callable[..., Any]]
     args: tuple[Any, ...]
     parts: Sequence[int]
+    block: Callable[[Any], Callable[..., Any]] | None = None
 
 
 def _random(*shape: int) -> np.ndarray:
@@ -55,21 +57,24 @@ def _in_blocks(block: Callable[..., Any], wrap: Wrap | None, parts: int) -> Call
 
 
 def perceptron(layers: int = 24, width: int = 192, batch: int = 2048) -> Network:
+    def block(np: Any) -> Callable[..., Any]:
+        return lambda p, h: np.tanh(h @ p[0] + p[1])
+
     def make(np: Any, scan: Any, wrap: Wrap | None, parts: int) -> Callable[..., Any]:
-        run = _in_blocks(lambda p, h: np.tanh(h @ p[0] + p[1]), wrap, parts)
+        run = _in_blocks(block(np), wrap, parts)
         return lambda params, x: (run(params, x) ** 2).mean()
 
     params = [(_random(width, width), np.zeros(width, np.float32)) for _ in range(layers)]
-    return Network("perceptron, 24 layers", make, (params, _random(batch, width)), (1, 2, 3, 4, 6, 8))
+    return Network("perceptron, 24 layers", make, (params, _random(batch, width)), (1, 2, 3, 4, 6, 8), block)
 
 
 def transformer(blocks: int = 12, width: int = 64, heads: int = 4, length: int = 128, batch: int = 8) -> Network:
-    def make(np: Any, scan: Any, wrap: Wrap | None, parts: int) -> Callable[..., Any]:
+    def block(np: Any) -> Callable[..., Any]:
         def normed(x: Any, g: Any, b: Any) -> Any:
             c = x - x.mean(-1, keepdims=True)
             return c / np.sqrt((c * c).mean(-1, keepdims=True) + 1e-5) * g + b
 
-        def block(p: Any, x: Any) -> Any:
+        def run(p: Any, x: Any) -> Any:
             n = normed(x, p["g"], p["h"])
 
             def head(w: Any) -> Any:
@@ -82,7 +87,10 @@ def transformer(blocks: int = 12, width: int = 64, heads: int = 4, length: int =
             u = normed(x, p["i"], p["j"]) @ p["u"]
             return x + (u / (1 + np.exp(-1.702 * u))) @ p["d"]
 
-        run = _in_blocks(block, wrap, parts)
+        return run
+
+    def make(np: Any, scan: Any, wrap: Wrap | None, parts: int) -> Callable[..., Any]:
+        run = _in_blocks(block(np), wrap, parts)
         return lambda params, x: (run(params, x) ** 2).mean()
 
     def one() -> dict[str, np.ndarray]:
@@ -93,7 +101,7 @@ def transformer(blocks: int = 12, width: int = 64, heads: int = 4, length: int =
         return {**square, **gains, "u": _random(width, 4 * width), "d": _random(4 * width, width)}
 
     params = [one() for _ in range(blocks)]
-    return Network("transformer, 12 blocks", make, (params, _random(batch, length, width)), (1, 2, 3, 4))
+    return Network("transformer, 12 blocks", make, (params, _random(batch, length, width)), (1, 2, 3, 4), block)
 
 
 def recurrence(steps: int = 10_000, width: int = 16, batch: int = 64) -> Network:

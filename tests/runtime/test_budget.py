@@ -113,7 +113,7 @@ def test_what_is_held_never_exceeds_the_budget_and_the_gradient_is_the_same(case
 
 
 def test_the_gradient_is_that_of_differences(case):
-    f, _, whole = case
+    f, _, _ = case
     least = smallest(lambda budget: budgeted(f, budget))
     gradient = budgeted(f, least)(*ARGS)[1]
     ws, x = ARGS

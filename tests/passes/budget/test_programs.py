@@ -1,5 +1,6 @@
 """Programs rewritten for a budget: legal, of the same values, obedient by the lowering's own plan, and no cheaper in less memory."""
 
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -130,7 +131,7 @@ def test_a_smaller_budget_never_gets_a_cheaper_plan(case):
         assert choice is not None and choice.measured <= budget
         costs.append(choice.extra)
     assert costs[0] == 0 and costs[-1] > 0
-    assert all(a <= b for a, b in zip(costs, costs[1:], strict=False))
+    assert all(a <= b for a, b in itertools.pairwise(costs))
 
 
 def test_the_smallest_budget_works_and_one_byte_less_says_which_it_is(case):
@@ -159,7 +160,7 @@ def test_the_report_names_lines_and_adds_up(case):
 
 def test_an_equality_is_decided_on_the_first_values():
     """The place of a maximum is found by equality: were its operand made again, rounded otherwise, nobody would be equal."""
-    program, args, search = searched("attention")
+    program, _, search = searched("attention")
     for choice in choices(search):
         made = choice.program()
         makers = {v: row for row in made.eqns for v in (row[2] if row[0].multi else (row[2],))}
