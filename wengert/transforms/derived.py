@@ -57,7 +57,7 @@ def replay(program: Program, trace: Stage | None) -> Callable[..., list[Array]]:
         marks: list[tuple[int, Any]] = []  # how many equations the tape had, and the line of what comes next
 
         def at(source: Any) -> None:
-            trace.where = source
+            trace.where = source  # type: ignore[union-attr]
             if tape is not None:
                 marks.append((len(tape.program.eqns), source))
 
@@ -76,8 +76,9 @@ def _relocated(program: Program, marks: Sequence[tuple[int, Any]]) -> None:
     eqns = program.eqns
     ends = [start for start, _ in marks[1:]] + [len(eqns)]
     for (start, source), end in zip(marks, ends, strict=True):
-        for i in range(start, end) if source is not None else ():
-            eqns[i] = (*eqns[i][:6], *source)
+        if source is not None:
+            for i in range(start, end):
+                eqns[i] = (*eqns[i][:6], *source)
 
 
 def trace_of(cells: Sequence[Tensor]) -> Stage | None:
@@ -215,14 +216,18 @@ def cost_of(row: Any) -> float:
 
 def _apart(residuals: Sequence[Var], repeated: Sequence[Any], seeds: Sequence[Var]) -> list[Any]:
     """The equations `repeated`, of residuals behind barriers."""
+    marks = [row for row in repeated if row[0].name == "name" and row[1][0] in residuals]
     env: dict[Any, Any] = {}
-    rows: list[Any] = []
-    used = {a for row in repeated for a in row[1] if type(a) is not Literal}
+    rows: list[Any] = list(marks)  # the way back reads what was kept as it is
+    whole = {row[2]: row[1][0] for row in marks}
+    rest = [row for row in repeated if row[2] not in whole] if whole else repeated
+    used = {whole.get(a, a) for row in rest for a in row[1] if type(a) is not Literal}
     for var in residuals:
         if var in used and not var.weak:
             env[var] = Var(var.shape, var.dtype)
             rows.append((barrier, [var, *seeds], env[var], {}, (), None, None, 0))
-    for op, ins, outs, params, _, _, code, lasti in repeated:
+    env.update({mark: env[var] for mark, var in whole.items() if var in env})
+    for op, ins, outs, params, _, _, code, lasti in rest:
         if code is not None and lasti >= 0:
             lasti = ~lasti
         rows.append((op, [env.get(a, a) for a in ins], outs, params, (), None, code, lasti))

@@ -82,9 +82,8 @@ class Keeper:
         self.policy, self.budget = policy, budget
         self.calls: list[Call] = []
         self.values: dict[int, Any] = {}  # by number
-        self._made: dict[
-            int, list[Callable[[], Any]]
-        ] = {}  # what may still get a name, by number, while anybody holds it
+        # What may still get a name, by number, while anybody holds it.
+        self._made: dict[int, list[Callable[[], Any]]] = {}
         self._bytes = 0
         self._dearest: list[tuple[float, int]] = []  # (price per byte, number) of what is kept under a budget
 
