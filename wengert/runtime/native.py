@@ -125,11 +125,12 @@ def _separate(module: Any, tier: Tier, apart: bool) -> None:
     _run(merge, module, llvm().create_pass_builder(_emitter(tier), llvm().create_pipeline_tuning_options()))
 
 
-def _optimise(module: Any, tier: Tier, apart: bool = False) -> None:
+def _optimise(module: Any, tier: Tier, apart: bool = False, packs: bool = True) -> None:
+    """`packs`: whether operations of straight-line code may be gathered in vectors."""
     _separate(module, tier, apart)
     options = llvm().create_pipeline_tuning_options(speed_level=tier.passes)
     options.loop_vectorization = tier.vectorise
-    options.slp_vectorization = tier.vectorise and tier.passes > 1
+    options.slp_vectorization = packs and tier.vectorise and tier.passes > 1
     options.loop_interleaving = tier.vectorise
     builder = llvm().create_pass_builder(_emitter(tier), options)
     _run(builder.getModulePassManager(), module, builder)
@@ -148,6 +149,14 @@ def _run(manager: Any, module: Any, builder: Any) -> None:
     builder.close()
 
 
+def _is_valid(module: Any) -> bool:
+    try:
+        module.verify()
+    except RuntimeError:
+        return False
+    return True
+
+
 def assemble(text: str, tier: Tier) -> tuple[bytes, dict[str, float]]:
     """Object code for `text`, and the seconds that each stage took."""
     start = time.perf_counter()
@@ -156,6 +165,10 @@ def assemble(text: str, tier: Tier) -> tuple[bytes, dict[str, float]]:
     parsed = time.perf_counter()
     with LOCK:
         _optimise(module, tier, text.startswith(APART))
+        if not _is_valid(module):  # LLVM's SLP vectorizer has put a use before what it uses, as it does once in a while
+            module.close()
+            module = _parsed(text, tier)
+            _optimise(module, tier, text.startswith(APART), packs=False)
     optimised = time.perf_counter()
     with LOCK:
         code = _emitter(tier).emit_object(module)
