@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from wengert.core import events
 from wengert.core.aval import INEXACT
 from wengert.core.errors import ConcretizationError, TracerLeak
 from wengert.core.form import HostCall
 from wengert.core.op import OPS, Op
+from wengert.core.tensor import active
 from wengert.profile import predict_memory
 
 
@@ -161,6 +163,28 @@ def test_trips_of_a_loop_are_noted():
 
     found = predict_memory(wg.jit(wg.grad(f)), X)
     assert any("bytes of residuals" in note and "not known before it runs" in note for note in found.notes)
+
+
+def test_what_hooks_put_away_is_noted():
+    def halved(w, x):
+        with wg.saved_tensors_hooks(lambda a: a.astype(np.float32), lambda a: a.astype(np.float64)):
+            return wg.grad(loss)(w, x)
+
+    assert not predict_memory(wg.grad(loss), W, X).notes
+    for way in (halved, wg.grad(loss, memory_budget="1 MiB")):
+        assert any("put away" in note for note in predict_memory(way, W, X).notes)
+
+
+def test_nothing_is_left_behind():
+    def failing(x):
+        np.exp(np.sin(x) * 2)
+        raise KeyError("a mistake of the user's")
+
+    with pytest.raises(KeyError, match="mistake"):
+        predict_memory(wg.grad(failing), X)
+    assert not active()
+    assert not any(events.KINDS[kind] for kind in ("pulling", "cotangent", "recorded", "accumulated"))
+    assert np.isfinite(wg.grad(lambda x: np.sin(x).sum())(X)).all()
 
 
 def test_constants_of_a_compiled_function_are_told_and_not_counted():

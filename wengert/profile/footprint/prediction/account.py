@@ -55,6 +55,10 @@ def report(record: Record, name: str, arguments: int) -> MemoryReport:
     found.holdings += [_holding(b, lines) for b in (*mine, *literals)]
     found.holdings += [_argument(b) for b in record.blocks if b.kind == "argument"]
     found.allocated = sum(b.nbytes for b in mine) + sum(s.temps for s in steps)
+    if record.packed:
+        found.notes.append(
+            "what a tape keeps is put away by a hook or for a budget; it is counted as if it were kept as it is"
+        )
     found.reused, found.tensors = reused, len(mine)
     return found
 

@@ -90,9 +90,13 @@ class Pull:
 
 @dataclass
 class Record:
-    """Everything that happened, in order. `log` tells what NumPy has made itself meanwhile."""
+    """Everything that happened, in order. `log` tells what NumPy has made itself meanwhile.
+
+    packed : whether a tape puts away what it keeps
+    """
 
     steps: list[Step] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
     pulls: list[Pull] = field(default_factory=list)
     log: list[Any] = field(default_factory=list)
+    packed: bool = False

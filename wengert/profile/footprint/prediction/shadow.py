@@ -259,6 +259,8 @@ class Shadow(Stage):
 
     def recorded(self, tape: Any, row: Any, _: Any) -> None:
         """A tape protects the constants that it needs, and so holds them to its end."""
+        if type(tape.program.eqns) is not list:
+            self.record.packed = True
         for var, x in zip(row[1], row[4], strict=True):
             if var is None and type(x) is Tensor and x._trace is self:
                 self._guarded.setdefault(tape, []).append(x._value)
