@@ -325,3 +325,12 @@ def test_an_error_in_the_block_leaves_it():
 def test_two_repetitions_at_least():
     with pytest.raises(ValueError, match="repeat"):
         wg.profile.leaks(plain, repeat=1)
+
+
+def test_without_a_memory_handler_arrays_are_found_by_tracemalloc(monkeypatch):
+    from wengert.profile.footprint import meter
+
+    monkeypatch.setattr(meter, "unavailable", lambda: "another NumPy")
+    leak = one(wg.profile.leaks(lambda: history.append(np.exp(X))))
+    assert (leak.kind, leak.count, leak.nbytes) == ("array", 3, 3 * SIZE) and "global `history`" in leak.keeper.words
+    assert not wg.profile.leaks(plain)

@@ -26,7 +26,7 @@ from wengert.core.source import LIBRARY
 from wengert.core.tensor import CONSTANTS, Tensor
 from wengert.profile.footprint.calls import NUMERIC, user_of
 from wengert.profile.footprint.keepers import PLAIN, Keeper, Search, locals_of, running, within_reach
-from wengert.profile.footprint.meter import Entry, Meter, meter
+from wengert.profile.footprint.meter import Entry, Meter, meter, root_of
 from wengert.profile.footprint.report import Line
 from wengert.trace.tape import Tape
 
@@ -134,12 +134,16 @@ class _Watch:
         self.tracing = not tracemalloc.is_tracing()
         self.before: set[int] = set()
         self.steps: dict[int, int] = {}  # ids of Tensors and tapes → the step that made them
+        self.old: set[int] = set()  # addresses of arrays that were there, where nothing counts memory
+        self.seen: dict[int, int] = {}  # of others → the step that made them
 
     def start(self) -> None:
         gc.collect()
         self.before = _ids()
         if self.tracing:
             tracemalloc.start(FRAMES)
+        elif not self.meter.exact:
+            self.old = set(self._alive())
         self.meter.start()
 
     def step(self) -> None:
@@ -151,6 +155,16 @@ class _Watch:
         self.marks.append(self.meter.mark())
         for one in _ids() - self.before - set(self.steps):
             self.steps[one] = len(self.marks) - 1
+        if not self.meter.exact:
+            alive = self._alive()
+            self.seen = {at: self.seen.get(at, len(self.marks) - 1) for at in alive if at not in self.old}
+
+    @staticmethod
+    def _alive() -> dict[int, Any]:
+        """By address, the arrays that are alive and were made since tracemalloc was started."""
+        frames = [locals_of(frame) for frame in running([__file__])]
+        arrays = (x for x in within_reach(frames) if isinstance(x, np.ndarray))
+        return {_root(x): x for x in arrays if tracemalloc.get_object_traceback(x) is not None}
 
     def stop(self) -> None:
         self.meter.stop()
@@ -170,6 +184,9 @@ class _Watch:
                 pieces[entry.address] = entry, step
             else:
                 pieces.pop(entry.address, None)
+        if not self.meter.exact:
+            alive = self._alive()
+            pieces = {at: (Entry(alive[at].nbytes, at, 0, 0, 0, ()), n) for at, n in self.seen.items() if at in alive}
         arrays = _arrays_in(pieces) if pieces else {}
         found = []
         for address, (entry, at) in pieces.items():
@@ -212,6 +229,8 @@ def _arrays_in(addresses: Any) -> dict[int, Any]:
 
 def _root(x: np.ndarray) -> int:
     """The address of the memory that an array shows."""
+    if at := root_of()(x):
+        return at
     while isinstance(x.base, np.ndarray):
         x = x.base
     return x.__array_interface__["data"][0]
