@@ -13,7 +13,7 @@ import numpy as np
 
 from wengert.core.source import Source, describe
 from wengert.core.tensor import Tensor
-from wengert.graph.atoms import Var
+from wengert.graph.atoms import Away, Var
 from wengert.graph.program import Program
 
 
@@ -69,6 +69,8 @@ def arrays_of(saved: Any) -> list[np.ndarray]:
     """The ndarrays at the bottom of what a row holds."""
     found = []
     for value in saved if isinstance(saved, tuple | list) else (saved,):
+        if isinstance(value, Away):
+            value = value.present
         while type(value) is Tensor:
             value = value._value
         if isinstance(value, np.ndarray):

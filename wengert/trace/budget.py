@@ -27,10 +27,12 @@ from wengert.core.source import describe, here
 from wengert.core.tensor import CONSTANTS, Array, Tensor, active, paused, raw
 from wengert.graph.atoms import Away, Var
 from wengert.trace.eviction import LEAST_SECONDS, Gone, Ledger, Pool, back, let_go, root
-from wengert.trace.need import is_repeatable, need_of_op, need_of_pullback, smallest
+from wengert.trace.need import MARGIN, is_repeatable, need_of_op, need_of_pullback, smallest
 from wengert.trace.rows import in_block
 from wengert.trace.stage import Stage
 from wengert.trace.tape import Tape
+
+SMALL = 1024  # bytes of a constant that is copied, so that the function may write into its own
 
 
 class Producer:
@@ -169,8 +171,10 @@ class BudgetTape(Tape):
         return super(Tape, self).view(op, x, params)
 
     def _constant(self, x: Any) -> Any:
-        """An operand that is no value of the tape: it must stay as it is."""
+        """An operand that is no value of the tape: it must stay as it is; a small one is copied."""
         if type(x) is np.ndarray:
+            if x.nbytes <= SMALL and x.flags.forc and x.flags.writeable:
+                return x.copy("K")
             self.guard.add(x)
         return x
 
@@ -350,8 +354,8 @@ class BudgetRows(list[Any]):
         self[-1] = op, ins, vars_, params, held, out, code, lasti
 
     def _held(self, tape: BudgetTape, s: Any, value: Any) -> Any:
-        if type(s) is not Stored or isinstance(value, np.generic):
-            return value
+        if type(s) is not Stored or isinstance(value, np.generic) or (s.base is not None and not s.again):
+            return value  # a view of what cannot be made again keeps that itself
         s.readers += 1
         owner = s
         if s.base is not None:
@@ -379,6 +383,7 @@ class BudgetRows(list[Any]):
             tape.constants.clear()  # rows that go will let go of them too, and how often is not known
             tape.smallest = max(tape.smallest, smallest(tape, self, self.reached, is_free))
             if tape.smallest > tape.limit:
+                tape.smallest += tape.smallest // 64 + MARGIN  # what is let go when differs from run to run
                 raise too_small(tape)
 
     def copy(self) -> BudgetRows:
@@ -404,6 +409,7 @@ class BudgetRows(list[Any]):
         self._read(row)
         tape.room(need_of_pullback(row, cts))
         if tape.smallest > before and cts is not None:
+            tape.smallest += tape.smallest // 64 + MARGIN
             raise too_small(tape)
         return op, ins, vars_, params, xs, out, code, lasti
 
