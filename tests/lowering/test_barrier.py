@@ -145,3 +145,11 @@ def test_what_it_waits_for_is_made_even_if_nobody_reads_it(rng):
         return barrier(x, y) * 2
 
     assert within(wg.jit(f)(x), 2 * x, 1e-15)
+
+
+def test_of_a_literal(rng):
+    def f(x):
+        return barrier(np.ones(4), x.sum()) * x + barrier(np.arange(4.0), x) + barrier(np.full((), 2.0), x)
+
+    x = rng.normal(size=4)
+    assert within(wg.jit(f)(x), x + np.arange(4) + 2, 1e-15)

@@ -278,7 +278,7 @@ class Values:
     def _barrier(self, eqn: Eqn, out: Var, avals: Sequence[Aval]) -> None:
         operand = self._atom(eqn.ins[0])
         if isinstance(operand, Literal):
-            self._point(eqn, out, IDENTITY, avals)
+            self._point(eqn._replace(ins=eqn.ins[:1]), out, IDENTITY, avals[:1])
         elif operand not in self.stored and isinstance(self.definitions[operand], View):
             self._view(out, operand, identity(len(out.shape)))
         else:

@@ -355,7 +355,8 @@ def jit(
     memory_budget : bytes that a call may hold at its peak beyond its arguments (results and workspace), as a number or as "64 MiB".
         To obey it, values are computed again where they are read, in the way that costs least time: of `jit(grad(f))` those
         of the forward pass that the backward pass reads. `explain` tells which, and what it costs. Decisions (comparisons,
-        places of maxima) are never made twice. Within another jitted function the budget of that one counts.
+        places of maxima) are never made twice. Within another jitted function the budget of that one counts. Stacks of `while_loop`s,
+        whose length nobody knows beforehand, are not counted: see its `checkpoint`.
 
     Returns
     -------
