@@ -170,7 +170,7 @@ class Recorder:
             avals = [_aval(a) for a in args]
             outs = list(map(_aval, out if op.multi else (out,)))
             results = out if op.multi else (out,)
-            nbytes, dtype = _memory(args, results), str(outs[0].dtype)
+            nbytes, dtype = _memory(args, results), str(outs[0].dtype) if outs else "float64"
             return Subject("forward", op.name, source, op, (avals, params), nbytes, dtype, _dense(results))
 
         self._add(self._subject(key, make), began, ended, cpu, thread.number)
