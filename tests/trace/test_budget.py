@@ -256,6 +256,23 @@ def test_functions_of_the_users_run_once():
     assert len(runs) == 5
 
 
+def test_inputs_of_checkpoints_are_let_go_too():
+    def block(x):
+        return np.sin(np.exp(-x))
+
+    def loss(x):
+        for _ in range(12):
+            x = np.tanh(wg.checkpoint(block)(np.cos(x)))
+        return x.sum()
+
+    x = RNG.normal(size=5000)
+    free, expected = peak(lambda: wg.grad(loss)(x))
+    budget = int(0.8 * free)
+    found_peak, found = peak(lambda: wg.grad(loss, memory_budget=budget)(x))
+    assert found_peak <= budget + 4 * x.nbytes  # its second run is not seen
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_long_tapes_take_linear_time():
     def seconds(n):
         def f(x):

@@ -141,7 +141,7 @@ class BudgetTape(Tape):
         self.slack = 0  # bytes left free for those that the function makes, and that are not counted yet
         rows = BudgetRows(self)
         self.program.eqns = rows
-        self.append = rows.append
+        self.append = rows.take
 
     # ── forward ──
 
@@ -156,7 +156,7 @@ class BudgetTape(Tape):
         if self.mode is not None:
             return self.mode(self, op, args, params)
         self.clock += 1
-        operands = [self.stored.get(a._node, a._value) if self.owns(a) else self._constant(self.lower(a)) for a in args]
+        operands = [self._operand(a) if self.owns(a) else self._constant(self.lower(a)) for a in args]
         values = [o.value() if type(o) is Stored else o for o in operands]
         self.room(need := need_of_op(op, values, params))
         rows: Any = self.program.eqns
@@ -169,6 +169,15 @@ class BudgetTape(Tape):
 
     def view(self, op: Op, x: Tensor, params: dict[str, Any]) -> Array:
         return super(Tape, self).view(op, x, params)
+
+    def _operand(self, x: Tensor) -> Stored:
+        """What stands for a Tensor of the tape."""
+        s = self.stored.get(x._node)
+        if s is None:  # of a row that was not made by `apply`: a checkpoint's result, which stays
+            s = self.stored[x._node] = Stored(x._value, None, 0, None, self.clock)
+            s.array = x._value
+            self.ledger.hold(x._value)
+        return s
 
     def _constant(self, x: Any) -> Any:
         """An operand that is no value of the tape: it must stay as it is; a small one is copied."""
@@ -321,6 +330,15 @@ class BudgetRows(list[Any]):
         self.tape = weakref.ref(tape)
         self.consuming = True  # whether what is popped is read for the last time
         self.reached: Any = None
+
+    def take(self, row: Any) -> None:
+        """Append a row; of a checkpoint with its inputs in the tape's care."""
+        tape = self.tape()
+        if tape is not None and row[0].name == "checkpoint_call":
+            op, ins, vars_, params, xs, out, code, lasti = row
+            xs = [self._held(tape, tape.stored.get(v), x) for v, x in zip(ins, xs, strict=True)]
+            row = op, ins, vars_, params, xs, out, code, lasti
+        self.append(row)
 
     def keep(self, producer: Producer, outs: Sequence[Any]) -> None:
         """Put the values of the last row in the tape's care."""
