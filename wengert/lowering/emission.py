@@ -105,6 +105,7 @@ class Emitter:
     """One way to compute an op. Subclasses are registered under the name that the op's `Library` form gives."""
 
     apart = False  #: whether LLVM is promised that the kernel's arrays lie apart, those aside that are only read
+    turns = False  #: whether operands may be read from their end: strides below 0
 
     def supports(self, ins: Sequence[Aval], outs: Sequence[Aval], params: dict[str, Any]) -> bool:
         """Whether `emit` can serve these avals (native dtypes) and parameters."""

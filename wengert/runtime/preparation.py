@@ -7,6 +7,7 @@ from time import perf_counter
 
 from wengert.graph.program import Program
 from wengert.lowering.straight import STRAIGHT
+from wengert.passes.control.overlap import overlap
 from wengert.passes.control.speculation import speculation
 from wengert.passes.pipeline import PassReport, optimise
 from wengert.transforms.control.rows import together
@@ -18,9 +19,10 @@ def prepared(program: Program) -> tuple[Program, list[PassReport]]:
     batched = together(optimised, STRAIGHT["scan"].supports)
     if batched is not optimised:
         optimised, reports = optimise(batched)
-    began, before, notes = perf_counter(), len(optimised.eqns), Counter[str]()
-    optimised = speculation(optimised, notes)
-    if notes:
-        told = [f"{n} × {what}" for what, n in notes.items()]
-        reports.append(PassReport("speculation", perf_counter() - began, before, len(optimised.eqns), told))
+    for run in (overlap, speculation):
+        began, before, notes = perf_counter(), len(optimised.eqns), Counter[str]()
+        optimised = run(optimised, notes)
+        if notes:
+            told = [f"{n} × {what}" for what, n in notes.items()]
+            reports.append(PassReport(run.__name__, perf_counter() - began, before, len(optimised.eqns), told))
     return optimised, reports

@@ -25,6 +25,7 @@ class Straight(Emitter):
     """A loop whose bodies are written as straight-line code."""
 
     apart = True
+    turns = True
 
     def __init__(self, kind: str) -> None:
         self.kind = kind

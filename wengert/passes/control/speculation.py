@@ -56,7 +56,7 @@ def speculation(program: Program, notes: Notes | None = None) -> Program:
         if plain is None:
             rows.append(row)
         else:
-            rows += _tried(row, *plain)
+            rows += _tried(row, *plain, rows)
             count += 1
     if not count:
         return program
@@ -76,7 +76,7 @@ def _within(row: Any) -> Any:
         new = _within(inner)
         long = inner[0].name == "scan" and inner[3]["length"] >= LONG
         plain = _plain(inner) if new is inner and long else None
-        rows += [new] if plain is None else _tried(inner, *plain)
+        rows += [new] if plain is None else _tried(inner, *plain, rows)
     if len(rows) == len(body.eqns) and all(map(operator.is_, rows, body.eqns)):
         return row
     body = Program(body.ins, rows, body.outs, body.written_out)
@@ -94,13 +94,15 @@ def _plain(row: Any) -> tuple[dict[str, Any], list[bool]] | None:
     else:
         return None
     body = params[name]
-    stacked = sum(a.aval.size for a in body.outs[carries:])
-    if stacked > STACKED or sum(v.aval.size for r in body.eqns for v in (r[2] if r[0].multi else (r[2],))) > LARGEST:
+    if sum(v.aval.size for r in body.eqns for v in (r[2] if r[0].multi else (r[2],))) > LARGEST:
         return None
     if not any(r[0] in PLAIN and is_real(r[2].dtype) for r in body.eqns):
         return None
     spoilt = _spoilt(body, first, carries)
-    if spoilt is None:
+    if (
+        spoilt is None
+        or sum(a.aval.size for a, s in zip(body.outs[carries:], spoilt[carries:], strict=True) if s) > STACKED
+    ):
         return None
     eqns = [
         (PLAIN[r[0]], *r[1:]) if r[0] in PLAIN and is_real(r[2].dtype) else r for r in body.eqns
@@ -127,11 +129,13 @@ def _spoilt(body: Program, first: int, carries: int) -> list[bool] | None:
         mask = new
 
 
-def _tried(row: Any, params: dict[str, Any], spoilt: Sequence[bool]) -> list[Any]:
-    """The plain loop, the look at its results, and the switch to the strong one."""
+def _tried(row: Any, params: dict[str, Any], spoilt: Sequence[bool], before: Sequence[Any]) -> list[Any]:
+    """The plain loop, the look at its results, and the switch to the strong one. Arrays that are read from their end are turned
+    within the switch, since it would be given copies."""
     op, ins, outs, own, _, _, code, lasti = row
+    turned = {r[2]: r for r in before if r[0] is flip}
     line = ((), None, code, lasti)
-    plain = tuple(type(v)(v.shape, v.dtype) for v in outs)
+    plain = tuple(type(v)(v.shape, v.dtype) if s else v for v, s in zip(outs, spoilt, strict=True))
     rows: list[Any] = [(op, ins, plain, params, *line)]
     bad: Any = None
     for v, s in zip(plain, spoilt, strict=True):
@@ -149,11 +153,24 @@ def _tried(row: Any, params: dict[str, Any], spoilt: Sequence[bool]) -> list[Any
         bad = one
     number = Var((), np.dtype(np.int64))
     rows.append((truncate, [bad], number, {"dtype": number.dtype}, *line))
-    given = [Var(a.aval.shape, a.aval.dtype) for a in ins]
-    kept, again = [Var(v.shape, v.dtype) for v in outs], tuple(Var(v.shape, v.dtype) for v in outs)
+    sources = [turned[a][1][0] if a in turned else a for a in ins]
+    given = [Var(a.aval.shape, a.aval.dtype) for a in sources]
+    read, first = list(given), []
+    for i, a in enumerate(ins):
+        if a in turned:
+            read[i] = Var(a.shape, a.dtype)
+            first.append((flip, [given[i]], read[i], turned[a][3], *line))
+    again = tuple(Var(v.shape, v.dtype) for v in outs)
+    kept = [Var(v.shape, v.dtype) for v, s in zip(outs, spoilt, strict=True) if s]
     branches = (
         Program([*kept, *given], [], list(kept)),
-        Program([*kept, *given], [(op, given, again, own, *line)], list(again)),
+        Program(
+            [*kept, *given],
+            [*first, (op, read, again, own, *line)],
+            [v for v, s in zip(again, spoilt, strict=True) if s],
+        ),
     )
-    rows.append((OPS["switch"], [number, *plain, *ins], outs, {"branches": branches}, *line))
+    doubtful = [v for v, s in zip(plain, spoilt, strict=True) if s]
+    results = tuple(v for v, s in zip(outs, spoilt, strict=True) if s)
+    rows.append((OPS["switch"], [number, *doubtful, *sources], results, {"branches": branches}, *line))
     return rows

@@ -85,7 +85,7 @@ def scan(
 
         =============  ==========================  =======================================================
         None           n residuals                 no call is run again
-        "sqrt"         about 2 √n carries          each is run once more
+        "sqrt"         of the order of √n carries  each is run once more
         "binomial"     of the order of log n       each is run about log₈ n times more; 6 of a million
         s, an integer  no more than s carries      the fewest calls for which that can be done (see below)
         =============  ==========================  =======================================================

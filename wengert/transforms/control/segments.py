@@ -46,7 +46,7 @@ def choice_of(what: str, checkpoint: Any) -> Checkpoint:
             what,
             got=f"checkpoint={checkpoint!r}",
             want='None, "sqrt", "binomial", or how many carries may be kept: an integer from 1 on',
-            fix='checkpoint="sqrt" keeps 2 √n carries for one more evaluation of the loop',
+            fix='checkpoint="sqrt" keeps about √n carries for one more evaluation of the loop',
             at=describe(here(3)),
         )
     return slots
