@@ -13,13 +13,16 @@ from wengert.passes.pipeline import PassReport, optimise
 from wengert.transforms.control.rows import together
 
 
-def prepared(program: Program) -> tuple[Program, list[PassReport]]:
-    """`program` after everything that is done to it before it is lowered; and what was done."""
+def prepared(program: Program, ahead: bool = True) -> tuple[Program, list[PassReport]]:
+    """`program` after everything that is done to it before it is lowered; and what was done.
+
+    ahead : whether segments of a loop may be made one ahead of the way back, which takes the stacks of some more of them
+    """
     optimised, reports = optimise(program)
     batched = together(optimised, STRAIGHT["scan"].supports)
     if batched is not optimised:
         optimised, reports = optimise(batched)
-    for run in (overlap, speculation):
+    for run in (overlap, speculation) if ahead else (speculation,):
         began, before, notes = perf_counter(), len(optimised.eqns), Counter[str]()
         optimised = run(optimised, notes)
         if notes:
