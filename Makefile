@@ -31,6 +31,7 @@ bench: .venv/bench.stamp
 	$(PY) benchmarks/eager.py
 	$(PY) benchmarks/compiled.py --quick
 	$(PY) benchmarks/loops.py --quick
+	$(PY) benchmarks/memory.py --quick
 
 docs: evidence
 	$(PY) -m sphinx -W -b html docs docs/_build/html

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent / "memory"
-FAMILIES = {"budgets": True, "loops": False, "eager": False, "profilers": False}  # whether it knows --quick
+FAMILIES = {"budgets": True, "loops": False, "eager": False, "profilers": False, "predictions": False}  # whether it knows --quick
 
 
 def main() -> int:
