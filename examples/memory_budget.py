@@ -33,7 +33,7 @@ def main():
     step = wg.value_and_grad(loss)
 
     # The gradient against differences, before anything else.
-    value, gradient = step(weights, x, y)
+    _, gradient = step(weights, x, y)
     direction = [rng.normal(size=w.shape) for w in weights]
     ahead, behind = ([w + s * d for w, d in zip(weights, direction, strict=True)] for s in (1e-6, -1e-6))
     differences = (loss(ahead, x, y) - loss(behind, x, y)) / 2e-6

@@ -523,7 +523,9 @@ class Values:
             return False
         address = weighted(index, row_major(at.shape), n)
         strides = address[1:]
-        if (any(s < 0 for s in strides) and not made.emitter.turns) or not made.emitter.takes(i, strides, avals, made.params):
+        if (any(s < 0 for s in strides) and not made.emitter.turns) or not made.emitter.takes(
+            i, strides, avals, made.params
+        ):
             return False
         self.store(at)
         made.strided[i] = (at, address[0], strides)

@@ -41,7 +41,14 @@ def offsets() -> dict[str, int]:
     found = {"type": _word(samples, lambda a: id(type(a)))}
     data = _word(samples, lambda a: a.ctypes.data)
     # fields after `data` follow in an order that NumPy's binary interface fixes
-    found |= {"data": data, "nd": data + 8, "dims": data + 16, "base": data + 32, "descr": data + 40, "flags": data + 48}
+    found |= {
+        "data": data,
+        "nd": data + 8,
+        "dims": data + 16,
+        "base": data + 32,
+        "descr": data + 40,
+        "flags": data + 48,
+    }
     for a in samples:
         at = id(a)
         flags = C_CONTIGUOUS * a.flags.c_contiguous | ALIGNED | WRITEABLE

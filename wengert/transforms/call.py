@@ -23,7 +23,9 @@ KEPT = 16  # residuals of a shared call: calls within calls would hand up those 
 EXECUTE: list[Callable[[Program, int | None], Callable[..., Any]]] = [
     lambda program, memory: program.run
 ]  # the last one makes what runs a Program, in so many bytes
-SPLIT: list[Callable[[Program, Mask, int], Split]] = []  # the last one splits a pullback so that both halves obey `memory`
+SPLIT: list[
+    Callable[[Program, Mask, int], Split]
+] = []  # the last one splits a pullback so that both halves obey `memory`
 
 
 def run(program: Program, *xs: Array, memory: int | None = None) -> list[Array]:

@@ -200,8 +200,9 @@ def _noisy(report: FlowReport) -> Iterator[Finding]:
         return
     for p in report.parameters:
         if p.signal_to_noise is not None and p.signal_to_noise < NOISY and p.gradient > 0:
+            share = f"the signal in its gradient is {p.signal_to_noise:.1g} of the noise"
             yield Finding(
-                "noisy", "info", p.name, "its gradient is lost in noise from step to step" if not p.signal_to_noise else f"the signal in its gradient is {p.signal_to_noise:.1g} of the noise",
+                "noisy", "info", p.name, share if p.signal_to_noise else "its gradient is lost in noise from step to step",
                 "larger batches or shorter steps, if the loss does not fall any more",
             )  # fmt: skip
 
