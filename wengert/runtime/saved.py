@@ -30,7 +30,7 @@ from wengert.transforms.staging import trace
 class SavedResiduals:
     """What one backward pass keeps. `str()` is a table, the largest first; each buffer stands in it once.
 
-    rows : `Residual`s, with nbytes, shape, dtype, kind, op, line, name, readers and why
+    rows : of `Residual`, with nbytes, shape, dtype, kind, op, line, name, readers and why
     mode : "eager" or "jit"
     """
 
