@@ -12,6 +12,7 @@ from wengert.core.sizes import shown
 from wengert.core.source import describe, here, lineno
 from wengert.core.tensor import Tensor
 from wengert.core.tree import flatten, unflatten
+from wengert.graph.decisions import results_of
 from wengert.graph.program import Literal as Constant
 from wengert.graph.program import Program, Var
 from wengert.graph.residuals import Residual, residuals_of
@@ -21,7 +22,7 @@ from wengert.transforms.checkpoint import checkpoint
 from wengert.transforms.checkpoint.policies import Value
 from wengert.transforms.derived import differentiable, split
 from wengert.transforms.entry import entry
-from wengert.transforms.residuals import KEPT, results_of
+from wengert.transforms.residuals import KEPT
 from wengert.transforms.reverse import record
 from wengert.transforms.staging import trace
 

@@ -18,16 +18,13 @@ from typing import Any
 import numpy as np
 
 from wengert.core.form import Map, Move, Reshape
+from wengert.graph.decisions import compared, decides, results_of
 from wengert.graph.program import Literal, Var
 
 RECOMPUTED = frozenset({"broadcast_to", "reshape", "transpose", "flip"})  # moved again rather than kept in memory
 ARITHMETIC = 3  # additions: what costs no more is cheaper than a round trip to memory
 ENDLESS = 2**30  # more than may flow anywhere
 KEPT = " kept"  # the name of what a checkpoint's policy keeps
-
-
-def results_of(row: Any) -> Sequence[Var]:
-    return row[2] if row[0].multi else (row[2],)
 
 
 def moved(
@@ -161,17 +158,8 @@ def exact(rows: Sequence[Any]) -> set[Any]:
     found: set[Any] = set()
     for row in reversed(rows):
         moved_on = not row[0].multi and row[2] in found and moves(row)
-        read = row[1] if moved_on else [row[1][i] for i in row[0].exact]
-        found.update(a for a in read if type(a) is not Literal and a.dtype.kind in "fc")
+        found.update([a for a in row[1] if type(a) is not Literal] if moved_on else compared(row))
     return found
-
-
-def decides(row: Any) -> bool:
-    """Whether a rounding of its operands may make another result of it altogether: a comparison, a floor, a place."""
-    op, ins, out = row[:3]
-    if not op.constant or (op.name == "truncate" and out.dtype.kind in "fc"):
-        return False
-    return any(a.aval.dtype.kind in "fc" for a in ins)
 
 
 def moves(row: Any) -> bool:

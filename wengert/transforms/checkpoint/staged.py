@@ -12,13 +12,14 @@ from wengert.core.errors import WengertError
 from wengert.core.source import describe, here
 from wengert.core.tensor import CONSTANTS, Tensor
 from wengert.core.tree import flatten
+from wengert.graph.decisions import results_of
 from wengert.graph.program import Literal, Program
 from wengert.ops.name import name as name_op
 from wengert.transforms.call import call
 from wengert.transforms.checkpoint.policies import Policy, Value, asked
 from wengert.transforms.checkpoint.recording import Flat, Rule
 from wengert.transforms.control.functions import Body, leaf
-from wengert.transforms.residuals import KEPT, moves, results_of
+from wengert.transforms.residuals import KEPT, moves
 
 
 def staged_call(fun: Flat, args: Sequence[Any], rule: Rule) -> list[Any]:
