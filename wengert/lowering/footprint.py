@@ -14,6 +14,7 @@ from wengert.core.source import Source
 from wengert.graph.program import Program, Var
 from wengert.lowering.buffers import HEAD, nbytes_of
 from wengert.lowering.emission import row_major
+from wengert.lowering.host import call_bytes
 from wengert.lowering.lower import Bodies
 from wengert.lowering.nest import Nest
 from wengert.lowering.steps import Declined, Steps
@@ -30,16 +31,18 @@ class Footprint:
     workspace : of everything else, as far as it is alive at once
     homes : for each variable in memory the one whose memory that is; what is not here is computed where it is read
     scratch : bytes that a kernel needs while it runs, by a variable that it makes
+    host : bytes that NumPy takes for the host call that takes most of them
     """
 
     results: int
     workspace: int
     homes: Mapping[Var, Var]
     scratch: Mapping[Var, int]
+    host: int = 0
 
     @property
     def peak(self) -> int:
-        return self.results + self.workspace
+        return self.results + self.workspace + self.host
 
 
 class Planner:
@@ -72,6 +75,7 @@ class _Planned(Steps):
         self.known = known
         self.at: dict[int, int] = {}  # bytes of scratch memory by step
         self.makers: dict[Var, int] = {}
+        self.host = 0
         self.plan()
         values = self.values
         memory = {values.base(v) for v in self.buffers.memory}
@@ -79,7 +83,7 @@ class _Planned(Steps):
         homes = {v: home for v in values.definitions if (home := values.base(v)) in memory}
         results = sum(nbytes_of(v) for i, v in enumerate(self.outs) if i not in self.inplace)
         scratch = {v: self.at[i] for v, i in self.makers.items() if i in self.at}
-        return Footprint(results, self.buffers.workspace, homes, scratch)
+        return Footprint(results, self.buffers.workspace, homes, scratch, self.host)
 
     def site(self) -> Site:
         return Frame(Builder(self.module), self.buffers)
@@ -97,17 +101,22 @@ class _Planned(Steps):
     def _opaque(self, number: int, step: Opaque) -> list[str]:
         self.makers.update((v, number) for v in step.outs)
         if not step.control and step.emitter is None:
+            avals = [a.aval for a in step.operands], [v.aval for v in step.outs]
+            self.host = max(self.host, call_bytes(step.eqn.op, *avals, step.params))
             return []
         key = _key(step)
         if key in self.known:
             for size in self.known[key]:
                 self._allocated(number, size)
-            return []
-        self.written: list[int] = []
-        functions = len(self.module.functions)
-        super()._opaque(number, step)
-        self.known[key] = self.written
-        del self.module.functions[functions:]
+        else:
+            self.written: list[int] = []
+            functions = len(self.module.functions)
+            super()._opaque(number, step)
+            self.known[key] = self.written
+            del self.module.functions[functions:]
+        if step.control:  # of all bodies that were planned, as which ones are within each other is not kept
+            calls = (call_bytes(call.op, call.ins, call.outs, call.params) for call in self.unit.hosts)
+            self.host = max(self.host, max(calls, default=0))
         return []
 
     def _scratch(self, number: int, site: Site, given: Any) -> Any:

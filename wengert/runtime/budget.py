@@ -12,6 +12,7 @@ from wengert.core.errors import BudgetError
 from wengert.core.sizes import shown
 from wengert.graph.program import Program
 from wengert.lowering.footprint import Planner
+from wengert.lowering.host import host_bytes
 from wengert.passes.budget.loops import forms
 from wengert.passes.budget.obedience import obeying
 from wengert.passes.budget.report import report
@@ -40,7 +41,7 @@ def compiled_within(
         while True:
             choice = obeying(search, budget, name)
             executable = compile(choice.program(), donated=donated, name=name)
-            taken = executable.lowered.peak
+            taken = executable.lowered.peak + max(host_bytes(executable.lowered), default=0)
             if taken <= budget:
                 executable.obeys = report(search, choice)  # type: ignore[attr-defined]
                 return executable
