@@ -334,3 +334,48 @@ def test_without_a_memory_handler_arrays_are_found_by_tracemalloc(monkeypatch):
     leak = one(wg.profile.leaks(lambda: history.append(np.exp(X))))
     assert (leak.kind, leak.count, leak.nbytes) == ("array", 3, 3 * SIZE) and "global `history`" in leak.keeper.words
     assert not wg.profile.leaks(plain)
+
+
+class Keeps:
+    def step(self):
+        self.last = np.ones(1000)
+        return self.last
+
+    def part(self):
+        self.base = np.ones(1000)
+        return self.base[:500]
+
+
+KEPT = []
+
+
+def test_a_local_name_spares_what_it_alone_holds():
+    with wg.profile.assert_no_leaks():
+        for _ in range(3):
+            value, gradient = np.ones(1000), np.zeros(500)
+            again = gradient
+            pair = (np.ones(300), np.ones(200))
+    assert value.size + again.size + len(pair)
+
+
+@pytest.mark.parametrize("leak", ["attribute", "base", "list", "tuple", "part"])
+def test_a_local_name_does_not_hide_who_else_keeps_it(leak):
+    keeps = Keeps()
+    try:
+        with pytest.raises(LeakError), wg.profile.assert_no_leaks():
+            if leak == "attribute":
+                found = keeps.step()
+            elif leak == "base":
+                found = keeps.part()
+            elif leak == "list":
+                found = np.ones(1000)
+                KEPT.append(found)
+            elif leak == "tuple":
+                found = np.ones(1000), np.ones(3)
+                KEPT.append(found)
+            else:
+                found = np.ones(1000), np.ones(3)
+                KEPT.append(found[0])
+            assert found is not None
+    finally:
+        KEPT.clear()

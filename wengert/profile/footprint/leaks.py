@@ -12,6 +12,7 @@ import functools
 import gc
 import sys
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -331,9 +332,9 @@ def assert_no_leaks(fun: Any = None, *, tolerance: int = 0) -> Any:
         @wg.profile.assert_no_leaks
         def test_step(): ...
 
-    Not counted are caches (compiled code and its constants), and arrays that a local variable of the function with the block is
-    bound to (`grads = step(x)` is seen to hold them), or that a decorated function returns. `tolerance` is a number of bytes that
-    may stay. If the block raises, that is what leaves it.
+    Not counted are caches (compiled code and its constants), arrays that a local variable of the function with the block is bound
+    to and nothing else holds (`grads = step(x)` is seen to hold them), and those that a decorated function returns. `tolerance` is
+    a number of bytes that may stay. If the block raises, that is what leaves it.
     """
     return _Assertion(tolerance) if fun is None else _Assertion(tolerance)(fun)
 
@@ -388,11 +389,46 @@ class _Assertion:
 
 
 def _bound(frame: FrameType) -> set[int]:
-    """Where arrays lie that local variables of a frame are bound to, alone or in tuples."""
-    return {one for value in locals_of(frame).values() for one in _arrays(value)}
+    """Where arrays lie that local variables of a frame are bound to, alone or in tuples, and that nothing else holds."""
+    local = locals_of(frame)
+    names = Counter(map(id, local.values()))
+    alone, again = _references()
+    counts = {name: sys.getrefcount(local[name]) for name in local}
+    spared: set[int] = set()
+    for name, count in counts.items():
+        value = local[name]
+        if count <= alone + again * (names[id(value)] - 1):
+            spared |= _arrays(value)
+    return spared
+
+
+@functools.cache
+def _references() -> tuple[int, int]:
+    """How many references a count of one local variable's value finds, and how many more with each further name."""
+
+    def probe(once: Any, twice: Any) -> tuple[int, int]:
+        other = twice
+        local = locals_of(sys._getframe())
+        counts = {name: sys.getrefcount(local[name]) for name in ("once", "twice")}
+        del other
+        return counts["once"], counts["twice"] - counts["once"]
+
+    return probe(np.empty(1), np.empty(2))
 
 
 def _arrays(value: Any) -> set[int]:
+    """Where an array, or those that a tuple and nothing else holds, have their elements; not where another array shows them too."""
     if isinstance(value, tuple):
-        return {one for part in value for one in _arrays(part)}
-    return {_root(value)} if isinstance(value, np.ndarray) else set()
+        return {one for i in range(len(value)) if sys.getrefcount(value[i]) <= _IN_A_TUPLE for one in _arrays(value[i])}
+    if not isinstance(value, np.ndarray) or (value.base is not None and sys.getrefcount(value.base) > _AS_A_BASE):
+        return set()
+    return {_root(value)}
+
+
+def _counts() -> tuple[int, int]:
+    parts = (np.empty(1),)
+    view = np.empty(1)[:]
+    return sys.getrefcount(parts[0]), sys.getrefcount(view.base)
+
+
+_IN_A_TUPLE, _AS_A_BASE = _counts()  # references to what nothing else holds
