@@ -34,13 +34,13 @@ def _tree(file: str) -> ast.Module:
         return ast.parse(stream.read())
 
 
-def _node(code: types.CodeType) -> ast.FunctionDef | ast.Lambda | None:
+def _node(code: types.CodeType, name: str) -> ast.FunctionDef | ast.Lambda | None:
     """The definition that a code object was compiled from."""
     found = []
     for node in ast.walk(_tree(code.co_filename)):
-        if isinstance(node, ast.FunctionDef) and node.name == code.co_name and node.lineno == code.co_firstlineno:
+        if isinstance(node, ast.FunctionDef) and node.name == name and node.lineno == code.co_firstlineno:
             return node
-        if isinstance(node, ast.Lambda) and code.co_name == "<lambda>":
+        if isinstance(node, ast.Lambda) and name == "<lambda>":
             names = [a.arg for a in (*node.args.args, *node.args.kwonlyargs)]
             first, last = node.lineno, node.end_lineno or node.lineno
             positions = [p[0] for p in code.co_positions() if p[0]]
@@ -129,7 +129,7 @@ def _edited(rule: Any) -> Iterator[tuple[str, Rule]]:
     """(what, the rule with one edit), for a rule written in this package."""
     if not inspect.isfunction(rule) or "wengert" not in rule.__code__.co_filename:
         return
-    definition = _node(rule.__code__)
+    definition = _node(rule.__code__, rule.__name__)  # whose code may go by the op's name
     if definition is None:
         return
     for what, edit in edits(definition):
