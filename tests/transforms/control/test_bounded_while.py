@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from wengert.profile.footprint.meter import meter
 
 WAYS = (1, 2, 4, 10, "sqrt", "binomial")
 CASES = {0.001: 1, 0.5: 10, 0.9: 48, 0.97: 143}  # factor, about how many trips
@@ -174,15 +175,18 @@ def test_interrupts_leave_compiled_loops():
         raise KeyboardInterrupt
 
     old = signal.signal(signal.SIGALRM, handler)
+    counts = meter()
+    counts.start()
     try:
-        before = 0
         for after in (0.3, 0.05, 0.2, 0.6, 0.1, 0.4):
-            before = before or (resident() if after < 0.3 else 0)
             signal.setitimer(signal.ITIMER_REAL, after)
             with pytest.raises(KeyboardInterrupt):
                 bounded(x)
-        assert resident() - before < 8 << 20
+        gc.collect()
+        assert counts.peak() > 64 * x.nbytes
+        assert counts.live() < 1 << 16
     finally:
+        counts.stop()
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, old)
     assert np.all(np.isfinite(small(x)))
