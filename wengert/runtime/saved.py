@@ -17,6 +17,7 @@ from wengert.graph.program import Literal as Constant
 from wengert.graph.program import Program, Var
 from wengert.graph.residuals import Residual, residuals_of
 from wengert.passes.pipeline import optimise
+from wengert.trace.admission import inexact
 from wengert.trace.adopt import adopt as adopt_function
 from wengert.transforms.checkpoint import checkpoint
 from wengert.transforms.checkpoint.policies import Value
@@ -132,7 +133,7 @@ def saved_residuals(
         positional, named = unflatten(tree, given)
         return flatten(run(*positional, **named))[0]
 
-    _, tape = record(flat, [leaves[i] for i in places])
+    _, tape = record(flat, [inexact(leaves[i], "saved_residuals") for i in places])
     try:
         return SavedResiduals(residuals_of(tape.program), mode)
     finally:

@@ -117,3 +117,8 @@ def test_arrays_are_given_back():
 def test_refusals():
     with pytest.raises(wg.errors.WengertError, match="eager"):
         wg.saved_residuals(layer, PARAMS, X, mode="lazy")
+
+
+def test_python_numbers_are_arguments():
+    found = wg.saved_residuals(lambda k: np.sum(np.tanh(k * np.ones(5))), 0.5)
+    assert [row.op for row in found if row.op] == ["tanh"]
