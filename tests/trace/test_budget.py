@@ -306,3 +306,16 @@ def test_an_inner_gradient_is_part_of_what_is_budgeted():
     x = RNG.normal(size=2000)
     least = smallest(f, x)
     np.testing.assert_array_equal(wg.grad(f, memory_budget=least)(x), wg.grad(f)(x))
+
+
+def test_steps_that_add_to_what_was_there():
+    """Each value is the one before and something: making one again makes all before it, one after the other."""
+
+    def f(c):
+        u = np.linspace(0.0, 1.0, 4000)
+        for _ in range(60):
+            u = u + c * np.tanh(np.sin(u) - 2 * u)
+        return np.sum(u**2)
+
+    plain = wg.grad(f)(0.1)
+    assert wg.grad(f, memory_budget=60 * 4000 * 8)(0.1) == plain  # half of what is kept without a budget

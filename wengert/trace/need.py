@@ -24,6 +24,7 @@ OF_SOME |= dict.fromkeys(
     1.0,
 )
 EXPANDED = 64  # how many values are looked at for what is there already
+NEAR = 16  # how many values are looked at for what operands have in common
 MARGIN = 1024  # bytes, for small arrays on the side
 IN_ONE = frozenset(  # ops without temporaries
     "add sub mul div neg exp log tanh sin cos sqrt square abs maximum minimum reshape transpose broadcast_to index matmul"
@@ -92,7 +93,8 @@ def _of_aval(aval: Any) -> int:
 class _Costs:
     """Bytes that it takes to have values: what is held anyway costs nothing."""
 
-    def __init__(self, tape: Any, is_free: Any) -> None:
+    def __init__(self, tape: Any, is_free: Any, sharing: bool) -> None:
+        self.sharing = sharing  # whether what several operands are made from counts as there meanwhile
         self.fixed = tape.ledger.used  # what cannot be let go
         self.sizes: dict[int, int] = {}
         self.making: dict[int, int] = {}
@@ -112,9 +114,13 @@ class _Costs:
     def _given(self, s: Any, held: frozenset[int], left: list[int]) -> int:
         """The same while values `held` (by id) are there. It looks some way back for these, then takes what is known."""
         peak, before = 0, 0
-        for o in s.producer.operands:
-            if not isinstance(o, Away):
-                continue
+        operands = [o for o in s.producer.operands if isinstance(o, Away)]
+        for o in self._shared(operands) if self.sharing and len(operands) > 1 else ():
+            if id(o) not in held:
+                peak = max(peak, before + self.making.get(id(o), 0))
+                before += self.sizes[id(o)]
+                held |= {id(o)}
+        for o in operands:
             key = id(o)
             if key in held:
                 continue
@@ -124,6 +130,22 @@ class _Costs:
             before += self.sizes.get(key, 0)
             held |= {key}
         return max(peak, before + (0 if s.base is not None else s.producer.need))
+
+    def _shared(self, operands: Sequence[Any]) -> list[Any]:
+        """Values that rows read, and that more than one of the operands are made from: made once, they stay meanwhile."""
+        times: dict[int, list[Any]] = {}
+        for operand in operands:
+            seen, todo = set(), [operand]
+            while todo and len(seen) < NEAR:
+                o = todo.pop()
+                if id(o) in seen:
+                    continue
+                seen.add(id(o))
+                if o.readers and o.base is None and self.sizes.get(id(o)):
+                    times.setdefault(id(o), []).append(o)
+                elif o.producer is not None:
+                    todo += [below for below in o.producer.operands if isinstance(below, Away)]
+        return [found[0] for found in times.values() if len(found) > 1]
 
     def reading(self, row: Any) -> tuple[int, int]:
         """The most that is held while what a row reads is made; and what it is."""
@@ -138,8 +160,14 @@ class _Costs:
 
 
 def smallest(tape: Any, rows: Sequence[Any], cts: Any, is_free: Any) -> int:
-    """The smallest budget with which the sweep that starts with `cts` can be done, by going through it with sizes alone."""
-    costs = _Costs(tape, is_free)
+    """The smallest budget with which the sweep that starts with `cts` can be done, by going through it with sizes alone.
+
+    Both ways of counting what operands have in common are bounds from above; neither is always the lower one.
+    """
+    return min(_smallest(_Costs(tape, is_free, sharing), rows, cts) for sharing in (False, True))
+
+
+def _smallest(costs: _Costs, rows: Sequence[Any], cts: Any) -> int:
     live = {var: (0 if var not in cts else raw(cts[var]).nbytes) for var in cts}
     total, least = 0, 0  # the seeds are counted among what is there
     examples = max([_examples(var, cts) for var in cts], default=1)
